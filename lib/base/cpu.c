@@ -1,0 +1,56 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#include "cpu.h"
+
+#include "sfconv/context.h"
+
+#include <string.h>
+
+static const struct {
+    const char *name;
+    int32_t isa;
+} isa_names[] = {
+    {"reference", SFCONV_ISA_REFERENCE},
+    {"avx2", SFCONV_ISA_AVX2},
+    {"avx512", SFCONV_ISA_AVX512},
+    {"neon", SFCONV_ISA_NEON},
+};
+
+bool sfi_cpu_has(int32_t isa)
+{
+    switch (isa) {
+    case SFCONV_ISA_REFERENCE:
+        return true;
+#if defined(__x86_64__)
+    case SFCONV_ISA_AVX2:
+        return __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma");
+    case SFCONV_ISA_AVX512:
+        return __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512dq") &&
+               __builtin_cpu_supports("avx512vl") && __builtin_cpu_supports("avx512bw");
+#elif defined(__aarch64__)
+    case SFCONV_ISA_NEON:
+        return true;
+#endif
+    default:
+        return false;
+    }
+}
+
+const char *sfi_isa_name(int32_t isa)
+{
+    for (size_t i = 0; i < sizeof isa_names / sizeof isa_names[0]; i++) {
+        if (isa_names[i].isa == isa) {
+            return isa_names[i].name;
+        }
+    }
+    return NULL;
+}
+
+int32_t sfi_isa_from_name(const char *name)
+{
+    for (size_t i = 0; i < sizeof isa_names / sizeof isa_names[0]; i++) {
+        if (strcmp(isa_names[i].name, name) == 0) {
+            return isa_names[i].isa;
+        }
+    }
+    return -1;
+}

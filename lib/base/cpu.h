@@ -1,0 +1,16 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#ifndef SFI_CPU_H
+#define SFI_CPU_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+/* Whether this machine and its operating system run SFCONV_ISA_… `isa`. */
+bool sfi_cpu_has(int32_t isa);
+
+/* "reference", "avx2", "avx512", "neon"; NULL for a number that is none. */
+const char *sfi_isa_name(int32_t isa);
+/* The opposite; -1 for a name that is none. */
+int32_t sfi_isa_from_name(const char *name);
+
+#endif

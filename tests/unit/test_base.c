@@ -1,0 +1,153 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#include "support.h"
+
+#include "maths.h"
+#include "memory.h"
+#include "parallel.h"
+#include "random.h"
+#include "sizes.h"
+
+#include <math.h>
+#include <string.h>
+
+static sfconv_context *make_context(int32_t workers)
+{
+    sfconv_context_desc desc = SFCONV_CONTEXT_DESC_INIT;
+    sfconv_context *context;
+    desc.workers = workers;
+    ck_assert_int_eq(sfi_context_create(&context, &desc, NULL, SFCONV_ISA_REFERENCE), SFCONV_OK);
+    return context;
+}
+
+START_TEST(sizes_refuse_overflow_and_negative_numbers)
+{
+    int64_t result = 7;
+    ck_assert(!sfi_mul(&result, INT64_MAX, 2));
+    ck_assert(!sfi_mul(&result, -1, 2));
+    ck_assert(!sfi_add(&result, INT64_MAX / 2, INT64_MAX / 2));
+    ck_assert_int_eq(result, 7);
+    ck_assert(sfi_mul(&result, 3, 5) && result == 15);
+    ck_assert_int_eq(sfi_round64(65), 128);
+}
+END_TEST
+
+START_TEST(philox_gives_the_published_numbers)
+{
+    /* Known answers of the Random123 distribution: all-zero counter and key. */
+    const sfi_random zero = {0, 0};
+    ck_assert_uint_eq((uint32_t)sfi_random_bits(zero, 0), 0x6627e8d5u);
+    ck_assert_uint_eq((uint32_t)(sfi_random_bits(zero, 0) >> 32), 0xe169c58du);
+    ck_assert_uint_eq((uint32_t)sfi_random_bits(zero, 1), 0xbc57ac4cu);
+    ck_assert_uint_eq((uint32_t)(sfi_random_bits(zero, 1) >> 32), 0x9b00dbd8u);
+}
+END_TEST
+
+START_TEST(normal_numbers_have_the_moments_of_a_normal_distribution)
+{
+    const sfi_random random = {42, 3};
+    const int count = 200000;
+    double sum = 0, square = 0, fourth = 0;
+    for (int i = 0; i < count; i++) {
+        const double x = sfi_random_normal(random, (uint64_t)i);
+        sum += x, square += x * x, fourth += x * x * x * x;
+    }
+    ck_assert_double_eq_tol(sum / count, 0.0, 0.01);
+    ck_assert_double_eq_tol(square / count, 1.0, 0.015);
+    ck_assert_double_eq_tol(fourth / count, 3.0, 0.1);
+}
+END_TEST
+
+START_TEST(exp_log_and_sincos_agree_with_the_c_library)
+{
+    const sfi_random random = {1, 1};
+    for (int i = 0; i < 100000; i++) {
+        const double x = (sfi_random_uniform(random, (uint64_t)i) - 0.5) * 1400;
+        const double e = exp(x);
+        ck_assert_double_le(fabs(sfi_exp(x) - e), 4e-16 * e + 5e-324);
+        const double y = sfi_random_uniform(random, (uint64_t)i) * 4;
+        ck_assert_double_le(fabs(sfi_log(y) - log(y)), 4e-16 * fabs(log(y)) + 1e-17);
+        ck_assert_double_le(fabs(sfi_log1p(y - 1) - log1p(y - 1)),
+                            5e-16 * fabs(log1p(y - 1)) + 1e-17);
+        double s, c;
+        sfi_sincos_turn(y / 4, &s, &c);
+        ck_assert_double_le(fabs(s - sin(y / 4 * 2 * M_PI)), 2e-15);
+        ck_assert_double_le(fabs(c - cos(y / 4 * 2 * M_PI)), 2e-15);
+    }
+    ck_assert(sfi_exp(800) == INFINITY && sfi_exp(-800) == 0 && isnan(sfi_exp(NAN)));
+    ck_assert(sfi_log(0) == -INFINITY && isnan(sfi_log(-1)) && sfi_log(INFINITY) == INFINITY);
+}
+END_TEST
+
+struct visits {
+    sfconv_context *context;
+    atomic_int seen[1000];
+    atomic_int bad_worker;
+};
+
+static void visit(void *argument, int64_t index, int32_t worker)
+{
+    struct visits *visits = argument;
+    atomic_fetch_add(&visits->seen[index], 1);
+    if (worker < 0 || worker >= sfi_workers(visits->context)) {
+        atomic_store(&visits->bad_worker, 1);
+    }
+}
+
+static void visit_nested(void *argument, int64_t index, int32_t worker)
+{
+    struct visits *visits = argument;
+    (void)worker;
+    (void)index;
+    sfi_parallel_for(visits->context, 1000, visit, visits);
+}
+
+START_TEST(parallel_for_visits_each_index_once_for_any_number_of_workers)
+{
+    const int32_t workers[] = {1, 2, 3, 16};
+    for (int w = 0; w < 4; w++) {
+        struct visits visits = {.context = make_context(workers[w])};
+        for (int round = 1; round <= 20; round++) {
+            sfi_parallel_for(visits.context, 1000, visit, &visits);
+            for (int i = 0; i < 1000; i++) {
+                ck_assert_int_eq(atomic_load(&visits.seen[i]), round);
+            }
+        }
+        sfi_parallel_for(visits.context, 4, visit_nested, &visits);
+        ck_assert_int_eq(atomic_load(&visits.seen[999]), 24);
+        ck_assert_int_eq(atomic_load(&visits.bad_worker), 0);
+        sfi_context_release(visits.context);
+    }
+}
+END_TEST
+
+START_TEST(growing_an_array_keeps_its_elements)
+{
+    sfconv_context *context = make_context(1);
+    int32_t *array = NULL;
+    size_t capacity = 0;
+    ck_assert(sfi_grow(context, (void **)&array, &capacity, 3, sizeof *array));
+    array[2] = 5;
+    ck_assert(sfi_grow(context, (void **)&array, &capacity, 100, sizeof *array));
+    ck_assert_int_eq(array[2], 5);
+    ck_assert_int_eq(array[99], 0);
+    ck_assert(!sfi_grow(context, (void **)&array, &capacity, SIZE_MAX, sizeof *array));
+    ck_assert_int_eq(array[2], 5);
+    sfi_free(context, array, capacity * sizeof *array);
+    sfi_context_release(context);
+}
+END_TEST
+
+int main(void)
+{
+    Suite *suite = suite_create("base");
+    TCase *tests = tcase_create("base");
+    tcase_set_timeout(tests, 60);
+    tcase_add_test(tests, sizes_refuse_overflow_and_negative_numbers);
+    tcase_add_test(tests, philox_gives_the_published_numbers);
+    tcase_add_test(tests, normal_numbers_have_the_moments_of_a_normal_distribution);
+    tcase_add_test(tests, exp_log_and_sincos_agree_with_the_c_library);
+    tcase_add_test(tests, parallel_for_visits_each_index_once_for_any_number_of_workers);
+    tcase_add_test(tests, growing_an_array_keeps_its_elements);
+    suite_add_tcase(suite, tests);
+    return run_suite(suite);
+}
