@@ -1,0 +1,209 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#ifndef SFCONV_NET_H
+#define SFCONV_NET_H
+
+#include "sfconv/layer.h"
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/**
+ * A net: a graph of layers with names, several inputs and outputs. Built once from inputs to
+ * outputs; a node may only use nodes that exist, so the graph has no cycles. Read-only during
+ * inference. Since: 0.1
+ */
+typedef struct sfconv_net sfconv_net;
+
+/** Makes an empty net. Errors: ARGUMENT, MEMORY. Since: 0.1 */
+SFCONV_API sfconv_status sfconv_net_create(sfconv_net **net, sfconv_context *context);
+SFCONV_API void sfconv_net_destroy(sfconv_net *net);
+
+/**
+ * Adds an input with a number of channels. *node is its number, counted from 0 over all nodes.
+ * Errors: ARGUMENT (channels below 1; a name that is empty, taken, longer than 200 bytes or holds
+ * control characters), MEMORY, STATE (the net already has a run).
+ * Since: 0.1
+ */
+SFCONV_API sfconv_status sfconv_net_add_input(sfconv_net *net, const char *name, int64_t channels,
+                                              int32_t *node);
+
+/**
+ * Adds a layer that reads `inputs` (numbers of nodes, `count` of them). The net takes a hold of the
+ * layer; the caller keeps its own.
+ * Errors: ARGUMENT (as above; wrong number of inputs for the kind; a layer of another context),
+ * NOT_FOUND (no such input node), STATE (the net already has a run), MEMORY.
+ * Since: 0.1
+ */
+SFCONV_API sfconv_status sfconv_net_add_layer(sfconv_net *net, const char *name,
+                                              sfconv_layer *layer, const int32_t *inputs,
+                                              int32_t count, int32_t *node);
+
+/** Declares a node to be the next output. Errors: ARGUMENT (already an output), NOT_FOUND, STATE,
+ * MEMORY. Since: 0.1 */
+SFCONV_API sfconv_status sfconv_net_add_output(sfconv_net *net, int32_t node);
+
+SFCONV_API int32_t sfconv_net_node_count(const sfconv_net *net);
+SFCONV_API int32_t sfconv_net_input_count(const sfconv_net *net);
+SFCONV_API int32_t sfconv_net_output_count(const sfconv_net *net);
+/** NULL for a number that is no node. Since: 0.1 */
+SFCONV_API const char *sfconv_net_node_name(const sfconv_net *net, int32_t node);
+/** Borrowed, valid while the net lives; NULL for inputs and numbers that are no node. Since: 0.1 */
+SFCONV_API sfconv_layer *sfconv_net_node_layer(const sfconv_net *net, int32_t node);
+/** Number of the node of that name. Errors: ARGUMENT, NOT_FOUND. Since: 0.1 */
+SFCONV_API sfconv_status sfconv_net_find_node(const sfconv_net *net, const char *name,
+                                              int32_t *node);
+/** Channels of input `index`; 0 when there is none. Since: 0.1 */
+SFCONV_API int64_t sfconv_net_input_channels(const sfconv_net *net, int32_t index);
+
+/** Number of parameter tensors, each shared one once. Since: 0.1 */
+SFCONV_API int32_t sfconv_net_parameter_count(const sfconv_net *net);
+/** Facts of parameter `index`, in the order of the nodes. Errors: ARGUMENT, NOT_FOUND. Since: 0.1
+ */
+SFCONV_API sfconv_status sfconv_net_parameter(const sfconv_net *net, int32_t index,
+                                              sfconv_parameter_info *info);
+/** Number of the parameter of that name. Errors: ARGUMENT, NOT_FOUND. Since: 0.1 */
+SFCONV_API sfconv_status sfconv_net_find_parameter(const sfconv_net *net, const char *name,
+                                                   int32_t *index);
+
+/** Initializes every layer; layer i of the net draws from `seed` and its node's name.
+ * Errors: ARGUMENT, NUMERIC. Since: 0.1 */
+SFCONV_API sfconv_status sfconv_net_initialize(sfconv_net *net, uint64_t seed);
+
+/** Sets regularizer and λ of every sfconv2d of the net. Errors: as
+ * sfconv_sfconv2d_set_regularizer(). Since: 0.1 */
+SFCONV_API sfconv_status sfconv_net_set_regularizer(sfconv_net *net, int32_t regularizer,
+                                                    double weight);
+
+/** Size of one activation. Since: 0.1 */
+typedef struct sfconv_shape {
+    int64_t batch;
+    int64_t channels;
+    int64_t height;
+    int64_t width;
+} sfconv_shape;
+
+/** Counts from first principles: a multiply-add is one MAC and two FLOPs; convolutions and linear
+ * layers count, the rest (BatchNorm, activations, pooling) does not. Since: 0.1 */
+typedef struct sfconv_cost {
+    size_t struct_size;
+    /** Trainable numbers. */
+    int64_t parameters;
+    int64_t macs;
+    int64_t flops;
+    /** Bytes of all activations that the layer path writes, each once. */
+    int64_t activation_bytes;
+} sfconv_cost;
+
+#define SFCONV_COST_INIT                                                                           \
+    {                                                                                              \
+        sizeof(sfconv_cost), 0, 0, 0, 0                                                            \
+    }
+
+/** Counts for inputs of these shapes (one a net input). Errors: ARGUMENT, SHAPE, OVERFLOW.
+ * Since: 0.1 */
+SFCONV_API sfconv_status sfconv_net_cost(const sfconv_net *net, const sfconv_shape *inputs,
+                                         int32_t count, sfconv_cost *cost);
+
+#define SFCONV_MODE_INFERENCE 1
+#define SFCONV_MODE_TRAINING 2
+
+/**
+ * A run: activations, gradients and scratch of one net in one mode and size. Belongs to one thread
+ * at a time. While a run exists its net takes no more nodes. Since: 0.1
+ */
+typedef struct sfconv_run sfconv_run;
+
+/** Makes a run without size. Errors: ARGUMENT (no such mode), STATE (a net without input or
+ * output), MEMORY. Since: 0.1 */
+SFCONV_API sfconv_status sfconv_run_create(sfconv_run **run, sfconv_net *net, int32_t mode);
+
+/** A run of one layer alone, as a net with inputs "input0" …, a node of the layer's kind as its
+ * name, and one output. `count` inputs (1 but for add and concat) with these channels.
+ * Errors: ARGUMENT, MEMORY. Since: 0.1 */
+SFCONV_API sfconv_status sfconv_run_create_for_layer(sfconv_run **run, sfconv_layer *layer,
+                                                     const int64_t *channels, int32_t count,
+                                                     int32_t mode);
+SFCONV_API void sfconv_run_destroy(sfconv_run *run);
+
+/** Borrowed; NULL for NULL. Since: 0.1 */
+SFCONV_API sfconv_net *sfconv_run_net(const sfconv_run *run);
+
+/**
+ * Bytes that a run of this mode takes from the allocator at reshape, exactly; sfconv_run_reshape()
+ * with lent memory needs as many, aligned to 64. They depend on the context's number of workers.
+ * Errors: ARGUMENT, STATE, SHAPE, OVERFLOW.
+ * Since: 0.1
+ */
+SFCONV_API sfconv_status sfconv_net_run_bytes(const sfconv_net *net, int32_t mode,
+                                              const sfconv_shape *inputs, int32_t count,
+                                              int64_t *bytes);
+
+/**
+ * Fixes the sizes: infers shapes, plans and takes memory. Gradients become zero. All errors of
+ * shapes and memory come here, with the node's name; forward and backward then neither allocate nor
+ * fail for memory. On failure the run keeps its former size.
+ * `memory` (64-byte aligned, `bytes` long) lends the memory, which must outlive the run or its next
+ * reshape; NULL takes it from the context's allocator.
+ * Errors: ARGUMENT (lent memory too small or unaligned), SHAPE, OVERFLOW, MEMORY.
+ * Since: 0.1
+ */
+SFCONV_API sfconv_status sfconv_run_reshape(sfconv_run *run, const sfconv_shape *inputs,
+                                            int32_t count, void *memory, int64_t bytes);
+
+/** Memory of input, output and their gradients, valid until the next reshape. Inputs are for the
+ * caller to write before each forward (their content does not survive an inference forward),
+ * outputs to read after it; in training, output gradients are to write before backward and input
+ * gradients to read after it. Errors: ARGUMENT, NOT_FOUND, STATE (before reshape; gradients of an
+ * inference run). Since: 0.1 */
+SFCONV_API sfconv_status sfconv_run_input(sfconv_run *run, int32_t index, sfconv_view *view);
+SFCONV_API sfconv_status sfconv_run_output(sfconv_run *run, int32_t index, sfconv_view *view);
+SFCONV_API sfconv_status sfconv_run_output_gradient(sfconv_run *run, int32_t index,
+                                                    sfconv_view *view);
+SFCONV_API sfconv_status sfconv_run_input_gradient(sfconv_run *run, int32_t index,
+                                                   sfconv_view *view);
+/** Gradient of the net's parameter `index`; NOT_FOUND for buffers. Since: 0.1 */
+SFCONV_API sfconv_status sfconv_run_parameter_gradient(sfconv_run *run, int32_t index,
+                                                       sfconv_view *view);
+
+/** 1: input gradients are computed; 0, the default: not. Takes effect at the next reshape.
+ * Errors: ARGUMENT, STATE (an inference run). Since: 0.1 */
+SFCONV_API sfconv_status sfconv_run_want_input_gradients(sfconv_run *run, int32_t wanted);
+
+/** Computes the outputs. A training run also updates running statistics and power iterations of its
+ * net. Errors: ARGUMENT, STATE (before reshape). Since: 0.1 */
+SFCONV_API sfconv_status sfconv_run_forward(sfconv_run *run);
+
+/** Adds the gradient of Σ outputs · output gradients to the parameter gradients and overwrites the
+ * input gradients. Each forward allows one backward.
+ * Errors: ARGUMENT, STATE (inference run, no forward before). Since: 0.1 */
+SFCONV_API sfconv_status sfconv_run_backward(sfconv_run *run);
+
+/** Sets all parameter gradients to zero. Errors: ARGUMENT, STATE. Since: 0.1 */
+SFCONV_API sfconv_status sfconv_run_zero_gradients(sfconv_run *run);
+
+/** Adds each sfconv2d's regularizer gradient, times its λ, to the parameter gradients; *value is
+ * Σ λ · F over the layers (may be NULL). Singular values by Gram matrix in double.
+ * Errors: ARGUMENT, STATE, NUMERIC (a factor that is zero or not finite, named). Since: 0.1 */
+SFCONV_API sfconv_status sfconv_run_regularize(sfconv_run *run, double *value);
+
+/** Seed and step of dropout: the pattern is a function of both and the node's name; each training
+ * forward adds 1 to the step. Errors: ARGUMENT. Since: 0.1 */
+SFCONV_API sfconv_status sfconv_run_set_seed(sfconv_run *run, uint64_t seed, uint64_t step);
+/** Step of the next training forward; 0 for NULL. Since: 0.1 */
+SFCONV_API uint64_t sfconv_run_step(const sfconv_run *run);
+
+/**
+ * The plan in words: a line a step with node, kind, output shape, MACs and bytes, and totals.
+ * Writes at most `capacity` bytes, terminated, and sets *length to the length of the whole text
+ * without the terminator. `buffer` may be NULL when capacity is 0. Errors: ARGUMENT, STATE (before
+ * reshape). Since: 0.1
+ */
+SFCONV_API sfconv_status sfconv_run_plan_text(const sfconv_run *run, char *buffer, size_t capacity,
+                                              size_t *length);
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif
