@@ -125,8 +125,8 @@ static sfconv_status infer(const sfconv_layer *layer, bool training, const sfi_s
     const sfi_window window = {desc->kernel, desc->stride, desc->padding, desc->dilation};
     (void)training;
     (void)count;
-    sfconv_status status = sfi_window_infer(layer->context, &window, desc->in_channels,
-                                            desc->out_channels, *in, out);
+    sfconv_status status =
+        sfi_window_infer(layer->context, &window, desc->in_channels, desc->out_channels, *in, out);
     if (status < 0) {
         return status;
     }
@@ -167,10 +167,10 @@ static sfconv_status memory(const sfconv_layer *layer, bool training, const sfi_
     int64_t q_forward, q_backward, p_forward, p_backward;
     sfconv_status status;
     (void)count;
-    if ((status = sfi_dense_scratch(layer->context, &stages.q, training, &q_forward,
-                                    &q_backward)) < 0 ||
-        (status = sfi_dense_scratch(layer->context, &stages.p, training, &p_forward,
-                                    &p_backward)) < 0) {
+    if ((status = sfi_dense_scratch(layer->context, &stages.q, training, &q_forward, &q_backward)) <
+            0 ||
+        (status = sfi_dense_scratch(layer->context, &stages.p, training, &p_forward, &p_backward)) <
+            0) {
         return status;
     }
     const int64_t engine_forward = sfi_max(q_forward, p_forward);
@@ -379,8 +379,8 @@ static sfconv_status add_parameters(sfconv_layer *layer, const sfconv_sfconv2d_d
         return status;
     }
     if (desc->has_bias) {
-        status = sfi_layer_add_parameter(layer, "bias", SFCONV_PARAMETER_BIAS, 1,
-                                         &desc->out_channels);
+        status =
+            sfi_layer_add_parameter(layer, "bias", SFCONV_PARAMETER_BIAS, 1, &desc->out_channels);
     }
     if (status < 0 || !desc->spectral_norm) {
         return status;
@@ -405,8 +405,8 @@ sfconv_status sfi_sfconv2d_allocate(sfi_sfconv2d **out, sfconv_context *context,
     sfi_sfconv2d *self = sfi_as_sfconv2d(layer);
     self->desc = *desc;
     sfconv_status status = add_parameters(layer, desc);
-    if (status == SFCONV_OK && !(sfi_regularizer_bytes(self, &self->regularizer_bytes) &&
-                                 sfi_norm_bytes(self, &norm))) {
+    if (status == SFCONV_OK &&
+        !(sfi_regularizer_bytes(self, &self->regularizer_bytes) && sfi_norm_bytes(self, &norm))) {
         status = sfi_fail(context, SFCONV_ERROR_OVERFLOW, "%s: its scratch overflows",
                           sfconv2d_class.kind);
     }

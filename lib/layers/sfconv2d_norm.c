@@ -144,7 +144,8 @@ void sfi_norm_backward(const sfi_sfconv2d *layer, void *state_memory, void *work
     sfi_p_from_weight(desc->out_channels, desc->rank, desc->kernel[0], effective_weight, effective);
     sfi_sigma_backward(&factors, &state->sigma, effective, p_matrix, qt_matrix,
                        iteration_memory(state));
-    /* The two effective blocks are free now: they take the gradients in the order of the weights. */
+    /* The two effective blocks are free now: they take the gradients in the order of the weights.
+     */
     sfi_p_to_weight(desc->out_channels, desc->rank, desc->kernel[0], p_matrix, effective_weight);
     add_to(gradient_p, effective_weight, count_p);
     for (int64_t t = 0; t < factors.rank; t++) {
@@ -169,7 +170,9 @@ sfconv_status sfi_norm_settle(const sfi_sfconv2d *layer, int32_t iterations, dou
     const sfconv_status status = sfi_sigma_forward(
         context, &factors, iterations, sfi_sfconv2d_u(layer), &result, iteration_memory(memory));
     if (status == SFCONV_OK) {
-        store_vector(sfi_sfconv2d_v(layer), result.v, factors.q_cols);
+        if (iterations > 0) {
+            store_vector(sfi_sfconv2d_v(layer), result.v, factors.q_cols);
+        }
         if (sigma) {
             *sigma = result.sigma;
         }

@@ -219,8 +219,8 @@ sfconv_status sfi_kl_term(sfconv_context *context, int64_t rows, int64_t cols, c
     } else if (!(work = sfi_alloc(context, (size_t)bytes))) {
         status = sfi_fail_memory(context, "matrix", (size_t)bytes);
     } else {
-        status = evaluate_kl(context, &svd, rows, matrix, kind, method, scale, value, gradient,
-                             work);
+        status =
+            evaluate_kl(context, &svd, rows, matrix, kind, method, scale, value, gradient, work);
     }
     sfi_free(context, work, (size_t)bytes);
     sfi_svd_destroy(context, &svd);
