@@ -1,0 +1,55 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#ifndef SFK_KERNELS_H
+#define SFK_KERNELS_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+/* Inner loops: no memory, no threads, no errors. Each is compiled once per instruction set from one
+ * body, and every instruction set gives the same bits. Recipe: docs/kernels.md. */
+
+/* One tile of a matrix product whose operands need not be matrices in memory:
+ *   c[m][n] = start + Σ_k a[a_rows[m] + a_steps[k]] * b[b_steps[k] + n]
+ * with one chain of fma in the order of k for each element. Tables count elements. */
+typedef struct sfk_tile {
+    const float *a;
+    const int64_t *a_rows;
+    const int64_t *a_steps;
+    /* Whole vectors are read: up to 15 elements behind the last column must exist. */
+    const float *b;
+    const int64_t *b_steps;
+    float *c;
+    int64_t c_stride;
+    /* Where the chain starts: NULL: 0, otherwise bias[m]; unless `accumulate`: then c[m][n]. */
+    const float *bias;
+    bool accumulate;
+    /* rows <= tile_rows, columns <= tile_columns of the table; depth may be 0. */
+    int32_t rows;
+    int32_t columns;
+    int64_t depth;
+} sfk_tile;
+
+typedef struct sfk_table {
+    /* SFCONV_ISA_… */
+    int32_t isa;
+    /* Floats in a vector. Speed may depend on it, results may not. */
+    int32_t lanes;
+    /* Largest tile of matrix_tile; tile_columns is a multiple of lanes and at most SFK_MAX_COLUMNS,
+     * tile_rows at most SFK_MAX_ROWS. */
+    int32_t tile_rows;
+    int32_t tile_columns;
+#define SFK_KERNEL(name, parameters) void(*name) parameters;
+#include "kernel_list.inc"
+#undef SFK_KERNEL
+} sfk_table;
+
+#define SFK_MAX_ROWS 8
+#define SFK_MAX_COLUMNS 48
+
+/* The table of SFCONV_ISA_… `isa`; NULL when it is not in this build or the processor lacks it. */
+const sfk_table *sfk_table_for(int32_t isa);
+
+/* The fastest instruction set here that is not above `at_most`; SFCONV_ISA_BEST: no limit. */
+int32_t sfk_best_isa(int32_t at_most);
+
+#endif

@@ -1,0 +1,74 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* For kernel bodies only: a vector of SFV_LANES floats of the instruction set that is compiled, and
+ * the names of its kernels. Every operation acts on each lane alone and rounds once. */
+#ifndef SFK_VEC_H
+#define SFK_VEC_H
+
+#include "kernels.h"
+
+#define SFK_JOIN_(name, isa) sfk_##name##_##isa
+#define SFK_JOIN(name, isa) SFK_JOIN_(name, isa)
+/* SFK_NAME(relu) is sfk_relu_avx2 where SFK_ISA is avx2. */
+#define SFK_NAME(name) SFK_JOIN(name, SFK_ISA)
+
+#define SFK_KERNEL(name, parameters) void SFK_NAME(name) parameters;
+#include "kernel_list.inc"
+#undef SFK_KERNEL
+
+#define SFV_INLINE static inline __attribute__((always_inline, unused))
+
+#if defined(SFK_BUILD_AVX512)
+#include "vec_avx512.h"
+#elif defined(SFK_BUILD_AVX2)
+#include "vec_avx2.h"
+#elif defined(SFK_BUILD_NEON)
+#include "vec_neon.h"
+#else
+#include "vec_reference.h"
+#endif
+
+SFV_INLINE sfv sfv_zero(void)
+{
+    return sfv_set1(0.0f);
+}
+
+/* The first `count` < SFV_LANES elements, zeros behind; nothing else is read. */
+SFV_INLINE sfv sfv_load_part(const float *from, int64_t count)
+{
+    float lanes[SFV_LANES] = {0};
+    for (int64_t i = 0; i < count; i++) {
+        lanes[i] = from[i];
+    }
+    return sfv_load(lanes);
+}
+
+/* Writes the first `count` < SFV_LANES lanes and nothing else. */
+SFV_INLINE void sfv_store_part(float *to, sfv value, int64_t count)
+{
+    float lanes[SFV_LANES];
+    sfv_store(lanes, value);
+    for (int64_t i = 0; i < count; i++) {
+        to[i] = lanes[i];
+    }
+}
+
+/* Reductions over pixels keep 16 running sums on every machine: pixel p belongs to sum p % 16. */
+#define SFV_SUMS 16
+#define SFV_PER_16 (SFV_SUMS / SFV_LANES)
+
+/* The 16 sums to one: halves are added until one is left. */
+SFV_INLINE float sfv_sum16(const sfv sums[SFV_PER_16])
+{
+    float lanes[SFV_SUMS];
+    for (int i = 0; i < SFV_PER_16; i++) {
+        sfv_store(lanes + i * SFV_LANES, sums[i]);
+    }
+    for (int half = SFV_SUMS / 2; half > 0; half /= 2) {
+        for (int i = 0; i < half; i++) {
+            lanes[i] += lanes[i + half];
+        }
+    }
+    return lanes[0];
+}
+
+#endif

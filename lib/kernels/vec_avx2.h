@@ -1,0 +1,66 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* 8 floats of AVX2. Part of vec.h; contracts in vec_reference.h. */
+#ifndef SFK_VEC_AVX2_H
+#define SFK_VEC_AVX2_H
+
+#include "vec.h"
+
+#include <immintrin.h>
+
+#define SFV_LANES 8
+#define SFV_TILE_ROWS 6
+#define SFV_TILE_VECTORS 2
+
+typedef __m256 sfv;
+
+SFV_INLINE sfv sfv_set1(float value)
+{
+    return _mm256_set1_ps(value);
+}
+
+SFV_INLINE sfv sfv_load(const float *from)
+{
+    return _mm256_loadu_ps(from);
+}
+
+SFV_INLINE void sfv_store(float *to, sfv value)
+{
+    _mm256_storeu_ps(to, value);
+}
+
+SFV_INLINE sfv sfv_add(sfv a, sfv b)
+{
+    return _mm256_add_ps(a, b);
+}
+
+SFV_INLINE sfv sfv_sub(sfv a, sfv b)
+{
+    return _mm256_sub_ps(a, b);
+}
+
+SFV_INLINE sfv sfv_mul(sfv a, sfv b)
+{
+    return _mm256_mul_ps(a, b);
+}
+
+SFV_INLINE sfv sfv_fma(sfv a, sfv b, sfv c)
+{
+    return _mm256_fmadd_ps(a, b, c);
+}
+
+SFV_INLINE sfv sfv_max(sfv a, sfv b)
+{
+    return _mm256_max_ps(a, b);
+}
+
+SFV_INLINE sfv sfv_min(sfv a, sfv b)
+{
+    return _mm256_min_ps(a, b);
+}
+
+SFV_INLINE sfv sfv_where_greater(sfv a, sfv b, sfv value)
+{
+    return _mm256_and_ps(_mm256_cmp_ps(a, b, _CMP_GT_OQ), value);
+}
+
+#endif

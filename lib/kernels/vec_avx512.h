@@ -1,0 +1,66 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* 16 floats of AVX-512. Part of vec.h; contracts in vec_reference.h. */
+#ifndef SFK_VEC_AVX512_H
+#define SFK_VEC_AVX512_H
+
+#include "vec.h"
+
+#include <immintrin.h>
+
+#define SFV_LANES 16
+#define SFV_TILE_ROWS 8
+#define SFV_TILE_VECTORS 3
+
+typedef __m512 sfv;
+
+SFV_INLINE sfv sfv_set1(float value)
+{
+    return _mm512_set1_ps(value);
+}
+
+SFV_INLINE sfv sfv_load(const float *from)
+{
+    return _mm512_loadu_ps(from);
+}
+
+SFV_INLINE void sfv_store(float *to, sfv value)
+{
+    _mm512_storeu_ps(to, value);
+}
+
+SFV_INLINE sfv sfv_add(sfv a, sfv b)
+{
+    return _mm512_add_ps(a, b);
+}
+
+SFV_INLINE sfv sfv_sub(sfv a, sfv b)
+{
+    return _mm512_sub_ps(a, b);
+}
+
+SFV_INLINE sfv sfv_mul(sfv a, sfv b)
+{
+    return _mm512_mul_ps(a, b);
+}
+
+SFV_INLINE sfv sfv_fma(sfv a, sfv b, sfv c)
+{
+    return _mm512_fmadd_ps(a, b, c);
+}
+
+SFV_INLINE sfv sfv_max(sfv a, sfv b)
+{
+    return _mm512_max_ps(a, b);
+}
+
+SFV_INLINE sfv sfv_min(sfv a, sfv b)
+{
+    return _mm512_min_ps(a, b);
+}
+
+SFV_INLINE sfv sfv_where_greater(sfv a, sfv b, sfv value)
+{
+    return _mm512_maskz_mov_ps(_mm512_cmp_ps_mask(a, b, _CMP_GT_OQ), value);
+}
+
+#endif

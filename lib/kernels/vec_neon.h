@@ -1,0 +1,67 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* 4 floats of NEON. Part of vec.h; contracts in vec_reference.h. */
+#ifndef SFK_VEC_NEON_H
+#define SFK_VEC_NEON_H
+
+#include "vec.h"
+
+#include <arm_neon.h>
+
+#define SFV_LANES 4
+#define SFV_TILE_ROWS 8
+#define SFV_TILE_VECTORS 3
+
+typedef float32x4_t sfv;
+
+SFV_INLINE sfv sfv_set1(float value)
+{
+    return vdupq_n_f32(value);
+}
+
+SFV_INLINE sfv sfv_load(const float *from)
+{
+    return vld1q_f32(from);
+}
+
+SFV_INLINE void sfv_store(float *to, sfv value)
+{
+    vst1q_f32(to, value);
+}
+
+SFV_INLINE sfv sfv_add(sfv a, sfv b)
+{
+    return vaddq_f32(a, b);
+}
+
+SFV_INLINE sfv sfv_sub(sfv a, sfv b)
+{
+    return vsubq_f32(a, b);
+}
+
+SFV_INLINE sfv sfv_mul(sfv a, sfv b)
+{
+    return vmulq_f32(a, b);
+}
+
+SFV_INLINE sfv sfv_fma(sfv a, sfv b, sfv c)
+{
+    return vfmaq_f32(c, a, b);
+}
+
+/* Not vmaxq_f32: its answer to NaN and to zeros of two signs is another. */
+SFV_INLINE sfv sfv_max(sfv a, sfv b)
+{
+    return vbslq_f32(vcgtq_f32(a, b), a, b);
+}
+
+SFV_INLINE sfv sfv_min(sfv a, sfv b)
+{
+    return vbslq_f32(vcltq_f32(a, b), a, b);
+}
+
+SFV_INLINE sfv sfv_where_greater(sfv a, sfv b, sfv value)
+{
+    return vreinterpretq_f32_u32(vandq_u32(vcgtq_f32(a, b), vreinterpretq_u32_f32(value)));
+}
+
+#endif

@@ -1,0 +1,94 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* The definition that the other instruction sets are compared with. Part of vec.h. */
+#ifndef SFK_VEC_REFERENCE_H
+#define SFK_VEC_REFERENCE_H
+
+#include "vec.h"
+
+#define SFV_LANES 4
+/* Registers of a matrix tile. */
+#define SFV_TILE_ROWS 4
+#define SFV_TILE_VECTORS 2
+
+typedef struct sfv {
+    float lane[SFV_LANES];
+} sfv;
+
+SFV_INLINE sfv sfv_set1(float value)
+{
+    return (sfv){{value, value, value, value}};
+}
+
+SFV_INLINE sfv sfv_load(const float *from)
+{
+    return (sfv){{from[0], from[1], from[2], from[3]}};
+}
+
+SFV_INLINE void sfv_store(float *to, sfv value)
+{
+    for (int i = 0; i < SFV_LANES; i++) {
+        to[i] = value.lane[i];
+    }
+}
+
+SFV_INLINE sfv sfv_add(sfv a, sfv b)
+{
+    for (int i = 0; i < SFV_LANES; i++) {
+        a.lane[i] += b.lane[i];
+    }
+    return a;
+}
+
+SFV_INLINE sfv sfv_sub(sfv a, sfv b)
+{
+    for (int i = 0; i < SFV_LANES; i++) {
+        a.lane[i] -= b.lane[i];
+    }
+    return a;
+}
+
+SFV_INLINE sfv sfv_mul(sfv a, sfv b)
+{
+    for (int i = 0; i < SFV_LANES; i++) {
+        a.lane[i] *= b.lane[i];
+    }
+    return a;
+}
+
+/* a * b + c, rounded once. */
+SFV_INLINE sfv sfv_fma(sfv a, sfv b, sfv c)
+{
+    for (int i = 0; i < SFV_LANES; i++) {
+        c.lane[i] = __builtin_fmaf(a.lane[i], b.lane[i], c.lane[i]);
+    }
+    return c;
+}
+
+/* a > b ? a : b, so b where one is NaN. */
+SFV_INLINE sfv sfv_max(sfv a, sfv b)
+{
+    for (int i = 0; i < SFV_LANES; i++) {
+        a.lane[i] = a.lane[i] > b.lane[i] ? a.lane[i] : b.lane[i];
+    }
+    return a;
+}
+
+/* a < b ? a : b, so b where one is NaN. */
+SFV_INLINE sfv sfv_min(sfv a, sfv b)
+{
+    for (int i = 0; i < SFV_LANES; i++) {
+        a.lane[i] = a.lane[i] < b.lane[i] ? a.lane[i] : b.lane[i];
+    }
+    return a;
+}
+
+/* `value` where a > b, 0 elsewhere. */
+SFV_INLINE sfv sfv_where_greater(sfv a, sfv b, sfv value)
+{
+    for (int i = 0; i < SFV_LANES; i++) {
+        value.lane[i] = a.lane[i] > b.lane[i] ? value.lane[i] : 0.0f;
+    }
+    return value;
+}
+
+#endif
