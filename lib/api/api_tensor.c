@@ -1,0 +1,45 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#include "views.h"
+
+#include "sizes.h"
+
+sfconv_status sfconv_view_init(sfconv_view *view, float *data, int32_t rank, const int64_t *shape)
+{
+    int64_t bytes = (int64_t)sizeof(float);
+    if (!view || !data || !shape || rank < 1 || rank > 4) {
+        return SFCONV_ERROR_ARGUMENT;
+    }
+    for (int32_t i = 0; i < rank; i++) {
+        if (shape[i] < 1) {
+            return SFCONV_ERROR_ARGUMENT;
+        }
+    }
+    for (int32_t i = 0; i < rank; i++) {
+        if (!sfi_mul(&bytes, bytes, shape[i])) {
+            return SFCONV_ERROR_OVERFLOW;
+        }
+    }
+    *view = sfi_contiguous_view(data, rank, shape);
+    return SFCONV_OK;
+}
+
+int64_t sfconv_view_count(const sfconv_view *view)
+{
+    int64_t count = 0;
+    if (sfi_view_is_valid(view)) {
+        sfi_product(&count, view->shape, view->rank);
+    }
+    return count;
+}
+
+sfconv_status sfconv_view_copy(const sfconv_view *target, const sfconv_view *source)
+{
+    if (!sfi_view_is_valid(target) || !sfi_view_is_valid(source)) {
+        return SFCONV_ERROR_ARGUMENT;
+    }
+    if (!sfi_same_shape(target, source)) {
+        return SFCONV_ERROR_SHAPE;
+    }
+    sfi_copy_view(target, source);
+    return SFCONV_OK;
+}

@@ -1,0 +1,103 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#include "views.h"
+
+#include "sizes.h"
+
+#include <string.h>
+
+#define MAX_RANK 4
+
+bool sfi_view_is_valid(const sfconv_view *view)
+{
+    int64_t count = (int64_t)sizeof(float);
+    int64_t extent = (int64_t)sizeof(float);
+    if (!view || !view->data || view->rank < 1 || view->rank > MAX_RANK) {
+        return false;
+    }
+    for (int32_t i = 0; i < view->rank; i++) {
+        int64_t step;
+        if (view->shape[i] < 1 || !sfi_mul(&count, count, view->shape[i]) ||
+            !sfi_mul(&step, view->stride[i], view->shape[i] - 1) ||
+            !sfi_mul(&step, step, (int64_t)sizeof(float)) || !sfi_add(&extent, extent, step)) {
+            return false;
+        }
+    }
+    return true;
+}
+
+sfconv_status sfi_check_view(sfconv_context *context, const char *call, const char *name,
+                             const sfconv_view *view, int32_t rank)
+{
+    if (!view) {
+        return sfi_refuse_null(context, call, name);
+    }
+    if (!sfi_view_is_valid(view)) {
+        return sfi_fail(context, SFCONV_ERROR_ARGUMENT,
+                        "%s: %s is not a valid view: expected data, 1 to 4 axes, sizes of at least "
+                        "1 and strides of at least 0",
+                        call, name);
+    }
+    if (rank && view->rank != rank) {
+        return sfi_fail(context, SFCONV_ERROR_ARGUMENT, "%s: %s has %d axes, expected %d", call,
+                        name, (int)view->rank, (int)rank);
+    }
+    return SFCONV_OK;
+}
+
+bool sfi_same_shape(const sfconv_view *a, const sfconv_view *b)
+{
+    return a->rank == b->rank &&
+           memcmp(a->shape, b->shape, (size_t)a->rank * sizeof a->shape[0]) == 0;
+}
+
+/* The same elements as four axes, new ones of size 1 in front. */
+static sfconv_view four_axes(const sfconv_view *view)
+{
+    sfconv_view four = {.data = view->data, .rank = MAX_RANK};
+    const int32_t missing = MAX_RANK - view->rank;
+    for (int32_t i = 0; i < MAX_RANK; i++) {
+        four.shape[i] = i < missing ? 1 : view->shape[i - missing];
+        four.stride[i] = i < missing ? 0 : view->stride[i - missing];
+    }
+    return four;
+}
+
+static void copy_row(float *target, int64_t target_stride, const float *source,
+                     int64_t source_stride, int64_t count)
+{
+    if (target_stride == 1 && source_stride == 1) {
+        memcpy(target, source, (size_t)count * sizeof(float));
+        return;
+    }
+    for (int64_t i = 0; i < count; i++) {
+        target[i * target_stride] = source[i * source_stride];
+    }
+}
+
+void sfi_copy_view(const sfconv_view *target, const sfconv_view *source)
+{
+    const sfconv_view to = four_axes(target);
+    const sfconv_view from = four_axes(source);
+    for (int64_t n = 0; n < to.shape[0]; n++) {
+        for (int64_t c = 0; c < to.shape[1]; c++) {
+            for (int64_t h = 0; h < to.shape[2]; h++) {
+                copy_row(to.data + n * to.stride[0] + c * to.stride[1] + h * to.stride[2],
+                         to.stride[3],
+                         from.data + n * from.stride[0] + c * from.stride[1] + h * from.stride[2],
+                         from.stride[3], to.shape[3]);
+            }
+        }
+    }
+}
+
+sfconv_view sfi_contiguous_view(float *data, int32_t rank, const int64_t *shape)
+{
+    sfconv_view view = {.data = data, .rank = rank};
+    int64_t stride = 1;
+    for (int32_t i = rank - 1; i >= 0; i--) {
+        view.shape[i] = shape[i];
+        view.stride[i] = stride;
+        stride *= shape[i];
+    }
+    return view;
+}
