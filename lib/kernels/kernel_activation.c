@@ -103,12 +103,23 @@ void SFK_NAME(sigmoid_gradient)(float *restrict grad_in, const float *restrict o
     }
 }
 
-void SFK_NAME(silu_gradient)(float *restrict grad_in, const float *restrict in,
-                             const float *restrict grad_out, bool accumulate, int64_t count)
+SFV_INLINE void silu_slopes(float *restrict grad_in, const float *restrict in,
+                            const float *restrict grad_out, bool accumulate, int64_t count)
 {
     for (int64_t i = 0; i < count; i++) {
         const float s = sigmoid_of(in[i]);
         const float slope = __builtin_fmaf(in[i] * s, 1.0f - s, s);
         grad_in[i] = joined(grad_in[i], grad_out[i] * slope, accumulate);
+    }
+}
+
+/* The loop is too long for the compiler to take the test out by itself. */
+void SFK_NAME(silu_gradient)(float *grad_in, const float *in, const float *grad_out,
+                             bool accumulate, int64_t count)
+{
+    if (accumulate) {
+        silu_slopes(grad_in, in, grad_out, true, count);
+    } else {
+        silu_slopes(grad_in, in, grad_out, false, count);
     }
 }
