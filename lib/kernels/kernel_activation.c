@@ -41,18 +41,11 @@ SFV_INLINE float sigmoid_of(float x)
     return (x < 0.0f ? e : 1.0f) / (1.0f + e);
 }
 
-void SFK_NAME(add)(float *out, const float *a, const float *b, int64_t count)
+void SFK_NAME(add)(float *restrict out, const float *restrict a, const float *restrict b,
+                   int64_t count)
 {
     for (int64_t i = 0; i < count; i++) {
         out[i] = a[i] + b[i];
-    }
-}
-
-void SFK_NAME(scale)(float *restrict out, const float *restrict in, float scale, bool accumulate,
-                     int64_t count)
-{
-    for (int64_t i = 0; i < count; i++) {
-        out[i] = joined(out[i], in[i] * scale, accumulate);
     }
 }
 

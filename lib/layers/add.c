@@ -47,7 +47,7 @@ static void forward_task(void *argument, int64_t index, int32_t worker)
     float *out = pass->out + begin;
     pass->context->kernels->add(out, pass->in[0] + begin, pass->in[1] + begin, count);
     for (int32_t i = 2; i < pass->input_count; i++) {
-        pass->context->kernels->add(out, out, pass->in[i] + begin, count);
+        pass->context->kernels->add_to(out, pass->in[i] + begin, count);
     }
 }
 
@@ -65,7 +65,7 @@ static void backward_task(void *argument, int64_t index, int32_t worker)
         }
         float *grad_in = pass->grad_in[i] + begin;
         if (pass->accumulate[i]) {
-            pass->context->kernels->add(grad_in, grad_in, grad_out, count);
+            pass->context->kernels->add_to(grad_in, grad_out, count);
         } else {
             memcpy(grad_in, grad_out, (size_t)count * sizeof *grad_in);
         }

@@ -92,7 +92,7 @@ static void backward_task(void *argument, int64_t index, int32_t worker)
         const float *grad_out = pass->grad_out + plane * job->plane;
         float *grad_in = pass->grad_in[input] + offset;
         if (pass->accumulate[input]) {
-            pass->context->kernels->add(grad_in, grad_in, grad_out, job->plane);
+            pass->context->kernels->add_to(grad_in, grad_out, job->plane);
         } else {
             memcpy(grad_in, grad_out, bytes);
         }

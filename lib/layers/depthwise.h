@@ -22,10 +22,12 @@ typedef struct sfi_depthwise {
     int64_t dilation[2];
 } sfi_depthwise;
 
+/* Scratch of any of the calls below; false on overflow. */
+bool sfi_depthwise_scratch(int64_t *bytes, const sfconv_context *context,
+                           const sfi_depthwise *shape);
+
 void sfi_depthwise_forward(sfconv_context *context, const sfi_depthwise *shape, const float *x,
                            const float *weight, float *y, void *scratch);
-bool sfi_depthwise_forward_scratch(int64_t *bytes, const sfconv_context *context,
-                                   const sfi_depthwise *shape);
 
 /* dx = gradient by x, added to what dx holds when `accumulate`. */
 void sfi_depthwise_backward_data(sfconv_context *context, const sfi_depthwise *shape,
@@ -34,8 +36,5 @@ void sfi_depthwise_backward_data(sfconv_context *context, const sfi_depthwise *s
 /* Adds the gradient by weight to dweight. */
 void sfi_depthwise_backward_weight(sfconv_context *context, const sfi_depthwise *shape,
                                    const float *x, const float *dy, float *dweight, void *scratch);
-/* Enough for either. */
-bool sfi_depthwise_backward_scratch(int64_t *bytes, const sfconv_context *context,
-                                    const sfi_depthwise *shape);
 
 #endif

@@ -53,7 +53,8 @@ static sfconv_status infer(const sfconv_layer *layer, bool training, const sfi_s
 static sfi_depthwise depthwise_of(const dsconv2d *self, sfi_shape in, sfi_shape out)
 {
     const sfconv_conv2d_desc *desc = &self->desc;
-    sfi_depthwise shape = {.batch = in.n, .channels = in.c, .in = {in.h, in.w}, .out = {out.h, out.w}};
+    sfi_depthwise shape = {
+        .batch = in.n, .channels = in.c, .in = {in.h, in.w}, .out = {out.h, out.w}};
     memcpy(shape.kernel, desc->kernel, sizeof shape.kernel);
     memcpy(shape.stride, desc->stride, sizeof shape.stride);
     memcpy(shape.padding, desc->padding, sizeof shape.padding);
@@ -92,14 +93,13 @@ static sfconv_status memory(const sfconv_layer *layer, bool training, const sfi_
     const sfi_depthwise depthwise = depthwise_of((const dsconv2d *)layer, *in, out);
     const sfi_conv_shape pointwise = pointwise_of(*in, out);
     const int64_t middle = middle_bytes(*in, out);
-    int64_t needs[5];
-    if (!sfi_depthwise_forward_scratch(&needs[0], context, &depthwise) ||
+    int64_t needs[4];
+    if (!sfi_depthwise_scratch(&needs[0], context, &depthwise) ||
         !sfi_conv_forward_scratch(&needs[1], context, &pointwise) ||
-        !sfi_depthwise_backward_scratch(&needs[2], context, &depthwise) ||
-        !sfi_conv_backward_data_scratch(&needs[3], context, &pointwise) ||
-        !sfi_conv_backward_weight_scratch(&needs[4], context, &pointwise) ||
+        !sfi_conv_backward_data_scratch(&needs[2], context, &pointwise) ||
+        !sfi_conv_backward_weight_scratch(&needs[3], context, &pointwise) ||
         !sfi_add(&memory->scratch_forward, sfi_max(needs[0], needs[1]), training ? 0 : middle) ||
-        !sfi_add(&memory->scratch_backward, sfi_max(needs[2], sfi_max(needs[3], needs[4])),
+        !sfi_add(&memory->scratch_backward, sfi_max(needs[0], sfi_max(needs[2], needs[3])),
                  middle)) {
         return sfi_fail(context, SFCONV_ERROR_OVERFLOW, "dsconv2d: its scratch overflows");
     }
@@ -117,7 +117,8 @@ static int64_t macs(const sfconv_layer *layer, const sfi_shape *in, sfi_shape ou
 
 static void forward(sfconv_layer *layer, const sfi_pass *pass)
 {
-    const sfi_depthwise depthwise = depthwise_of((dsconv2d *)layer, *pass->in_shape, pass->out_shape);
+    const sfi_depthwise depthwise =
+        depthwise_of((dsconv2d *)layer, *pass->in_shape, pass->out_shape);
     const sfi_conv_shape pointwise = pointwise_of(*pass->in_shape, pass->out_shape);
     unsigned char *scratch = pass->scratch;
     float *middle = pass->tape;
@@ -134,7 +135,8 @@ static void forward(sfconv_layer *layer, const sfi_pass *pass)
 
 static void backward(sfconv_layer *layer, const sfi_pass *pass)
 {
-    const sfi_depthwise depthwise = depthwise_of((dsconv2d *)layer, *pass->in_shape, pass->out_shape);
+    const sfi_depthwise depthwise =
+        depthwise_of((dsconv2d *)layer, *pass->in_shape, pass->out_shape);
     const sfi_conv_shape pointwise = pointwise_of(*pass->in_shape, pass->out_shape);
     float *grad_middle = pass->scratch;
     void *scratch = (unsigned char *)pass->scratch + middle_bytes(*pass->in_shape, pass->out_shape);
@@ -184,15 +186,15 @@ static sfconv_status add_parameters(sfconv_layer *layer, const sfconv_conv2d_des
 {
     const int64_t depthwise[4] = {desc->in_channels, 1, desc->kernel[0], desc->kernel[1]};
     const int64_t pointwise[4] = {desc->out_channels, desc->in_channels, 1, 1};
-    sfconv_status status = sfi_layer_add_parameter(layer, "depthwise.weight",
-                                                   SFCONV_PARAMETER_WEIGHT, 4, depthwise);
+    sfconv_status status =
+        sfi_layer_add_parameter(layer, "depthwise.weight", SFCONV_PARAMETER_WEIGHT, 4, depthwise);
     if (!status) {
         status = sfi_layer_add_parameter(layer, "pointwise.weight", SFCONV_PARAMETER_WEIGHT, 4,
                                          pointwise);
     }
     if (!status && desc->has_bias) {
-        status = sfi_layer_add_parameter(layer, "bias", SFCONV_PARAMETER_BIAS, 1,
-                                         &desc->out_channels);
+        status =
+            sfi_layer_add_parameter(layer, "bias", SFCONV_PARAMETER_BIAS, 1, &desc->out_channels);
     }
     return status;
 }
