@@ -188,7 +188,7 @@ SFCONV_API sfconv_status sfconv_run_zero_gradients(sfconv_run *run);
 SFCONV_API sfconv_status sfconv_run_regularize(sfconv_run *run, double *value);
 
 /** Seed and step of dropout: the pattern is a function of both and the node's name; each training
- * forward adds 1 to the step. Errors: ARGUMENT. Since: 0.1 */
+ * forward adds 1 to the step. Errors: ARGUMENT, STATE (between forward and backward). Since: 0.1 */
 SFCONV_API sfconv_status sfconv_run_set_seed(sfconv_run *run, uint64_t seed, uint64_t step);
 /** Step of the next training forward; 0 for NULL. Since: 0.1 */
 SFCONV_API uint64_t sfconv_run_step(const sfconv_run *run);

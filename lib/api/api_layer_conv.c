@@ -49,19 +49,22 @@ sfconv_status sfconv_sfconv2d_create(sfconv_layer **layer, sfconv_context *conte
 
 int64_t sfconv_sfconv2d_rank(const sfconv_layer *layer)
 {
-    const sfi_sfconv2d *factorized = sfi_is_layer(layer) ? sfi_as_const_sfconv2d(layer) : NULL;
+    if (sfi_check_layer(layer) < 0) {
+        return 0;
+    }
+    const sfi_sfconv2d *factorized = sfi_as_const_sfconv2d(layer);
     return factorized ? factorized->desc.rank : 0;
 }
 
 sfconv_status sfconv_sfconv2d_set_regularizer(sfconv_layer *layer, int32_t regularizer,
                                               double weight)
 {
-    if (!sfi_is_layer(layer)) {
-        return SFCONV_ERROR_ARGUMENT;
+    sfconv_status status = sfi_check_layer(layer);
+    if (status < 0) {
+        return status;
     }
     sfi_sfconv2d *factorized = sfi_as_sfconv2d(layer);
-    const sfconv_status status =
-        sfi_check_regularizer(layer->context, __func__, regularizer, weight);
+    status = sfi_check_regularizer(layer->context, __func__, regularizer, weight);
     if (status < 0) {
         return status;
     }

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
+#include "handles.h"
 #include "views.h"
 
 #include "sizes.h"
@@ -19,7 +20,7 @@ sfconv_status sfconv_view_init(sfconv_view *view, float *data, int32_t rank, con
             return SFCONV_ERROR_OVERFLOW;
         }
     }
-    *view = sfi_contiguous_view(data, rank, shape);
+    sfi_fill_view(view, data, rank, shape);
     return SFCONV_OK;
 }
 

@@ -89,15 +89,3 @@ void sfi_copy_view(const sfconv_view *target, const sfconv_view *source)
         }
     }
 }
-
-sfconv_view sfi_contiguous_view(float *data, int32_t rank, const int64_t *shape)
-{
-    sfconv_view view = {.data = data, .rank = rank};
-    int64_t stride = 1;
-    for (int32_t i = rank - 1; i >= 0; i--) {
-        view.shape[i] = shape[i];
-        view.stride[i] = stride;
-        stride *= shape[i];
-    }
-    return view;
-}

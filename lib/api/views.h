@@ -22,7 +22,4 @@ bool sfi_same_shape(const sfconv_view *a, const sfconv_view *b);
 /* Copies between two valid views of one shape. */
 void sfi_copy_view(const sfconv_view *target, const sfconv_view *source);
 
-/* A contiguous view in the order of `shape`, which is known to be good. */
-sfconv_view sfi_contiguous_view(float *data, int32_t rank, const int64_t *shape);
-
 #endif

@@ -95,8 +95,11 @@ typedef struct sfi_layer_class {
     sfconv_status (*initialize)(sfconv_layer *layer, uint64_t seed);
     /* Frees what the kind holds beyond its parameters; may be NULL. */
     void (*destroy)(sfconv_layer *layer);
+    /* Whether a regularizer with λ > 0 is set; NULL for kinds without. */
+    bool (*regularizes)(const sfconv_layer *layer);
     /* Adds λ · gradient of the layer's regularizer to grad_parameter and λ · F to *value; NULL for
-     * kinds without. scratch has regularizer_scratch() bytes. NUMERIC with the reason. */
+     * kinds without. scratch has regularizer_scratch() bytes, which do not depend on the
+     * regularizer that is set. The caller has checked that the factors are finite and not zero. */
     sfconv_status (*regularize)(const sfconv_layer *layer, float *const *grad_parameter,
                                 void *scratch, double *value);
     int64_t (*regularizer_scratch)(const sfconv_layer *layer);

@@ -1,0 +1,347 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#include "plan.h"
+
+#include "error.h"
+#include "memory.h"
+#include "sizes.h"
+
+#include <string.h>
+
+/* Values, gradients, tape and two scratches a node. */
+#define BUFFERS_PER_NODE 5
+
+static size_t max_buffers(const sfconv_net *net)
+{
+    return (size_t)net->node_count * BUFFERS_PER_NODE;
+}
+
+bool sfi_plan_create(sfi_plan *plan, const sfconv_net *net)
+{
+    *plan = (sfi_plan){0};
+    plan->steps = sfi_calloc(net->context, (size_t)net->node_count, sizeof *plan->steps);
+    /* One more than needed: a net may have no parameters at all. */
+    plan->parameter_gradients = sfi_calloc(net->context, (size_t)net->parameter_count + 1,
+                                           sizeof *plan->parameter_gradients);
+    plan->buffers = sfi_calloc(net->context, max_buffers(net), sizeof *plan->buffers);
+    if (plan->steps && plan->parameter_gradients && plan->buffers) {
+        return true;
+    }
+    sfi_plan_destroy(plan, net);
+    return false;
+}
+
+void sfi_plan_destroy(sfi_plan *plan, const sfconv_net *net)
+{
+    sfconv_context *context = net->context;
+    sfi_free(context, plan->steps, (size_t)net->node_count * sizeof *plan->steps);
+    sfi_free(context, plan->parameter_gradients,
+             ((size_t)net->parameter_count + 1) * sizeof *plan->parameter_gradients);
+    sfi_free(context, plan->buffers, max_buffers(net) * sizeof *plan->buffers);
+    *plan = (sfi_plan){0};
+}
+
+static sfconv_status check_shape(const sfconv_net *net, const sfi_node *node, sfi_shape shape)
+{
+    const int64_t sizes[] = {shape.n, shape.c, shape.h, shape.w, (int64_t)sizeof(float)};
+    int64_t bytes;
+    if (shape.n < 1 || shape.c < 1 || shape.h < 1 || shape.w < 1) {
+        return sfi_fail(net->context, SFCONV_ERROR_SHAPE, "%s: shape [%lld, %lld, %lld, %lld]",
+                        node->name, (long long)shape.n, (long long)shape.c, (long long)shape.h,
+                        (long long)shape.w);
+    }
+    if (!sfi_product(&bytes, sizes, 5)) {
+        return sfi_fail(net->context, SFCONV_ERROR_OVERFLOW,
+                        "%s: shape [%lld, %lld, %lld, %lld] overflows", node->name,
+                        (long long)shape.n, (long long)shape.c, (long long)shape.h,
+                        (long long)shape.w);
+    }
+    return SFCONV_OK;
+}
+
+static sfconv_status set_input_shapes(sfi_plan *plan, const sfconv_net *net,
+                                      const sfconv_shape *inputs, int32_t count)
+{
+    if (count != net->input_count) {
+        return sfi_fail(net->context, SFCONV_ERROR_ARGUMENT, "net: expected %d inputs, got %d",
+                        net->input_count, count);
+    }
+    for (int32_t i = 0; i < count; i++) {
+        const sfi_node *node = &net->nodes[net->inputs[i]];
+        const sfi_shape shape = {inputs[i].batch, inputs[i].channels, inputs[i].height,
+                                 inputs[i].width};
+        const sfconv_status status = check_shape(net, node, shape);
+        if (status < 0) {
+            return status;
+        }
+        if (shape.c != node->channels) {
+            return sfi_fail(net->context, SFCONV_ERROR_SHAPE,
+                            "%s: expected %lld channels, got %lld", node->name,
+                            (long long)node->channels, (long long)shape.c);
+        }
+        plan->steps[net->inputs[i]].shape = shape;
+    }
+    return SFCONV_OK;
+}
+
+static void gather_input_shapes(const sfi_plan *plan, const sfi_node *node, sfi_shape *shapes)
+{
+    for (int32_t i = 0; i < node->input_count; i++) {
+        shapes[i] = plan->steps[node->inputs[i]].shape;
+    }
+}
+
+sfconv_status sfi_plan_shapes(sfi_plan *plan, const sfconv_net *net, bool training,
+                              const sfconv_shape *inputs, int32_t count)
+{
+    memset(plan->steps, 0, (size_t)net->node_count * sizeof *plan->steps);
+    sfconv_status status = set_input_shapes(plan, net, inputs, count);
+    for (int32_t i = 0; status >= 0 && i < net->node_count; i++) {
+        const sfi_node *node = &net->nodes[i];
+        sfi_step *step = &plan->steps[i];
+        sfi_shape in[SFI_MAX_INPUTS];
+        if (!node->layer) {
+            continue;
+        }
+        gather_input_shapes(plan, node, in);
+        const sfi_layer_class *kind = node->layer->kind;
+        status = kind->infer(node->layer, training, in, node->input_count, &step->shape);
+        if (status < 0) {
+            sfi_error_prefix(net->context, node->name);
+            return status;
+        }
+        status = check_shape(net, node, step->shape);
+        if (status >= 0 && kind->macs) {
+            step->macs = kind->macs(node->layer, in, step->shape);
+        }
+    }
+    return status;
+}
+
+static void mark_live(sfi_plan *plan, const sfconv_net *net)
+{
+    for (int32_t i = 0; i < net->output_count; i++) {
+        plan->steps[net->outputs[i]].live = true;
+    }
+    for (int32_t i = net->node_count - 1; i >= 0; i--) {
+        const sfi_node *node = &net->nodes[i];
+        for (int32_t j = 0; plan->steps[i].live && j < node->input_count; j++) {
+            plan->steps[node->inputs[j]].live = true;
+        }
+    }
+}
+
+static bool has_trainable(const sfconv_layer *layer)
+{
+    for (int32_t i = 0; i < layer->parameter_count; i++) {
+        if (sfi_parameter_trainable(&layer->parameters[i])) {
+            return true;
+        }
+    }
+    return false;
+}
+
+static void mark_gradients(sfi_plan *plan, const sfconv_net *net, bool want_input_gradients)
+{
+    for (int32_t i = 0; i < net->node_count; i++) {
+        const sfi_node *node = &net->nodes[i];
+        sfi_step *step = &plan->steps[i];
+        step->wants_gradient = node->layer ? has_trainable(node->layer) : want_input_gradients;
+        for (int32_t j = 0; j < node->input_count; j++) {
+            step->wants_gradient |= plan->steps[node->inputs[j]].wants_gradient;
+        }
+        step->wants_gradient &= step->live;
+    }
+}
+
+static sfconv_status ask_memory(sfi_plan *plan, const sfconv_net *net, bool training)
+{
+    for (int32_t i = 0; i < net->node_count; i++) {
+        const sfi_node *node = &net->nodes[i];
+        sfi_step *step = &plan->steps[i];
+        sfi_shape in[SFI_MAX_INPUTS];
+        if (!node->layer || !step->live) {
+            continue;
+        }
+        gather_input_shapes(plan, node, in);
+        const sfconv_status status = node->layer->kind->memory(
+            node->layer, training, in, node->input_count, step->shape, &step->memory);
+        if (status < 0) {
+            sfi_error_prefix(net->context, node->name);
+            return status;
+        }
+    }
+    return SFCONV_OK;
+}
+
+static void add_buffer(sfi_plan *plan, int64_t *offset, int64_t bytes, int32_t first, int32_t last)
+{
+    *offset = SFI_NO_BUFFER;
+    if (bytes > 0) {
+        plan->buffers[plan->buffer_count++] = (sfi_buffer){sfi_round64(bytes), first, last, offset};
+    }
+}
+
+static bool is_output(const sfconv_net *net, int32_t node)
+{
+    for (int32_t i = 0; i < net->output_count; i++) {
+        if (net->outputs[i] == node) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* Forward of node i is time i, its backward time 2·count − 1 − i. What the caller reads or writes
+ * between calls lives from −1, before the first step, to 2·count, behind the last. */
+typedef struct use_times {
+    int32_t value_last;
+    int32_t gradient_first;
+} use_times;
+
+static use_times times_of(const sfi_plan *plan, const sfconv_net *net, int32_t node, bool training)
+{
+    const int32_t count = net->node_count;
+    use_times times = {node, 2 * count - 1 - node};
+    const sfi_step *self = &plan->steps[node];
+    if (training && self->wants_gradient && self->memory.keeps_output) {
+        times.value_last = 2 * count - 1 - node;
+    }
+    for (int32_t i = node + 1; i < count; i++) {
+        const sfi_node *user = &net->nodes[i];
+        const sfi_step *step = &plan->steps[i];
+        for (int32_t j = 0; step->live && j < user->input_count; j++) {
+            if (user->inputs[j] != node) {
+                continue;
+            }
+            const bool kept = training && step->wants_gradient && step->memory.keeps_inputs;
+            const int32_t backward = 2 * count - 1 - i;
+            times.value_last = (int32_t)sfi_max(times.value_last, kept ? backward : i);
+            times.gradient_first = (int32_t)sfi_min(times.gradient_first, backward);
+        }
+    }
+    if (is_output(net, node)) {
+        times.gradient_first = count;
+    }
+    return times;
+}
+
+static void list_node_buffers(sfi_plan *plan, const sfconv_net *net, int32_t node, bool training)
+{
+    const int32_t count = net->node_count;
+    const int32_t after = 2 * count;
+    sfi_step *step = &plan->steps[node];
+    const sfi_layer_memory *memory = &step->memory;
+    const int64_t bytes = sfi_shape_count(step->shape) * (int64_t)sizeof(float);
+    const bool is_input = !net->nodes[node].layer;
+    const bool outside = is_input || is_output(net, node);
+    const use_times times = times_of(plan, net, node, training);
+    const int32_t backward = 2 * count - 1 - node;
+    /* The caller fills inputs before the first step and reads outputs after the last; an inference
+     * run may use an input's memory again once nobody reads it. */
+    add_buffer(plan, &step->value, bytes, outside ? -1 : node,
+               is_output(net, node) ? after : times.value_last);
+    const bool gradient = training && (step->wants_gradient || is_output(net, node));
+    add_buffer(plan, &step->gradient, gradient ? bytes : 0, times.gradient_first,
+               is_input ? after : backward);
+    add_buffer(plan, &step->tape, training ? memory->tape : 0, node, backward);
+    add_buffer(plan, &step->scratch_forward, memory->scratch_forward, node, node);
+    add_buffer(plan, &step->scratch_backward,
+               training && step->wants_gradient ? memory->scratch_backward : 0, backward, backward);
+}
+
+static sfconv_status list_buffers(sfi_plan *plan, const sfconv_net *net, bool training)
+{
+    int64_t sum = 0;
+    plan->buffer_count = 0;
+    for (int32_t i = 0; i < net->node_count; i++) {
+        sfi_step *step = &plan->steps[i];
+        step->value = step->gradient = step->tape = SFI_NO_BUFFER;
+        step->scratch_forward = step->scratch_backward = SFI_NO_BUFFER;
+        if (step->live || !net->nodes[i].layer) {
+            list_node_buffers(plan, net, i, training);
+        }
+    }
+    for (int32_t i = 0; i < plan->buffer_count; i++) {
+        if (!sfi_add(&sum, sum, plan->buffers[i].bytes)) {
+            return sfi_fail(net->context, SFCONV_ERROR_OVERFLOW,
+                            "net: the memory of the run overflows");
+        }
+    }
+    return SFCONV_OK;
+}
+
+/* Behind the shared part: parameter gradients, which live from call to call, and the scratch of the
+ * regularizers, which the caller may ask for at any time between. */
+static void place_parameter_gradients(sfi_plan *plan, const sfconv_net *net, bool training)
+{
+    int64_t scratch = 0;
+    plan->gradients_offset = plan->bytes;
+    for (int32_t i = 0; i < net->parameter_count; i++) {
+        const sfi_parameter *parameter = net->parameters[i].parameter;
+        plan->parameter_gradients[i] = SFI_NO_BUFFER;
+        if (training && sfi_parameter_trainable(parameter)) {
+            plan->parameter_gradients[i] = plan->bytes;
+            plan->bytes += sfi_round64(parameter->count * (int64_t)sizeof(float));
+        }
+    }
+    plan->gradients_bytes = plan->bytes - plan->gradients_offset;
+    for (int32_t i = 0; training && i < net->node_count; i++) {
+        const sfconv_layer *layer = net->nodes[i].layer;
+        if (layer && layer->kind->regularizer_scratch) {
+            scratch = sfi_max(scratch, layer->kind->regularizer_scratch(layer));
+        }
+    }
+    plan->regularizer_scratch = plan->bytes;
+    plan->bytes += sfi_round64(scratch);
+}
+
+sfconv_status sfi_plan_make(sfi_plan *plan, const sfconv_net *net, bool training,
+                            bool want_input_gradients, const sfconv_shape *inputs, int32_t count)
+{
+    sfconv_status status = sfi_plan_shapes(plan, net, training, inputs, count);
+    if (status < 0) {
+        return status;
+    }
+    mark_live(plan, net);
+    mark_gradients(plan, net, training && want_input_gradients);
+    status = ask_memory(plan, net, training);
+    if (status >= 0) {
+        status = list_buffers(plan, net, training);
+    }
+    if (status < 0) {
+        return status;
+    }
+    plan->bytes = sfi_place_buffers(plan->buffers, plan->buffer_count);
+    place_parameter_gradients(plan, net, training);
+    return SFCONV_OK;
+}
+
+sfconv_status sfi_plan_cost(sfi_plan *plan, const sfconv_net *net, const sfconv_shape *inputs,
+                            int32_t count, sfconv_cost *cost)
+{
+    int64_t parameters = 0;
+    int64_t macs = 0;
+    int64_t bytes = 0;
+    bool fits = true;
+    const sfconv_status status = sfi_plan_shapes(plan, net, false, inputs, count);
+    if (status < 0) {
+        return status;
+    }
+    for (int32_t i = 0; i < net->parameter_count; i++) {
+        const sfi_parameter *parameter = net->parameters[i].parameter;
+        parameters += sfi_parameter_trainable(parameter) ? parameter->count : 0;
+    }
+    for (int32_t i = 0; i < net->node_count; i++) {
+        const sfi_step *step = &plan->steps[i];
+        fits &= sfi_add(&macs, macs, step->macs);
+        fits &= sfi_add(&bytes, bytes, sfi_shape_count(step->shape) * (int64_t)sizeof(float));
+    }
+    if (!fits || macs > INT64_MAX / 4) {
+        return sfi_fail(net->context, SFCONV_ERROR_OVERFLOW, "net: its counts overflow");
+    }
+    cost->parameters = parameters;
+    cost->macs = macs;
+    cost->flops = 2 * macs;
+    cost->activation_bytes = bytes;
+    return SFCONV_OK;
+}

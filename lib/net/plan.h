@@ -1,0 +1,69 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* What a run will do and where it will keep it, decided before it runs: shapes, which gradients are
+ * needed, and one offset in one block of memory for each buffer. */
+#ifndef SFI_PLAN_H
+#define SFI_PLAN_H
+
+#include "graph.h"
+
+#define SFI_NO_BUFFER (-1)
+
+/* A node's part of the plan. Offsets are in bytes from the start of the run's block. */
+typedef struct sfi_step {
+    sfi_shape shape;
+    sfi_layer_memory memory;
+    int64_t macs;
+    /* Some output depends on it; the other nodes are not computed. */
+    bool live;
+    /* Something upstream wants the gradient of this node's output. */
+    bool wants_gradient;
+    int64_t value;
+    int64_t gradient;
+    int64_t tape;
+    int64_t scratch_forward;
+    int64_t scratch_backward;
+} sfi_step;
+
+/* A piece of memory with the time it is in use, both ends included. */
+typedef struct sfi_buffer {
+    int64_t bytes;
+    int32_t first;
+    int32_t last;
+    int64_t *offset;
+} sfi_buffer;
+
+typedef struct sfi_plan {
+    sfi_step *steps;
+    /* Offset of each parameter's gradient, SFI_NO_BUFFER for buffers and in inference. */
+    int64_t *parameter_gradients;
+    /* All parameter gradients lie in one stretch, to be zeroed at once. */
+    int64_t gradients_offset;
+    int64_t gradients_bytes;
+    int64_t regularizer_scratch;
+    int64_t bytes;
+    sfi_buffer *buffers;
+    int32_t buffer_count;
+} sfi_plan;
+
+/* Takes the memory for a plan of this net; false when it runs out, and then nothing is held. */
+bool sfi_plan_create(sfi_plan *plan, const sfconv_net *net);
+void sfi_plan_destroy(sfi_plan *plan, const sfconv_net *net);
+
+/* Infers all shapes into plan->steps[].shape and MACs into [].macs. `inputs` holds one shape for
+ * each input of the net. SHAPE or OVERFLOW with the node's name. */
+sfconv_status sfi_plan_shapes(sfi_plan *plan, const sfconv_net *net, bool training,
+                              const sfconv_shape *inputs, int32_t count);
+
+/* The whole plan; allocates nothing. */
+sfconv_status sfi_plan_make(sfi_plan *plan, const sfconv_net *net, bool training,
+                            bool want_input_gradients, const sfconv_shape *inputs, int32_t count);
+
+/* Counts for these shapes, as sfconv_net_cost(). */
+sfconv_status sfi_plan_cost(sfi_plan *plan, const sfconv_net *net, const sfconv_shape *inputs,
+                            int32_t count, sfconv_cost *cost);
+
+/* Places buffers so that those in use at the same time do not overlap; sets *buffers[i].offset and
+ * returns the bytes needed. Reorders `buffers`. */
+int64_t sfi_place_buffers(sfi_buffer *buffers, int32_t count);
+
+#endif

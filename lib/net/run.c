@@ -1,0 +1,293 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#include "run.h"
+
+#include "error.h"
+#include "memory.h"
+#include "random.h"
+#include "sizes.h"
+
+#include <math.h>
+#include <string.h>
+
+sfconv_status sfi_run_new(sfconv_run **out, sfconv_net *net, int32_t mode)
+{
+    sfconv_context *context = net->context;
+    sfconv_run *run = sfi_calloc(context, 1, sizeof *run);
+    *out = NULL;
+    if (!run) {
+        return sfi_fail_memory(context, "run", sizeof *run);
+    }
+    run->magic = SFI_RUN_MAGIC;
+    run->context = sfi_context_retain(context);
+    run->net = sfi_net_retain(net);
+    run->training = mode == SFCONV_MODE_TRAINING;
+    atomic_fetch_add(&net->runs, 1);
+    run->gradients = sfi_calloc(context, (size_t)net->parameter_count + 1, sizeof(float *));
+    if (!run->gradients || !sfi_plan_create(&run->plan, net) || !sfi_plan_create(&run->next, net)) {
+        sfi_run_release(run);
+        return sfi_fail_memory(context, "run: plan", (size_t)net->node_count * sizeof(sfi_step));
+    }
+    *out = run;
+    return SFCONV_OK;
+}
+
+void sfi_run_release(sfconv_run *run)
+{
+    if (!run) {
+        return;
+    }
+    sfconv_context *context = run->context;
+    sfconv_net *net = run->net;
+    if (run->owned_bytes) {
+        sfi_free(context, run->memory, run->owned_bytes);
+    }
+    sfi_plan_destroy(&run->plan, net);
+    sfi_plan_destroy(&run->next, net);
+    sfi_free(context, run->gradients, ((size_t)net->parameter_count + 1) * sizeof(float *));
+    run->magic = 0;
+    sfi_free(context, run, sizeof *run);
+    atomic_fetch_sub(&net->runs, 1);
+    sfi_net_release(net);
+    sfi_context_release(context);
+}
+
+static void *at(const sfconv_run *run, int64_t offset)
+{
+    return offset == SFI_NO_BUFFER ? NULL : run->memory + offset;
+}
+
+float *sfi_run_value(const sfconv_run *run, int32_t node)
+{
+    return at(run, run->plan.steps[node].value);
+}
+
+float *sfi_run_gradient(const sfconv_run *run, int32_t node)
+{
+    return at(run, run->plan.steps[node].gradient);
+}
+
+sfconv_status sfi_run_reshape(sfconv_run *run, const sfconv_shape *inputs, int32_t count,
+                              void *memory, int64_t bytes)
+{
+    sfi_plan *next = &run->next;
+    void *owned = NULL;
+    const sfconv_status status =
+        sfi_plan_make(next, run->net, run->training, run->want_input_gradients, inputs, count);
+    if (status < 0) {
+        return status;
+    }
+    if (memory && bytes < next->bytes) {
+        return sfi_fail(run->context, SFCONV_ERROR_ARGUMENT,
+                        "run: lent memory has %lld bytes, expected %lld", (long long)bytes,
+                        (long long)next->bytes);
+    }
+    if (!memory) {
+        owned = sfi_alloc(run->context, (size_t)next->bytes);
+        if (!owned) {
+            return sfi_fail_memory(run->context, "run", (size_t)next->bytes);
+        }
+    }
+    if (run->owned_bytes) {
+        sfi_free(run->context, run->memory, run->owned_bytes);
+    }
+    const sfi_plan former = run->plan;
+    run->plan = *next;
+    run->next = former;
+    run->memory = memory ? memory : owned;
+    run->owned_bytes = memory ? 0 : (size_t)run->plan.bytes;
+    run->shaped = true;
+    run->taped = false;
+    for (int32_t i = 0; i < run->net->parameter_count; i++) {
+        run->gradients[i] = at(run, run->plan.parameter_gradients[i]);
+    }
+    sfi_run_zero_gradients(run);
+    return SFCONV_OK;
+}
+
+void sfi_run_zero_gradients(sfconv_run *run)
+{
+    memset(run->memory + run->plan.gradients_offset, 0, (size_t)run->plan.gradients_bytes);
+}
+
+typedef struct node_pass {
+    sfi_pass pass;
+    sfi_shape in_shape[SFI_MAX_INPUTS];
+    const float *in[SFI_MAX_INPUTS];
+    float *grad_in[SFI_MAX_INPUTS];
+    bool accumulate[SFI_MAX_INPUTS];
+} node_pass;
+
+static void fill_pass(const sfconv_run *run, int32_t index, node_pass *filled)
+{
+    const sfi_node *node = &run->net->nodes[index];
+    const sfi_step *step = &run->plan.steps[index];
+    for (int32_t i = 0; i < node->input_count; i++) {
+        filled->in_shape[i] = run->plan.steps[node->inputs[i]].shape;
+        filled->in[i] = sfi_run_value(run, node->inputs[i]);
+        filled->grad_in[i] = NULL;
+        filled->accumulate[i] = false;
+    }
+    filled->pass = (sfi_pass){
+        .context = run->context,
+        .training = run->training,
+        .seed = run->seed,
+        .random_stream = sfi_random_stream(node->name),
+        .step = run->step,
+        .input_count = node->input_count,
+        .in_shape = filled->in_shape,
+        .out_shape = step->shape,
+        .in = filled->in,
+        .out = sfi_run_value(run, index),
+        .grad_in = filled->grad_in,
+        .accumulate = filled->accumulate,
+        .tape = at(run, step->tape),
+    };
+}
+
+/* An output whose gradient the caller does not write then adds nothing. */
+static void zero_output_gradients(const sfconv_run *run)
+{
+    const sfconv_net *net = run->net;
+    for (int32_t i = 0; i < net->output_count; i++) {
+        const sfi_step *step = &run->plan.steps[net->outputs[i]];
+        memset(sfi_run_gradient(run, net->outputs[i]), 0,
+               (size_t)sfi_shape_count(step->shape) * sizeof(float));
+    }
+}
+
+void sfi_run_forward(sfconv_run *run)
+{
+    for (int32_t i = 0; i < run->net->node_count; i++) {
+        const sfi_step *step = &run->plan.steps[i];
+        sfconv_layer *layer = run->net->nodes[i].layer;
+        node_pass filled;
+        if (!layer || !step->live) {
+            continue;
+        }
+        fill_pass(run, i, &filled);
+        filled.pass.scratch = at(run, step->scratch_forward);
+        layer->kind->forward(layer, &filled.pass);
+    }
+    if (run->training) {
+        zero_output_gradients(run);
+        run->taped = true;
+        run->step++;
+    }
+}
+
+/* In backward order the first user of a value overwrites its gradient, the others add; an output's
+ * gradient was written by the caller, so there all add. */
+static bool is_first_writer(const sfconv_run *run, int32_t user, int32_t input)
+{
+    const sfconv_net *net = run->net;
+    const int32_t target = net->nodes[user].inputs[input];
+    for (int32_t i = 0; i < net->output_count; i++) {
+        if (net->outputs[i] == target) {
+            return false;
+        }
+    }
+    for (int32_t j = 0; j < input; j++) {
+        if (net->nodes[user].inputs[j] == target) {
+            return false;
+        }
+    }
+    for (int32_t i = net->node_count - 1; i > user; i--) {
+        for (int32_t j = 0; run->plan.steps[i].live && j < net->nodes[i].input_count; j++) {
+            if (net->nodes[i].inputs[j] == target) {
+                return false;
+            }
+        }
+    }
+    return true;
+}
+
+void sfi_run_backward(sfconv_run *run)
+{
+    const sfconv_net *net = run->net;
+    for (int32_t i = net->node_count - 1; i >= 0; i--) {
+        const sfi_node *node = &net->nodes[i];
+        const sfi_step *step = &run->plan.steps[i];
+        node_pass filled;
+        if (!node->layer || !step->wants_gradient) {
+            continue;
+        }
+        fill_pass(run, i, &filled);
+        for (int32_t j = 0; j < node->input_count; j++) {
+            if (run->plan.steps[node->inputs[j]].wants_gradient) {
+                filled.grad_in[j] = sfi_run_gradient(run, node->inputs[j]);
+                filled.accumulate[j] = !is_first_writer(run, i, j);
+            }
+        }
+        filled.pass.step = run->step - 1;
+        filled.pass.grad_out = sfi_run_gradient(run, i);
+        filled.pass.grad_parameter = run->gradients + node->first_parameter;
+        filled.pass.scratch = at(run, step->scratch_backward);
+        node->layer->kind->backward(node->layer, &filled.pass);
+    }
+    run->taped = false;
+}
+
+/* What can fail in a regularizer is looked at before any gradient changes. */
+static sfconv_status check_factors(const sfconv_run *run, const sfi_node *node)
+{
+    const sfconv_layer *layer = node->layer;
+    for (int32_t i = 0; i < layer->parameter_count; i++) {
+        const sfi_parameter *parameter = &layer->parameters[i];
+        bool all_zero = true;
+        if (parameter->role != SFCONV_PARAMETER_FACTOR_P &&
+            parameter->role != SFCONV_PARAMETER_FACTOR_Q) {
+            continue;
+        }
+        for (int64_t j = 0; j < parameter->count; j++) {
+            if (!isfinite(parameter->data[j])) {
+                return sfi_fail(run->context, SFCONV_ERROR_NUMERIC,
+                                "%s.%s: element %lld is not finite", node->name, parameter->name,
+                                (long long)j);
+            }
+            all_zero &= parameter->data[j] == 0.0f;
+        }
+        if (all_zero) {
+            return sfi_fail(run->context, SFCONV_ERROR_NUMERIC,
+                            "%s.%s: all elements are zero, its spectrum is undefined", node->name,
+                            parameter->name);
+        }
+    }
+    return SFCONV_OK;
+}
+
+static bool regularizes(const sfconv_run *run, int32_t node)
+{
+    const sfconv_layer *layer = run->net->nodes[node].layer;
+    return layer && layer->kind->regularizes && layer->kind->regularizes(layer) &&
+           sfi_net_layer_node(run->net, layer) == node;
+}
+
+sfconv_status sfi_run_regularize(sfconv_run *run, double *value)
+{
+    const sfconv_net *net = run->net;
+    double sum = 0.0;
+    for (int32_t i = 0; i < net->node_count; i++) {
+        const sfconv_status status =
+            regularizes(run, i) ? check_factors(run, &net->nodes[i]) : SFCONV_OK;
+        if (status < 0) {
+            return status;
+        }
+    }
+    for (int32_t i = 0; i < net->node_count; i++) {
+        sfconv_layer *layer = net->nodes[i].layer;
+        if (!regularizes(run, i)) {
+            continue;
+        }
+        const sfconv_status status =
+            layer->kind->regularize(layer, run->gradients + net->nodes[i].first_parameter,
+                                    at(run, run->plan.regularizer_scratch), &sum);
+        if (status < 0) {
+            sfi_error_prefix(run->context, net->nodes[i].name);
+            return status;
+        }
+    }
+    if (value) {
+        *value = sum;
+    }
+    return SFCONV_OK;
+}
