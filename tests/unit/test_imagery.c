@@ -270,6 +270,7 @@ START_TEST(a_sheet_holds_images_of_any_size)
     ck_assert(picture_enlarge(&large, &images[1], 3, &error));
     ck_assert_int_eq(large.height, 18);
     ck_assert(large.pixels[2] == images[1].pixels[0] && large.pixels[3] == images[1].pixels[1]);
+    image_destroy(&sheet);
     ck_assert(!picture_sheet(&sheet, images, 0, 2, 1, &error));
     for (int i = 0; i < 3; i++) {
         image_destroy(&images[i]);
