@@ -57,7 +57,7 @@ static struct vessel arcade(const struct scene *scene, const struct image *cover
 static struct vessel feeder(const struct scene *scene, struct chance *chance)
 {
     const double turn = chance_between(chance, -half_turn, half_turn);
-    const double away = scene->scale * chance_between(chance, 35, 65);
+    const double away = scene->scale * chance_between(chance, 32, 52);
     return (struct vessel){
         .x = scene->center_x + away * cos(turn),
         .y = scene->center_y + away * sin(turn),

@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #include "image.h"
 
-#include <assert.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -23,6 +22,10 @@ bool image_create(struct image *result, int64_t width, int64_t height, int32_t c
     if (width < 1 || height < 1 || width > IMAGE_MAX_SIDE || height > IMAGE_MAX_SIDE) {
         return image_fail(error, "image of %lld x %lld pixels: a side must be 1 to %lld",
                           (long long)width, (long long)height, (long long)IMAGE_MAX_SIDE);
+    }
+    if (width * height > IMAGE_MAX_PIXELS) {
+        return image_fail(error, "image of %lld x %lld pixels: at most %lld are possible",
+                          (long long)width, (long long)height, (long long)IMAGE_MAX_PIXELS);
     }
     if (channels != 1 && channels != 3) {
         return image_fail(error, "image of %d channels: expected 1 or 3", (int)channels);

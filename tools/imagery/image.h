@@ -34,11 +34,12 @@ struct image {
 /* Greatest number of pixels where the caller names none. */
 #define IMAGE_DEFAULT_PIXELS ((int64_t)64 << 20)
 
-/* All zero. Fails for sizes below 1, other than 1 or 3 channels, over IMAGE_MAX_SIDE a side, or
- * without memory. */
+/* All zero. Fails for sides below 1 or over IMAGE_MAX_SIDE, more than IMAGE_MAX_PIXELS, other than
+ * 1 or 3 channels, or without memory. */
 bool image_create(struct image *result, int64_t width, int64_t height, int32_t channels,
                   struct image_error *error);
 #define IMAGE_MAX_SIDE ((int64_t)1 << 24)
+#define IMAGE_MAX_PIXELS ((int64_t)1 << 31)
 
 /* Frees the pixels and empties the image; an empty one is allowed. */
 void image_destroy(struct image *image);

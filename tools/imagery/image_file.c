@@ -13,8 +13,8 @@ static const struct image_format *const formats[] = {&image_format_png, &image_f
 bool image_size_allowed(const char *path, uint64_t width, uint64_t height,
                         const struct image_limits *limits, struct image_error *error)
 {
-    const uint64_t allowed =
-        (uint64_t)(limits && limits->pixels > 0 ? limits->pixels : IMAGE_DEFAULT_PIXELS);
+    const int64_t wanted = limits && limits->pixels > 0 ? limits->pixels : IMAGE_DEFAULT_PIXELS;
+    const uint64_t allowed = (uint64_t)(wanted < IMAGE_MAX_PIXELS ? wanted : IMAGE_MAX_PIXELS);
     const uint64_t side = (uint64_t)IMAGE_MAX_SIDE;
     if (width < 1 || height < 1) {
         return image_fail(error, "%s: an image without pixels (%llu x %llu)", path,
