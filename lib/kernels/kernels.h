@@ -29,6 +29,36 @@ typedef struct sfk_tile {
     int64_t depth;
 } sfk_tile;
 
+/* Pixels of one output row that follow each other. */
+typedef struct sfk_run {
+    /* Source row of the first tap, which may lie outside the image, and first column of the run in
+     * the output grid. */
+    int64_t row;
+    int64_t column;
+    int64_t length;
+    /* Element of the source plane, counted from that of image 0, that belongs to a tap at 0, 0. */
+    int64_t offset;
+} sfk_run;
+
+/* Where one tap of a convolution finds its pixels in one channel. */
+typedef struct sfk_gather {
+    const float *plane;
+    int64_t height;
+    int64_t width;
+    int64_t tap_row;
+    int64_t tap_column;
+    /* Source columns from pixel to pixel. */
+    int64_t step;
+    /* Output columns whose source column is inside the image: first_column … end_column - 1. */
+    int64_t first_column;
+    int64_t end_column;
+    const sfk_run *runs;
+    int64_t run_count;
+} sfk_gather;
+
+/* Elements behind the end that sfk_gather may overwrite. */
+#define SFK_SLACK 16
+
 typedef struct sfk_table {
     /* SFCONV_ISA_… */
     int32_t isa;

@@ -32,26 +32,6 @@ SFV_INLINE sfv sfv_zero(void)
     return sfv_set1(0.0f);
 }
 
-/* The first `count` < SFV_LANES elements, zeros behind; nothing else is read. */
-SFV_INLINE sfv sfv_load_part(const float *from, int64_t count)
-{
-    float lanes[SFV_LANES] = {0};
-    for (int64_t i = 0; i < count; i++) {
-        lanes[i] = from[i];
-    }
-    return sfv_load(lanes);
-}
-
-/* Writes the first `count` < SFV_LANES lanes and nothing else. */
-SFV_INLINE void sfv_store_part(float *to, sfv value, int64_t count)
-{
-    float lanes[SFV_LANES];
-    sfv_store(lanes, value);
-    for (int64_t i = 0; i < count; i++) {
-        to[i] = lanes[i];
-    }
-}
-
 /* Reductions over pixels keep 16 running sums on every machine: pixel p belongs to sum p % 16. */
 #define SFV_SUMS 16
 #define SFV_PER_16 (SFV_SUMS / SFV_LANES)

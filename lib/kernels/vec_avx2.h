@@ -63,4 +63,20 @@ SFV_INLINE sfv sfv_where_greater(sfv a, sfv b, sfv value)
     return _mm256_and_ps(_mm256_cmp_ps(a, b, _CMP_GT_OQ), value);
 }
 
+SFV_INLINE __m256i sfv_first_lanes(int64_t count)
+{
+    const __m256i lane = _mm256_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7);
+    return _mm256_cmpgt_epi32(_mm256_set1_epi32((int)count), lane);
+}
+
+SFV_INLINE sfv sfv_load_part(const float *from, int64_t count)
+{
+    return _mm256_maskload_ps(from, sfv_first_lanes(count));
+}
+
+SFV_INLINE void sfv_store_part(float *to, sfv value, int64_t count)
+{
+    _mm256_maskstore_ps(to, sfv_first_lanes(count), value);
+}
+
 #endif

@@ -63,4 +63,14 @@ SFV_INLINE sfv sfv_where_greater(sfv a, sfv b, sfv value)
     return _mm512_maskz_mov_ps(_mm512_cmp_ps_mask(a, b, _CMP_GT_OQ), value);
 }
 
+SFV_INLINE sfv sfv_load_part(const float *from, int64_t count)
+{
+    return _mm512_maskz_loadu_ps((__mmask16)((1u << count) - 1u), from);
+}
+
+SFV_INLINE void sfv_store_part(float *to, sfv value, int64_t count)
+{
+    _mm512_mask_storeu_ps(to, (__mmask16)((1u << count) - 1u), value);
+}
+
 #endif

@@ -64,4 +64,24 @@ SFV_INLINE sfv sfv_where_greater(sfv a, sfv b, sfv value)
     return vreinterpretq_f32_u32(vandq_u32(vcgtq_f32(a, b), vreinterpretq_u32_f32(value)));
 }
 
+/* The first `count` < SFV_LANES elements, zeros behind; nothing else is read. */
+SFV_INLINE sfv sfv_load_part(const float *from, int64_t count)
+{
+    float lanes[SFV_LANES] = {0};
+    for (int64_t i = 0; i < count; i++) {
+        lanes[i] = from[i];
+    }
+    return sfv_load(lanes);
+}
+
+/* Writes the first `count` < SFV_LANES lanes and nothing else. */
+SFV_INLINE void sfv_store_part(float *to, sfv value, int64_t count)
+{
+    float lanes[SFV_LANES];
+    sfv_store(lanes, value);
+    for (int64_t i = 0; i < count; i++) {
+        to[i] = lanes[i];
+    }
+}
+
 #endif

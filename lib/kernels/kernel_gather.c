@@ -1,0 +1,65 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#include "vec.h"
+
+/* The next three write whole vectors: what they write too much belongs to the run that follows and
+ * is written again, or is slack. */
+SFV_INLINE void put_zeros(float *to, int64_t count)
+{
+    for (int64_t i = 0; i < count; i += SFV_LANES) {
+        sfv_store(to + i, sfv_zero());
+    }
+}
+
+SFV_INLINE void copy(float *to, const float *from, int64_t count)
+{
+    int64_t i = 0;
+    for (; i + SFV_LANES <= count; i += SFV_LANES) {
+        sfv_store(to + i, sfv_load(from + i));
+    }
+    if (i < count) {
+        sfv_store(to + i, sfv_load_part(from + i, count - i));
+    }
+}
+
+SFV_INLINE void copy_strided(float *to, const float *from, int64_t count, int64_t step)
+{
+    if (step == 2) {
+        for (int64_t i = 0; i < count; i++) {
+            to[i] = from[2 * i];
+        }
+        return;
+    }
+    for (int64_t i = 0; i < count; i++) {
+        to[i] = from[i * step];
+    }
+}
+
+SFV_INLINE int64_t clamp(int64_t value, int64_t low, int64_t high)
+{
+    return value < low ? low : value > high ? high : value;
+}
+
+void SFK_NAME(gather)(float *to, const sfk_gather *from)
+{
+    const int64_t tap = from->tap_row * from->width + from->tap_column;
+    for (int64_t r = 0; r < from->run_count; r++) {
+        const sfk_run *run = &from->runs[r];
+        const int64_t row = run->row + from->tap_row;
+        if (row < 0 || row >= from->height) {
+            put_zeros(to, run->length);
+            to += run->length;
+            continue;
+        }
+        const int64_t first = clamp(from->first_column - run->column, 0, run->length);
+        const int64_t end = clamp(from->end_column - run->column, first, run->length);
+        put_zeros(to, first);
+        if (from->step == 1) {
+            copy(to + first, from->plane + (run->offset + tap + first), end - first);
+        } else {
+            copy_strided(to + first, from->plane + (run->offset + tap + first * from->step),
+                         end - first, from->step);
+        }
+        put_zeros(to + end, run->length - end);
+        to += run->length;
+    }
+}

@@ -1,0 +1,75 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#include "vec.h"
+
+#define SQUARE 8
+
+#if defined(SFK_BUILD_AVX2) || defined(SFK_BUILD_AVX512)
+#include <immintrin.h>
+
+SFV_INLINE void transpose_square(float *to, int64_t to_stride, const float *from,
+                                 int64_t from_stride)
+{
+    __m256 row[SQUARE], pair[SQUARE];
+    /* Rows r and r + 4 share a register by halves, so that two rounds of shuffles inside halves
+     * finish the work. */
+    for (int r = 0; r < 4; r++) {
+        const float *low = from + r * from_stride;
+        const float *high = from + (r + 4) * from_stride;
+        row[r] =
+            _mm256_insertf128_ps(_mm256_castps128_ps256(_mm_loadu_ps(low)), _mm_loadu_ps(high), 1);
+        row[r + 4] = _mm256_insertf128_ps(_mm256_castps128_ps256(_mm_loadu_ps(low + 4)),
+                                          _mm_loadu_ps(high + 4), 1);
+    }
+    for (int half = 0; half < SQUARE; half += 4) {
+        pair[half] = _mm256_unpacklo_ps(row[half], row[half + 1]);
+        pair[half + 1] = _mm256_unpackhi_ps(row[half], row[half + 1]);
+        pair[half + 2] = _mm256_unpacklo_ps(row[half + 2], row[half + 3]);
+        pair[half + 3] = _mm256_unpackhi_ps(row[half + 2], row[half + 3]);
+    }
+    for (int half = 0; half < SQUARE; half += 4) {
+        float *out = to + half * to_stride;
+        _mm256_storeu_ps(out, _mm256_shuffle_ps(pair[half], pair[half + 2], 0x44));
+        _mm256_storeu_ps(out + to_stride, _mm256_shuffle_ps(pair[half], pair[half + 2], 0xee));
+        _mm256_storeu_ps(out + 2 * to_stride,
+                         _mm256_shuffle_ps(pair[half + 1], pair[half + 3], 0x44));
+        _mm256_storeu_ps(out + 3 * to_stride,
+                         _mm256_shuffle_ps(pair[half + 1], pair[half + 3], 0xee));
+    }
+}
+#else
+SFV_INLINE void transpose_square(float *to, int64_t to_stride, const float *from,
+                                 int64_t from_stride)
+{
+    for (int r = 0; r < SQUARE; r++) {
+        for (int c = 0; c < SQUARE; c++) {
+            to[c * to_stride + r] = from[r * from_stride + c];
+        }
+    }
+}
+#endif
+
+SFV_INLINE void transpose_rest(float *to, int64_t to_stride, const float *from, int64_t from_stride,
+                               int64_t rows, int64_t columns)
+{
+    for (int64_t c = 0; c < columns; c++) {
+        for (int64_t r = 0; r < rows; r++) {
+            to[c * to_stride + r] = from[r * from_stride + c];
+        }
+    }
+}
+
+void SFK_NAME(transpose)(float *to, int64_t to_stride, const float *from, int64_t from_stride,
+                         int64_t rows, int64_t columns)
+{
+    const int64_t whole_columns = columns / SQUARE * SQUARE;
+    int64_t r = 0;
+    for (; r + SQUARE <= rows; r += SQUARE) {
+        for (int64_t c = 0; c < whole_columns; c += SQUARE) {
+            transpose_square(to + c * to_stride + r, to_stride, from + r * from_stride + c,
+                             from_stride);
+        }
+    }
+    transpose_rest(to + whole_columns * to_stride, to_stride, from + whole_columns, from_stride, r,
+                   columns - whole_columns);
+    transpose_rest(to + r, to_stride, from + r * from_stride, from_stride, rows - r, columns);
+}
