@@ -46,9 +46,9 @@ START_TEST(decompose_hands_out_the_spectrum_and_finds_the_rank)
     double values[6], error;
     sfconv_context *context = context_with_workers(1);
     float *dense = matrix_with_spectrum(20, 6, spectrum, 2);
-    ck_assert_int_eq(sfi_decompose(context, 20, 6, dense, 3, SFI_SVD_EXACT, p, q, &error, values,
-                                   silent),
-                     SFCONV_OK);
+    ck_assert_int_eq(
+        sfi_decompose(context, 20, 6, dense, 3, SFI_SVD_EXACT, p, q, &error, values, silent),
+        SFCONV_OK);
     ck_assert_double_le(error, 1e-6);
     for (int t = 0; t < 6; t++) {
         ck_assert_double_eq_tol(values[t], spectrum[t], 1e-6);
@@ -64,19 +64,19 @@ START_TEST(decompose_takes_zeros_and_refuses_what_is_not_finite)
     float dense[12] = {0}, p[8], q[6];
     double error = -1;
     sfconv_context *context = context_with_workers(1);
-    ck_assert_int_eq(sfi_decompose(context, 4, 3, dense, 2, SFI_SVD_GRAM, p, q, &error, NULL,
-                                   silent),
-                     SFCONV_OK);
+    ck_assert_int_eq(
+        sfi_decompose(context, 4, 3, dense, 2, SFI_SVD_GRAM, p, q, &error, NULL, silent),
+        SFCONV_OK);
     ck_assert_double_eq(error, 0);
     ck_assert_double_eq(norm_of(8, p) + norm_of(6, q), 0);
     p[0] = 42;
     dense[5] = NAN;
-    ck_assert_int_eq(sfi_decompose(context, 4, 3, dense, 2, SFI_SVD_EXACT, p, q, &error, NULL,
-                                   silent),
-                     SFCONV_ERROR_NUMERIC);
-    ck_assert_int_eq(sfi_decompose(context, 4, 3, dense, 4, SFI_SVD_EXACT, p, q, &error, NULL,
-                                   silent),
-                     SFCONV_ERROR_SHAPE);
+    ck_assert_int_eq(
+        sfi_decompose(context, 4, 3, dense, 2, SFI_SVD_EXACT, p, q, &error, NULL, silent),
+        SFCONV_ERROR_NUMERIC);
+    ck_assert_int_eq(
+        sfi_decompose(context, 4, 3, dense, 4, SFI_SVD_EXACT, p, q, &error, NULL, silent),
+        SFCONV_ERROR_SHAPE);
     ck_assert_str_eq(context->error, "rank: expected 1 to 3, got 4");
     ck_assert_float_eq(p[0], 42);
     sfi_context_release(context);
@@ -106,9 +106,9 @@ START_TEST(a_cancelled_decomposition_changes_nothing)
     for (int limit = 0; limit < 3; limit++) {
         struct patience patience = {0, limit, 0};
         const struct sfi_progress progress = {lose_patience, &patience};
-        ck_assert_int_eq(sfi_decompose(context, 30, 12, dense, 5, SFI_SVD_GRAM, p, q, &error, NULL,
-                                       progress),
-                         SFCONV_ERROR_CANCELLED);
+        ck_assert_int_eq(
+            sfi_decompose(context, 30, 12, dense, 5, SFI_SVD_GRAM, p, q, &error, NULL, progress),
+            SFCONV_ERROR_CANCELLED);
         const struct sfi_factors factors = {30, 30, 12, dense, dense};
         patience = (struct patience){0, limit, 0};
         ck_assert_int_eq(sfi_cut_rank(context, &factors, 4, p, q, &error, NULL, progress),
@@ -297,9 +297,9 @@ START_TEST(huge_and_tiny_matrices_decompose_and_cut)
         for (int i = 0; i < 160; i++) {
             dense[i] *= scales[s];
         }
-        ck_assert_int_eq(sfi_decompose(context, 20, 8, dense, 8, SFI_SVD_GRAM, p, q, &error, NULL,
-                                       silent),
-                         SFCONV_OK);
+        ck_assert_int_eq(
+            sfi_decompose(context, 20, 8, dense, 8, SFI_SVD_GRAM, p, q, &error, NULL, silent),
+            SFCONV_OK);
         ck_assert_double_le(distance_to_product(20, 8, 8, dense, p, q) / (double)scales[s], 1e-5);
         sfi_transpose(8, 8, q, qt);
         const struct sfi_factors factors = {20, 8, 8, p, qt};

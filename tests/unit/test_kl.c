@@ -23,8 +23,8 @@ static struct bench bench_of(float *matrix, int64_t rows, int64_t cols, enum sfi
     ck_assert(sfi_svd_scratch(&bytes, rows, cols, method));
     bench.scratch = checked_memory((size_t)bytes);
     ck_assert_int_eq(sfi_svd_create(bench.context, &bench.svd, cols), SFCONV_OK);
-    ck_assert_int_eq(
-        sfi_svd_update(bench.context, &bench.svd, rows, matrix, method, bench.scratch), SFCONV_OK);
+    ck_assert_int_eq(sfi_svd_update(bench.context, &bench.svd, rows, matrix, method, bench.scratch),
+                     SFCONV_OK);
     return bench;
 }
 
@@ -56,8 +56,7 @@ START_TEST(equal_singular_values_have_no_divergence_and_no_gradient)
 {
     const double equal[] = {2, 2, 2, 2, 2};
     for (int direction = SFI_KL_FORWARD; direction <= SFI_KL_REVERSE; direction++) {
-        struct bench bench =
-            bench_of(matrix_with_spectrum(31, 5, equal, 1), 31, 5, SFI_SVD_GRAM);
+        struct bench bench = bench_of(matrix_with_spectrum(31, 5, equal, 1), 31, 5, SFI_SVD_GRAM);
         float *gradient = gradient_of(&bench, (enum sfi_kl_direction)direction, 1);
         const double value = value_of(&bench, (enum sfi_kl_direction)direction);
         ck_assert(value >= 0 && value < 1e-13);
@@ -85,12 +84,12 @@ START_TEST(rank_one_has_the_logarithm_of_the_rank)
 {
     const double single[] = {5, 0, 0, 0, 0, 0, 0, 0};
     for (int method = SFI_SVD_GRAM; method <= SFI_SVD_EXACT; method++) {
-        struct bench bench = bench_of(matrix_with_spectrum(40, 8, single, 3), 40, 8,
-                                      (enum sfi_svd_method)method);
+        struct bench bench =
+            bench_of(matrix_with_spectrum(40, 8, single, 3), 40, 8, (enum sfi_svd_method)method);
         /* The matrix is rounded to float, so the other values are 1e-8 of the first. */
         ck_assert_double_eq_tol(value_of(&bench, SFI_KL_FORWARD), log(8), 1e-5);
-        ck_assert_double_eq_tol(value_of(&bench, SFI_KL_REVERSE),
-                                -log(8) + 7.0 / 8 * log(0x1p20), 1e-5);
+        ck_assert_double_eq_tol(value_of(&bench, SFI_KL_REVERSE), -log(8) + 7.0 / 8 * log(0x1p20),
+                                1e-5);
         float *gradient = gradient_of(&bench, SFI_KL_REVERSE, 1);
         ck_assert(isfinite(norm_of(320, gradient)));
         free(gradient);
@@ -109,8 +108,8 @@ START_TEST(known_spectra_have_known_divergences)
         reverse -= log(values[i] / 10) / 4;
     }
     for (int method = SFI_SVD_GRAM; method <= SFI_SVD_EXACT; method++) {
-        struct bench bench = bench_of(matrix_with_spectrum(9, 4, values, 4), 9, 4,
-                                      (enum sfi_svd_method)method);
+        struct bench bench =
+            bench_of(matrix_with_spectrum(9, 4, values, 4), 9, 4, (enum sfi_svd_method)method);
         ck_assert_double_eq_tol(value_of(&bench, SFI_KL_FORWARD), forward, 1e-7);
         ck_assert_double_eq_tol(value_of(&bench, SFI_KL_REVERSE), reverse, 1e-7);
         bench_free(&bench);
@@ -294,9 +293,9 @@ START_TEST(following_the_gradient_flattens_the_spectrum)
         for (int i = 0; i < 240; i++) {
             matrix[i] -= 100 * gradient[i];
         }
-        ck_assert_int_eq(sfi_svd_update(bench.context, &bench.svd, 30, matrix, SFI_SVD_GRAM,
-                                        bench.scratch),
-                         SFCONV_OK);
+        ck_assert_int_eq(
+            sfi_svd_update(bench.context, &bench.svd, 30, matrix, SFI_SVD_GRAM, bench.scratch),
+            SFCONV_OK);
         free(gradient);
     }
     ck_assert_double_le(value_of(&bench, SFI_KL_FORWARD), 1e-3 * before);
