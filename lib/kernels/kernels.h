@@ -29,6 +29,10 @@ typedef struct sfk_tile {
     int64_t depth;
 } sfk_tile;
 
+/* Size of a tile of doubles. */
+#define SFK_DOUBLE_ROWS 4
+#define SFK_DOUBLE_COLUMNS 16
+
 typedef struct sfk_table {
     /* SFCONV_ISA_… */
     int32_t isa;

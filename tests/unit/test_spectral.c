@@ -35,7 +35,8 @@ static void check_eigen(int64_t n, const double *matrix, double scale)
     double *scratch = checked_memory((size_t)sfi_eigen_scratch(n) * sizeof(double));
     const double bound = 1e-14 * (double)(n + 4);
     memcpy(vectors, matrix, bytes);
-    ck_assert(sfi_eigen_symmetric(n, vectors, values, scratch));
+    ck_assert(sfi_eigen_symmetric(sfk_table_for(sfk_best_isa(SFCONV_ISA_BEST)), n, vectors, values,
+                                  scratch));
     for (int64_t i = 0; i < n; i++) {
         ck_assert(i == 0 || values[i] <= values[i - 1]);
         for (int64_t j = 0; j <= i; j++) {
@@ -164,23 +165,33 @@ START_TEST(gram_and_exact_routes_agree_within_the_promised_error)
 }
 END_TEST
 
-START_TEST(any_number_of_workers_gives_the_same_bits)
+START_TEST(any_instruction_set_and_number_of_workers_gives_the_same_bits)
 {
-    enum { ROWS = 333, COLS = 75 };
-    float *matrix = random_matrix(ROWS, COLS, 4);
-    sfconv_context *one = context_with_workers(1);
-    sfconv_context *three = context_with_workers(3);
-    struct sfi_svd a;
-    struct sfi_svd b;
-    update(one, &a, ROWS, COLS, matrix, SFI_SVD_GRAM);
-    update(three, &b, ROWS, COLS, matrix, SFI_SVD_GRAM);
-    ck_assert_mem_eq(a.values, b.values, COLS * sizeof(double));
-    ck_assert_mem_eq(a.vectors, b.vectors, COLS * COLS * sizeof(double));
-    sfi_svd_destroy(one, &a);
-    sfi_svd_destroy(three, &b);
-    sfi_context_release(one);
-    sfi_context_release(three);
-    free(matrix);
+    const int32_t isas[] = {SFCONV_ISA_REFERENCE, SFCONV_ISA_AVX2, SFCONV_ISA_AVX512,
+                            SFCONV_ISA_NEON};
+    const int64_t shapes[][2] = {{333, 75}, {64, 64}, {21, 7}, {5, 1}};
+    for (int s = 0; s < 4; s++) {
+        const int64_t rows = shapes[s][0], cols = shapes[s][1];
+        float *matrix = random_matrix(rows, cols, 4);
+        sfconv_context *plain = context_with(1, SFCONV_ISA_REFERENCE);
+        struct sfi_svd expected;
+        update(plain, &expected, rows, cols, matrix, SFI_SVD_GRAM);
+        for (int i = 0; i < 8; i++) {
+            if (!sfk_table_for(isas[i / 2])) {
+                continue;
+            }
+            sfconv_context *context = context_with(i % 2 ? 3 : 1, isas[i / 2]);
+            struct sfi_svd svd;
+            update(context, &svd, rows, cols, matrix, SFI_SVD_GRAM);
+            ck_assert_mem_eq(svd.values, expected.values, (size_t)cols * sizeof(double));
+            ck_assert_mem_eq(svd.vectors, expected.vectors, (size_t)(cols * cols) * sizeof(double));
+            sfi_svd_destroy(context, &svd);
+            sfi_context_release(context);
+        }
+        sfi_svd_destroy(plain, &expected);
+        sfi_context_release(plain);
+        free(matrix);
+    }
 }
 END_TEST
 
@@ -377,7 +388,7 @@ int main(void)
     tcase_add_test(tests, eigensolver_takes_diagonal_and_tridiagonal_matrices);
     tcase_add_test(tests, eigensolver_takes_matrices_of_any_scale);
     tcase_add_test(tests, gram_and_exact_routes_agree_within_the_promised_error);
-    tcase_add_test(tests, any_number_of_workers_gives_the_same_bits);
+    tcase_add_test(tests, any_instruction_set_and_number_of_workers_gives_the_same_bits);
     tcase_add_test(tests, huge_tiny_and_denormal_matrices_keep_their_spectrum);
     tcase_add_test(tests, a_failed_update_leaves_the_state_as_it_was);
     tcase_add_test(tests, facts_of_a_known_spectrum);
