@@ -181,7 +181,9 @@ static void product_block(const struct product_task *task, int64_t first, int64_
                           int64_t col, int64_t width, double panel[][BLOCK], double sums[][BLOCK])
 {
     const int64_t pitch = sfi_pitch(task->cols);
-    memset(sums, 0, BLOCK * sizeof sums[0]);
+    for (int64_t i = 0; i < BLOCK; i++) {
+        memset(sums[i], 0, (size_t)sfi_pitch(width) * sizeof(double));
+    }
     for (int64_t k = 0; k < task->inner; k += DEPTH) {
         const int64_t depth = sfi_min(DEPTH, task->inner - k);
         pack_transposed(depth, height, task->left + first * task->inner + k, task->inner, panel);
@@ -203,7 +205,9 @@ static void product_rows(void *argument, int64_t index, int32_t worker)
     double panel[DEPTH][BLOCK];
     double sums[BLOCK][BLOCK];
     (void)worker;
-    memset(panel, 0, sizeof panel);
+    if (height < BLOCK) {
+        memset(panel, 0, sizeof panel);
+    }
     for (int64_t col = 0; col < task->cols; col += BLOCK) {
         const int64_t width = sfi_min(BLOCK, task->cols - col);
         product_block(task, first, height, col, width, panel, sums);
