@@ -1,0 +1,35 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* How far the singular values of a matrix are from being equal: the Kullback-Leibler divergence
+ * between p = s / sum(s) and the uniform distribution u of r = cols numbers. Both directions are 0
+ * for equal values and do not change when the matrix is scaled. */
+#ifndef SFI_KL_H
+#define SFI_KL_H
+
+#include "svd.h"
+
+enum sfi_kl_direction {
+    SFI_KL_FORWARD, /* KL(p || u) = log r + sum p log p: at most log r, at rank one */
+    SFI_KL_REVERSE  /* KL(u || p) = -log r - (1/r) sum log p */
+};
+
+/* Where p enters a logarithm or a denominator it counts as at least this: about ten times what the
+ * Gram matrix makes of a singular value that is zero. Below it the reverse divergence stays where
+ * it is, and a gradient's part fades with p itself, so that the arbitrary left vector of a zero
+ * singular value never shows. */
+#define SFI_KL_FLOOR 0x1p-20
+
+/* The divergence of a state that is ready. One column: 0, whatever it holds.
+ * Errors: NUMERIC (all singular values are zero: p is not defined). */
+sfconv_status sfi_kl_value(sfconv_context *context, const struct sfi_svd *svd,
+                           enum sfi_kl_direction direction, double *value);
+
+/* gradient += scale * dKL/dmatrix (rows x cols), for the matrix that the state was taken from:
+ * matrix * V diag(dKL/ds / s) Vᵀ. One column: adds nothing.
+ * `scratch` is that of sfi_svd_scratch(), either method. Allocates nothing.
+ * Errors: NUMERIC (all singular values are zero, or the gradient is beyond float: values below
+ * about 1e-37); then gradient is what it was. */
+sfconv_status sfi_kl_add_gradient(sfconv_context *context, const struct sfi_svd *svd,
+                                  enum sfi_kl_direction direction, double scale, int64_t rows,
+                                  const float *matrix, float *gradient, void *scratch);
+
+#endif
