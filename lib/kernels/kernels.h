@@ -83,6 +83,9 @@ typedef struct sfk_gather {
 
 /* Elements behind the end that sfk_gather may overwrite. */
 #define SFK_SLACK 16
+/* Size of a tile of doubles. */
+#define SFK_DOUBLE_ROWS 4
+#define SFK_DOUBLE_COLUMNS 16
 
 typedef struct sfk_table {
     /* SFCONV_ISA_… */

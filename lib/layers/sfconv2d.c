@@ -341,6 +341,12 @@ static void destroy(sfconv_layer *layer)
     sfi_svd_destroy(layer->context, &self->svd_q);
 }
 
+static bool regularizes(const sfconv_layer *layer)
+{
+    const sfconv_sfconv2d_desc *desc = &sfconv2d(layer)->desc;
+    return desc->regularizer != SFCONV_REGULARIZER_NONE && desc->regularizer_weight > 0;
+}
+
 static const sfi_layer_class sfconv2d_class = {
     .kind = "sfconv2d",
     .min_inputs = 1,
@@ -353,6 +359,7 @@ static const sfi_layer_class sfconv2d_class = {
     .backward = backward,
     .initialize = initialize,
     .destroy = destroy,
+    .regularizes = regularizes,
     .regularize = sfi_sfconv2d_regularize,
     .regularizer_scratch = sfi_sfconv2d_regularizer_scratch,
 };

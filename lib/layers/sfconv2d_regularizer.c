@@ -166,7 +166,7 @@ sfconv_status sfi_sfconv2d_regularize(const sfconv_layer *layer, float *const *g
     const struct sfi_factors sizes = sfi_sfconv2d_sizes(self);
     const double weight = self->desc.regularizer_weight;
     double term = 0;
-    if (self->desc.regularizer == SFCONV_REGULARIZER_NONE || weight == 0) {
+    if (!layer->kind->regularizes(layer)) {
         return SFCONV_OK;
     }
     const struct evaluation room = evaluation_in(self, SFI_SVD_GRAM, scratch);

@@ -5,6 +5,8 @@
 #ifndef SFI_EIGEN_H
 #define SFI_EIGEN_H
 
+#include "kernels.h"
+
 #include <stdbool.h>
 #include <stdint.h>
 
@@ -15,6 +17,7 @@ int64_t sfi_eigen_scratch(int64_t n);
  * eigenvector of values[i], and values descend. Any scale: the matrix is first multiplied by a
  * power of two. Absolute errors are about n * 1e-16 of the largest eigenvalue. Returns false, with
  * both outputs undefined, when QL takes more than 60 sweeps an eigenvalue. */
-bool sfi_eigen_symmetric(int64_t n, double *matrix, double *values, double *scratch);
+bool sfi_eigen_symmetric(const sfk_table *kernels, int64_t n, double *matrix, double *values,
+                         double *scratch);
 
 #endif

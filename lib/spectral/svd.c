@@ -86,7 +86,7 @@ static sfconv_status update_by_gram(sfconv_context *context, struct sfi_svd *svd
     if (!sfi_gram_is_finite(cols, gram)) {
         return fail_not_finite(context);
     }
-    if (!sfi_eigen_symmetric(cols, gram, values, values + cols)) {
+    if (!sfi_eigen_symmetric(context->kernels, cols, gram, values, values + cols)) {
         return sfi_fail(context, SFCONV_ERROR_NUMERIC,
                         "singular values: the eigensolver did not converge");
     }
