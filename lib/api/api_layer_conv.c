@@ -3,6 +3,7 @@
 #include "handles.h"
 #include "settings.h"
 #include "sfconv2d.h"
+#include "train_arguments.h"
 
 sfconv_status sfconv_conv2d_create(sfconv_layer **layer, sfconv_context *context,
                                    const sfconv_conv2d_desc *desc)
@@ -91,7 +92,7 @@ sfconv_status sfconv_linear_create(sfconv_layer **layer, sfconv_context *context
     if ((status = sfi_take_desc(context, __func__, &known, sizeof known, desc)) < 0 ||
         (status = sfi_check_size(context, __func__, "in_features", known.in_features, 1)) < 0 ||
         (status = sfi_check_size(context, __func__, "out_features", known.out_features, 1)) < 0 ||
-        (status = sfi_check_integer(context, __func__, "has_bias", known.has_bias, 0, 1)) < 0 ||
+        (status = sfi_check_flag(context, __func__, "has_bias", known.has_bias)) < 0 ||
         (status = sfi_check_integer(context, __func__, "reserved", known.reserved, 0, 0)) < 0) {
         return status;
     }

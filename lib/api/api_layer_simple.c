@@ -3,6 +3,7 @@
  * concat. */
 #include "layer_kinds.h"
 #include "settings.h"
+#include "train_arguments.h"
 
 #define MAX_UPSAMPLE 64
 
@@ -32,7 +33,7 @@ sfconv_status sfconv_batchnorm2d_create(sfconv_layer **layer, sfconv_context *co
     }
     if ((status = sfi_take_desc(context, __func__, &known, sizeof known, desc)) < 0 ||
         (status = sfi_check_size(context, __func__, "channels", known.channels, 1)) < 0 ||
-        (status = sfi_check_positive(context, __func__, "epsilon", known.epsilon, false)) < 0 ||
+        (status = sfi_check_positive(context, __func__, "epsilon", known.epsilon)) < 0 ||
         (status = sfi_check_number(context, __func__, "momentum", known.momentum, 0, 1)) < 0) {
         return status;
     }
@@ -114,14 +115,10 @@ sfconv_status sfconv_upsample2d_create(sfconv_layer **layer, sfconv_context *con
 sfconv_status sfconv_dropout_create(sfconv_layer **layer, sfconv_context *context,
                                     double probability)
 {
-    const sfconv_status status = sfi_begin_create(__func__, layer, context);
-    if (status < 0) {
+    sfconv_status status;
+    if ((status = sfi_begin_create(__func__, layer, context)) < 0 ||
+        (status = sfi_check_below_one(context, __func__, "probability", probability)) < 0) {
         return status;
-    }
-    if (!(probability >= 0 && probability < 1)) {
-        return sfi_fail(context, SFCONV_ERROR_ARGUMENT,
-                        "%s: probability is %g, expected at least 0 and below 1", __func__,
-                        probability);
     }
     return sfi_dropout_new(layer, context, probability);
 }

@@ -3,8 +3,8 @@
 
 #include "ranks.h"
 #include "sizes.h"
+#include "train_arguments.h"
 
-#include <math.h>
 #include <stdio.h>
 
 sfconv_status sfi_begin_create(const char *call, sfconv_layer **layer, sfconv_context *context)
@@ -42,16 +42,6 @@ sfconv_status sfi_check_pair(sfconv_context *context, const char *call, const ch
     return status;
 }
 
-sfconv_status sfi_check_positive(sfconv_context *context, const char *call, const char *name,
-                                 double value, bool zero)
-{
-    if (isfinite(value) && (zero ? value >= 0 : value > 0)) {
-        return SFCONV_OK;
-    }
-    return sfi_fail(context, SFCONV_ERROR_ARGUMENT, "%s: %s is %g, expected a finite number %s 0",
-                    call, name, value, zero ? "from" : "above");
-}
-
 sfconv_status sfi_check_window(sfconv_context *context, const char *call,
                                const sfi_window_settings *window)
 {
@@ -78,7 +68,7 @@ sfconv_status sfi_take_conv2d(sfconv_context *context, const char *call, sfconv_
         (status = sfi_check_size(context, call, "out_channels", known->out_channels, 1)) < 0 ||
         (status = sfi_check_window(context, call, &window)) < 0 ||
         (status = sfi_check_size(context, call, "groups", known->groups, 1)) < 0 ||
-        (status = sfi_check_integer(context, call, "has_bias", known->has_bias, 0, 1)) < 0 ||
+        (status = sfi_check_flag(context, call, "has_bias", known->has_bias)) < 0 ||
         (status = sfi_check_integer(context, call, "reserved", known->reserved, 0, 0)) < 0) {
         return status;
     }
@@ -95,7 +85,7 @@ sfconv_status sfi_take_conv2d(sfconv_context *context, const char *call, sfconv_
 sfconv_status sfi_check_rank_rule(sfconv_context *context, const char *call, double ratio,
                                   int64_t min_rank)
 {
-    const sfconv_status status = sfi_check_positive(context, call, "ratio", ratio, false);
+    const sfconv_status status = sfi_check_positive(context, call, "ratio", ratio);
     return status < 0 ? status
                       : sfi_check_integer(context, call, "min_rank", min_rank, 1, INT64_MAX);
 }
@@ -107,7 +97,7 @@ sfconv_status sfi_check_regularizer(sfconv_context *context, const char *call, i
         sfi_check_integer(context, call, "regularizer", regularizer, SFCONV_REGULARIZER_NONE,
                           SFCONV_REGULARIZER_FROBENIUS);
     return status < 0 ? status
-                      : sfi_check_positive(context, call, "regularizer weight", weight, true);
+                      : sfi_check_not_negative(context, call, "regularizer weight", weight);
 }
 
 static sfconv_status decide_rank(sfconv_context *context, const char *call,
@@ -131,13 +121,12 @@ sfconv_status sfi_settle_sfconv2d(sfconv_context *context, const char *call,
                                   sfconv_sfconv2d_desc *desc)
 {
     sfconv_status status;
-    if ((status = sfi_check_positive(context, call, "ratio", desc->ratio, true)) < 0 ||
-        (status = sfi_check_integer(context, call, "has_bias", desc->has_bias, 0, 1)) < 0 ||
+    if ((status = sfi_check_not_negative(context, call, "ratio", desc->ratio)) < 0 ||
+        (status = sfi_check_flag(context, call, "has_bias", desc->has_bias)) < 0 ||
         (status = sfi_check_integer(context, call, "initialization", desc->initialization,
                                     SFCONV_INITIALIZATION_KAIMING,
                                     SFCONV_INITIALIZATION_SPECTRAL)) < 0 ||
-        (status = sfi_check_integer(context, call, "spectral_norm", desc->spectral_norm, 0, 1)) <
-            0 ||
+        (status = sfi_check_flag(context, call, "spectral_norm", desc->spectral_norm)) < 0 ||
         (status = sfi_check_regularizer(context, call, desc->regularizer,
                                         desc->regularizer_weight)) < 0) {
         return status;

@@ -17,10 +17,6 @@ sfconv_status sfi_check_size(sfconv_context *context, const char *call, const ch
 sfconv_status sfi_check_pair(sfconv_context *context, const char *call, const char *name,
                              const int64_t pair[2], int64_t min);
 
-/* ARGUMENT unless `value` is finite and above 0, or 0 where `zero` is allowed. */
-sfconv_status sfi_check_positive(sfconv_context *context, const char *call, const char *name,
-                                 double value, bool zero);
-
 /* Kernel, stride, padding and dilation. */
 typedef struct sfi_window_settings {
     const int64_t *kernel;
