@@ -162,25 +162,41 @@ static sfconv_status check_inputs(sfconv_net *net, const char *name, const sfcon
     return SFCONV_OK;
 }
 
+/* Enters parameter `index` of the layer at node `name`. Two nodes may give one full name, "a" with
+ * "q.weight" and "a.q" with "weight", which files could not tell apart. */
+static sfconv_status add_parameter(sfconv_net *net, const char *name, sfconv_layer *layer,
+                                   int32_t index)
+{
+    char full[SFI_MAX_NAME + 40];
+    snprintf(full, sizeof full, "%s.%s", name, layer->parameters[index].name);
+    if (sfi_net_find_parameter(net, full) >= 0) {
+        return sfi_fail(net->context, SFCONV_ERROR_ARGUMENT,
+                        "%s: another node has a parameter of that name", full);
+    }
+    char *copy = sfi_copy_text(net->context, full);
+    if (!copy) {
+        return sfi_fail_memory(net->context, full, strlen(full) + 1);
+    }
+    net->parameters[net->parameter_count++] = (sfi_net_parameter){copy, &layer->parameters[index]};
+    return SFCONV_OK;
+}
+
 /* Enters the layer's parameters in the table; on failure those entered are taken out again. */
 static sfconv_status add_parameters(sfconv_net *net, const char *name, sfconv_layer *layer)
 {
-    char full[SFI_MAX_NAME + 40];
     const int32_t first = net->parameter_count;
     if (!sfi_grow(net->context, (void **)&net->parameters, &net->parameter_capacity,
                   (size_t)(first + layer->parameter_count), sizeof *net->parameters)) {
         return sfi_fail_memory(net->context, name, sizeof *net->parameters);
     }
     for (int32_t i = 0; i < layer->parameter_count; i++) {
-        snprintf(full, sizeof full, "%s.%s", name, layer->parameters[i].name);
-        char *copy = sfi_copy_text(net->context, full);
-        if (!copy) {
+        const sfconv_status status = add_parameter(net, name, layer, i);
+        if (status < 0) {
             while (net->parameter_count > first) {
                 sfi_free_text(net->context, net->parameters[--net->parameter_count].name);
             }
-            return sfi_fail_memory(net->context, full, strlen(full) + 1);
+            return status;
         }
-        net->parameters[net->parameter_count++] = (sfi_net_parameter){copy, &layer->parameters[i]};
     }
     return SFCONV_OK;
 }
