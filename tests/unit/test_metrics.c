@@ -319,6 +319,29 @@ START_TEST(overlap_refuses_nan_shapes_and_old_structures_and_counts_nothing)
 }
 END_TEST
 
+START_TEST(metrics_without_memory_say_so_and_hold_none)
+{
+    struct rationed_memory memory = {1, 0};
+    sfconv_context *poor = context_of_memory(&memory);
+    const float score = 1;
+    const int32_t label = 1;
+    const int held = memory.held;
+    double value = 42;
+    sfconv_confusion *confusion = (sfconv_confusion *)&memory;
+    for (int served = 0; served < 2; served++) {
+        memory.left = served;
+        ck_assert_int_eq(sfconv_confusion_create(&confusion, poor, 3), SFCONV_ERROR_MEMORY);
+        ck_assert_ptr_null(confusion);
+    }
+    memory.left = 0;
+    ck_assert_int_eq(sfconv_metric_auc(poor, &score, &label, 1, &value), SFCONV_ERROR_MEMORY);
+    ck_assert(value == 42);
+    ck_assert_int_eq(memory.held, held);
+    sfi_context_release(poor);
+    ck_assert_int_eq(memory.held, 0);
+}
+END_TEST
+
 int main(void)
 {
     Suite *suite = suite_create("metrics");
@@ -337,6 +360,7 @@ int main(void)
     tcase_add_test(tests, overlap_counts_pixels_on_both_sides_of_the_threshold);
     tcase_add_test(tests, overlap_of_empty_masks_is_defined);
     tcase_add_test(tests, overlap_refuses_nan_shapes_and_old_structures_and_counts_nothing);
+    tcase_add_test(tests, metrics_without_memory_say_so_and_hold_none);
     suite_add_tcase(suite, tests);
     return run_suite(suite);
 }

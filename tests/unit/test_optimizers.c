@@ -5,6 +5,7 @@
 #include "optimizers.h"
 #include "random.h"
 
+#include <limits.h>
 #include <math.h>
 
 /* A layer that does nothing but hold a parameter of each role; the first is long enough to be cut
@@ -543,6 +544,34 @@ START_TEST(averages_refuse_decays_out_of_range)
 }
 END_TEST
 
+START_TEST(an_allocator_that_refuses_leaves_nothing_behind)
+{
+    struct rationed_memory memory = {INT_MAX, 0};
+    sfconv_context *context = context_of_memory(&memory);
+    sfconv_net *net = net_of(context);
+    const sfconv_optimizer_desc desc = desc_of(SFCONV_OPTIMIZER_ADAM, 0);
+    const int held = memory.held;
+    for (int served = 0; served < 4; served++) {
+        sfconv_optimizer *optimizer = (sfconv_optimizer *)&memory;
+        sfconv_average *average = (sfconv_average *)&memory;
+        memory.left = served;
+        ck_assert_int_eq(sfconv_optimizer_create(&optimizer, net, &desc), SFCONV_ERROR_MEMORY);
+        ck_assert_ptr_null(optimizer);
+        memory.left = served;
+        ck_assert_int_eq(sfconv_average_create(&average, net, 0.5), SFCONV_ERROR_MEMORY);
+        ck_assert_ptr_null(average);
+        ck_assert_int_eq(memory.held, held);
+    }
+    sfconv_optimizer *optimizer;
+    memory.left = 4;
+    ck_assert_int_eq(sfconv_optimizer_create(&optimizer, net, &desc), SFCONV_OK);
+    sfconv_optimizer_destroy(optimizer);
+    sfconv_net_destroy(net);
+    sfi_context_release(context);
+    ck_assert_int_eq(memory.held, 0);
+}
+END_TEST
+
 int main(void)
 {
     Suite *suite = suite_create("optimizers");
@@ -560,6 +589,7 @@ int main(void)
     tcase_add_test(tests, clipping_brings_the_norm_to_the_limit_and_keeps_the_direction);
     tcase_add_test(tests, the_average_follows_the_parameters_and_swapping_twice_restores_them);
     tcase_add_test(tests, averages_refuse_decays_out_of_range);
+    tcase_add_test(tests, an_allocator_that_refuses_leaves_nothing_behind);
     suite_add_tcase(suite, tests);
     return run_suite(suite);
 }
