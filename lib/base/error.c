@@ -9,6 +9,9 @@ sfconv_status sfi_fail(sfconv_context *context, sfconv_status status, const char
 {
     char text[SFI_ERROR_CAPACITY];
     va_list arguments;
+    if (!context) {
+        return status;
+    }
     va_start(arguments, format);
     vsnprintf(text, sizeof text, format, arguments);
     va_end(arguments);

@@ -11,7 +11,8 @@
 #define SFI_PRINTF(format_index, first_index)
 #endif
 
-/* Keeps the reason in the context, logs it, and returns `status`: `return sfi_fail(...)`. */
+/* Keeps the reason in the context, logs it, and returns `status`: `return sfi_fail(...)`. Without a
+ * context (NULL: none is known yet) it returns `status` alone. */
 sfconv_status sfi_fail(sfconv_context *context, sfconv_status status, const char *format, ...)
     SFI_PRINTF(3, 4);
 

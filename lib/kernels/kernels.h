@@ -29,6 +29,31 @@ typedef struct sfk_tile {
     int64_t depth;
 } sfk_tile;
 
+/* y = ((x - mean) - mean_rest)·scale + shift. The mean comes as the sum of two floats: where the
+ * deviation is tiny against the mean, the rounding of one float would show in y. */
+typedef struct sfk_normal {
+    float mean;
+    float mean_rest;
+    float scale;
+    float shift;
+} sfk_normal;
+
+/* A row of pooling windows over one plane: window x covers the columns x·stride - padding onwards,
+ * of which those outside 0 … width-1 do not count. */
+typedef struct sfk_window {
+    /* Row `first_row` of the windows in the plane; rows are `width` apart. */
+    const float *in;
+    int64_t width;
+    /* Rows first_row … end_row-1 of the windows lie inside the plane. */
+    int64_t first_row;
+    int64_t end_row;
+    int64_t kernel_width;
+    int64_t stride;
+    int64_t padding;
+    /* Windows in the row. */
+    int64_t columns;
+} sfk_window;
+
 /* Pixels of one output row that follow each other. */
 typedef struct sfk_run {
     /* Source row of the first tap, which may lie outside the image, and first column of the run in

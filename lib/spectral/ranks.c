@@ -123,7 +123,7 @@ sfconv_status sfi_ranks_for_cost(sfconv_context *context, int64_t count,
     struct choice choice;
     sfconv_status status = choice_create(context, &choice, count, layers);
     if (status == SFCONV_OK && choice.cost > budget) {
-        status = sfi_fail(context, SFCONV_ERROR_ARGUMENT,
+        status = sfi_fail(context, SFCONV_ERROR_SHAPE,
                           "budget: expected at least %lld (every rank at its least), got %lld",
                           (long long)choice.cost, (long long)budget);
     }

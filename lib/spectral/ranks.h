@@ -28,8 +28,9 @@ struct sfi_rank_choice {
 /* Both start from the least ranks and add, one at a time, the unit of rank that keeps the most
  * energy for its cost (the first layer among equals); units that keep nothing are never bought.
  * Units that no longer fit are passed over for smaller ones that do. ranks: `count` numbers,
- * written on success. Errors: ARGUMENT (the least ranks cost more than the budget: the reason names
- * their cost; an energy outside (0, 1]), NUMERIC (a value that is not finite), OVERFLOW, MEMORY. */
+ * written on success. Errors: SHAPE (the least ranks cost more than the budget: the reason names
+ * their cost), ARGUMENT (an energy outside (0, 1]), NUMERIC (a value that is not finite), OVERFLOW,
+ * MEMORY. */
 sfconv_status sfi_ranks_for_cost(sfconv_context *context, int64_t count,
                                  const struct sfi_rank_layer *layers, int64_t budget,
                                  int64_t *ranks, struct sfi_rank_choice *choice);

@@ -1,0 +1,128 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#include "arguments.h"
+#include "cpu.h"
+#include "kernels.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#define ISA_VARIABLE "SFCONV_ISA"
+
+/* There is no context yet that could keep the reason, so it goes to the log alone. */
+static sfconv_status refuse(const sfconv_context_desc *desc, sfconv_status status,
+                            const char *reason)
+{
+    if (desc->log) {
+        desc->log(desc->log_user, SFCONV_LOG_ERROR, reason);
+    }
+    return status;
+}
+
+static sfconv_status check_desc(const sfconv_context_desc *desc)
+{
+    if (!desc->allocate != !desc->release) {
+        return refuse(desc, SFCONV_ERROR_ARGUMENT,
+                      "sfconv_context_create: allocate and release go together, got one alone");
+    }
+    if (desc->workers < 0 || desc->workers > SFI_MAX_WORKERS) {
+        return refuse(desc, SFCONV_ERROR_ARGUMENT,
+                      "sfconv_context_create: workers is out of range, expected 0 to 256");
+    }
+    if (desc->isa == SFCONV_ISA_BEST) {
+        return SFCONV_OK;
+    }
+    if (!sfi_isa_name(desc->isa)) {
+        return refuse(desc, SFCONV_ERROR_ARGUMENT,
+                      "sfconv_context_create: isa is no SFCONV_ISA_ number");
+    }
+    if (!sfk_table_for(desc->isa)) {
+        return refuse(desc, SFCONV_ERROR_UNSUPPORTED,
+                      "sfconv_context_create: this machine or build lacks the isa asked for");
+    }
+    return SFCONV_OK;
+}
+
+/* The instruction set to use: that of the descriptor, lowered by the environment. *warning is what
+ * to say about a variable that cannot be followed, or NULL. */
+static int32_t choose_isa(int32_t asked, const char *variable, const char **warning)
+{
+    const int32_t best = asked == SFCONV_ISA_BEST ? sfk_best_isa(SFCONV_ISA_BEST) : asked;
+    *warning = NULL;
+    if (!variable || !*variable) {
+        return best;
+    }
+    const int32_t wanted = sfi_isa_from_name(variable);
+    if (wanted < 0) {
+        *warning = "is no name of an instruction set (reference, avx2, avx512, neon)";
+        return best;
+    }
+    if (!sfk_table_for(wanted)) {
+        *warning = "is not available on this machine or in this build";
+        return best;
+    }
+    return wanted < best ? wanted : best;
+}
+
+sfconv_status sfconv_context_create(sfconv_context **context, const sfconv_context_desc *desc)
+{
+    sfconv_context_desc known = SFCONV_CONTEXT_DESC_INIT;
+    if (!context) {
+        return SFCONV_ERROR_ARGUMENT;
+    }
+    *context = NULL;
+    sfconv_status status = sfi_take_desc(NULL, __func__, &known, sizeof known, desc);
+    if (status < 0 || (status = check_desc(&known)) < 0) {
+        return status;
+    }
+    const char *variable = getenv(ISA_VARIABLE);
+    const char *warning;
+    const int32_t isa = choose_isa(known.isa, variable, &warning);
+    status = sfi_context_create(context, &known, sfk_table_for(isa), isa);
+    if (status < 0) {
+        return status;
+    }
+    if (warning) {
+        sfi_log_line(*context, SFCONV_LOG_WARNING, ISA_VARIABLE "=%s %s; %s is used", variable,
+                     warning, sfi_isa_name(isa));
+    }
+    return SFCONV_OK;
+}
+
+void sfconv_context_destroy(sfconv_context *context)
+{
+    if (context) {
+        sfi_context_release(context);
+    }
+}
+
+const char *sfconv_context_last_error(const sfconv_context *context)
+{
+    return context ? context->error : "";
+}
+
+size_t sfconv_context_copy_last_error(sfconv_context *context, char *buffer, size_t capacity)
+{
+    char text[SFI_ERROR_CAPACITY] = "";
+    if (context) {
+        pthread_mutex_lock(&context->error_lock);
+        memcpy(text, context->error, sizeof text);
+        pthread_mutex_unlock(&context->error_lock);
+    }
+    const size_t length = strlen(text);
+    if (buffer && capacity > 0) {
+        const size_t copied = length < capacity ? length : capacity - 1;
+        memcpy(buffer, text, copied);
+        buffer[copied] = '\0';
+    }
+    return length;
+}
+
+int32_t sfconv_context_isa(const sfconv_context *context)
+{
+    return context ? context->isa : 0;
+}
+
+int32_t sfconv_context_workers(const sfconv_context *context)
+{
+    return context ? context->workers : 0;
+}

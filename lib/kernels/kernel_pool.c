@@ -1,0 +1,217 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#include "vec.h"
+
+#include <stddef.h>
+#include <string.h>
+
+/* Outputs of a row are worked on in pieces that stay in the nearest cache while every cell of the
+ * window passes over them. */
+#define PIECE 128
+
+/* Windows x of `from` … `to`-1 have column `j` inside the map. */
+typedef struct span {
+    int64_t from;
+    int64_t to;
+} span;
+
+SFV_INLINE int64_t smaller(int64_t a, int64_t b)
+{
+    return a < b ? a : b;
+}
+
+SFV_INLINE int64_t larger(int64_t a, int64_t b)
+{
+    return a > b ? a : b;
+}
+
+/* The part of windows first … first+count-1, counted from `first`. */
+SFV_INLINE span inside(const sfk_window *window, int64_t j, int64_t first, int64_t count)
+{
+    const int64_t before = window->padding - j;
+    const int64_t last = window->width - 1 + before;
+    const int64_t from = before > 0 ? (before + window->stride - 1) / window->stride : 0;
+    const int64_t to = last < 0 ? 0 : last / window->stride + 1;
+    return (span){larger(from - first, 0), smaller(to - first, count)};
+}
+
+/* Column of the map under column j of window x. */
+SFV_INLINE int64_t column_of(const sfk_window *window, int64_t x, int64_t j)
+{
+    return x * window->stride - window->padding + j;
+}
+
+/* NaN beats all numbers, the first of equals stays. */
+SFV_INLINE bool beats(float value, float best)
+{
+    return !(value <= best) & (best == best);
+}
+
+SFV_INLINE void take_larger(float *restrict best, int32_t *restrict cells, const float *restrict in,
+                            int64_t stride, span range, int32_t cell)
+{
+    for (int64_t x = range.from; x < range.to; x++) {
+        const float value = in[x * stride];
+        const bool takes = beats(value, best[x]);
+        best[x] = takes ? value : best[x];
+        cells[x] = takes ? cell : cells[x];
+    }
+}
+
+SFV_INLINE void keep_larger(float *restrict best, const float *restrict in, int64_t stride,
+                            span range)
+{
+    for (int64_t x = range.from; x < range.to; x++) {
+        best[x] = beats(in[x * stride], best[x]) ? in[x * stride] : best[x];
+    }
+}
+
+SFV_INLINE void add_cells(float *restrict sums, const float *restrict in, int64_t stride,
+                          span range)
+{
+    for (int64_t x = range.from; x < range.to; x++) {
+        sums[x] += in[x * stride];
+    }
+}
+
+/* Strides 1 and 2 as constants become vectors. */
+SFV_INLINE void max_cell(float *best, int32_t *cells, const float *in, int64_t stride, span range,
+                         int32_t cell)
+{
+    if (!cells) {
+        switch (stride) {
+        case 1:
+            keep_larger(best, in, 1, range);
+            return;
+        case 2:
+            keep_larger(best, in, 2, range);
+            return;
+        default:
+            keep_larger(best, in, stride, range);
+            return;
+        }
+    }
+    switch (stride) {
+    case 1:
+        take_larger(best, cells, in, 1, range, cell);
+        return;
+    case 2:
+        take_larger(best, cells, in, 2, range, cell);
+        return;
+    default:
+        take_larger(best, cells, in, stride, range, cell);
+    }
+}
+
+/* The first cell of each window that lies inside the map: the winner where all are -infinity. */
+SFV_INLINE void first_cells(int32_t *cells, const sfk_window *window, int64_t first, int64_t count)
+{
+    const int64_t row = window->first_row * window->kernel_width;
+    for (int64_t x = 0; x < count; x++) {
+        cells[x] = (int32_t)(row + larger(0, -column_of(window, first + x, 0)));
+    }
+}
+
+SFV_INLINE void store_cells(void *to, bool wide, const int32_t *cells, int64_t first, int64_t count)
+{
+    if (wide) {
+        memcpy((int32_t *)to + first, cells, (size_t)count * sizeof *cells);
+        return;
+    }
+    uint8_t *bytes = (uint8_t *)to + first;
+    for (int64_t x = 0; x < count; x++) {
+        bytes[x] = (uint8_t)cells[x];
+    }
+}
+
+void SFK_NAME(max_row)(float *out, void *cells, bool wide, const sfk_window *window)
+{
+    const int64_t kernel_width = window->kernel_width;
+    for (int64_t first = 0; first < window->columns; first += PIECE) {
+        const int64_t count = smaller(PIECE, window->columns - first);
+        float *best = out + first;
+        int32_t winners[PIECE];
+        for (int64_t x = 0; x < count; x++) {
+            best[x] = -__builtin_inff();
+        }
+        if (cells) {
+            first_cells(winners, window, first, count);
+        }
+        for (int64_t i = window->first_row; i < window->end_row; i++) {
+            const float *row = window->in + (i - window->first_row) * window->width;
+            for (int64_t j = 0; j < kernel_width; j++) {
+                max_cell(best, cells ? winners : NULL, row + column_of(window, first, j),
+                         window->stride, inside(window, j, first, count),
+                         (int32_t)(i * kernel_width + j));
+            }
+        }
+        if (cells) {
+            store_cells(cells, wide, winners, first, count);
+        }
+    }
+}
+
+/* Cells of window x that lie inside the map. */
+SFV_INLINE float cell_count(const sfk_window *window, int64_t x)
+{
+    const int64_t left = column_of(window, x, 0);
+    const int64_t columns = smaller(left + window->kernel_width, window->width) - larger(left, 0);
+    return (float)(columns * (window->end_row - window->first_row));
+}
+
+void SFK_NAME(average_row)(float *out, const sfk_window *window)
+{
+    for (int64_t first = 0; first < window->columns; first += PIECE) {
+        const int64_t count = smaller(PIECE, window->columns - first);
+        float *sums = out + first;
+        memset(sums, 0, (size_t)count * sizeof *sums);
+        for (int64_t i = window->first_row; i < window->end_row; i++) {
+            const float *row = window->in + (i - window->first_row) * window->width;
+            for (int64_t j = 0; j < window->kernel_width; j++) {
+                const float *in = row + column_of(window, first, j);
+                const span range = inside(window, j, first, count);
+                if (window->stride == 2) {
+                    add_cells(sums, in, 2, range);
+                } else {
+                    add_cells(sums, in, window->stride, range);
+                }
+            }
+        }
+        for (int64_t x = 0; x < count; x++) {
+            sums[x] /= cell_count(window, first + x);
+        }
+    }
+}
+
+void SFK_NAME(max_row_gradient)(float *grad_in, const float *grad_out, const void *cells, bool wide,
+                                const sfk_window *window)
+{
+    const int64_t kernel_width = window->kernel_width;
+    const uint8_t *bytes = cells;
+    const int32_t *words = cells;
+    for (int64_t x = 0; x < window->columns; x++) {
+        const int64_t cell = wide ? words[x] : bytes[x];
+        const int64_t row = cell / kernel_width - window->first_row;
+        grad_in[row * window->width + column_of(window, x, cell % kernel_width)] += grad_out[x];
+    }
+}
+
+void SFK_NAME(average_row_gradient)(float *grad_in, const float *grad_out, const sfk_window *window)
+{
+    for (int64_t first = 0; first < window->columns; first += PIECE) {
+        const int64_t count = smaller(PIECE, window->columns - first);
+        float shares[PIECE];
+        for (int64_t x = 0; x < count; x++) {
+            shares[x] = grad_out[first + x] / cell_count(window, first + x);
+        }
+        for (int64_t i = window->first_row; i < window->end_row; i++) {
+            float *row = grad_in + (i - window->first_row) * window->width;
+            for (int64_t j = 0; j < window->kernel_width; j++) {
+                float *to = row + column_of(window, first, j);
+                const span range = inside(window, j, first, count);
+                for (int64_t x = range.from; x < range.to; x++) {
+                    to[x * window->stride] += shares[x];
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,137 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#include "error.h"
+#include "kernels.h"
+#include "layer_kinds.h"
+#include "parallel.h"
+#include "split.h"
+
+#include <string.h>
+
+/* A task moves some of the output's planes; plane p is channel p % c of image p / c. */
+typedef struct concat_job {
+    const sfi_pass *pass;
+    int64_t plane;
+    sfi_split split;
+} concat_job;
+
+static sfconv_status infer(const sfconv_layer *layer, bool training, const sfi_shape *in,
+                           int32_t count, sfi_shape *out)
+{
+    (void)training;
+    sfi_shape joined = in[0];
+    for (int32_t i = 1; i < count; i++) {
+        if (in[i].n != in[0].n || in[i].h != in[0].h || in[i].w != in[0].w) {
+            return sfi_fail(layer->context, SFCONV_ERROR_SHAPE,
+                            "concat: expected input %d with the batch and size of input 0, %lld "
+                            "and %lld x %lld, got %lld and %lld x %lld",
+                            (int)i, (long long)in[0].n, (long long)in[0].h, (long long)in[0].w,
+                            (long long)in[i].n, (long long)in[i].h, (long long)in[i].w);
+        }
+        if (!sfi_add(&joined.c, joined.c, in[i].c)) {
+            return sfi_fail(layer->context, SFCONV_ERROR_OVERFLOW,
+                            "concat: the sum of the channels overflows");
+        }
+    }
+    int64_t elements;
+    const int64_t sizes[] = {joined.n, joined.c, joined.h, joined.w, (int64_t)sizeof(float)};
+    if (!sfi_product(&elements, sizes, 5)) {
+        return sfi_fail(layer->context, SFCONV_ERROR_OVERFLOW, "concat: the output overflows");
+    }
+    *out = joined;
+    return SFCONV_OK;
+}
+
+static sfconv_status memory(const sfconv_layer *layer, bool training, const sfi_shape *in,
+                            int32_t count, sfi_shape out, sfi_layer_memory *memory)
+{
+    (void)layer, (void)training, (void)in, (void)count, (void)out, (void)memory;
+    return SFCONV_OK;
+}
+
+/* The input that output plane `plane` comes from, and its first element there. */
+static int32_t find_input(const concat_job *job, int64_t plane, int64_t *offset)
+{
+    const sfi_pass *pass = job->pass;
+    const int64_t image = plane / pass->out_shape.c;
+    int64_t channel = plane % pass->out_shape.c;
+    int32_t input = 0;
+    while (channel >= pass->in_shape[input].c) {
+        channel -= pass->in_shape[input].c;
+        input++;
+    }
+    *offset = (image * pass->in_shape[input].c + channel) * job->plane;
+    return input;
+}
+
+static void forward_task(void *argument, int64_t index, int32_t worker)
+{
+    (void)worker;
+    const concat_job *job = argument;
+    const size_t bytes = (size_t)job->plane * sizeof(float);
+    const int64_t end = sfi_split_end(&job->split, index);
+    for (int64_t plane = sfi_split_begin(&job->split, index); plane < end; plane++) {
+        int64_t offset;
+        const int32_t input = find_input(job, plane, &offset);
+        memcpy(job->pass->out + plane * job->plane, job->pass->in[input] + offset, bytes);
+    }
+}
+
+static void backward_task(void *argument, int64_t index, int32_t worker)
+{
+    (void)worker;
+    const concat_job *job = argument;
+    const sfi_pass *pass = job->pass;
+    const size_t bytes = (size_t)job->plane * sizeof(float);
+    const int64_t end = sfi_split_end(&job->split, index);
+    for (int64_t plane = sfi_split_begin(&job->split, index); plane < end; plane++) {
+        int64_t offset;
+        const int32_t input = find_input(job, plane, &offset);
+        if (!pass->grad_in[input]) {
+            continue;
+        }
+        const float *grad_out = pass->grad_out + plane * job->plane;
+        float *grad_in = pass->grad_in[input] + offset;
+        if (pass->accumulate[input]) {
+            pass->context->kernels->add_to(grad_in, grad_out, job->plane);
+        } else {
+            memcpy(grad_in, grad_out, bytes);
+        }
+    }
+}
+
+static concat_job make_job(const sfi_pass *pass)
+{
+    const int64_t plane = pass->out_shape.h * pass->out_shape.w;
+    return (concat_job){pass, plane, sfi_split_items(pass->out_shape.n * pass->out_shape.c, plane)};
+}
+
+static void forward(sfconv_layer *layer, const sfi_pass *pass)
+{
+    (void)layer;
+    concat_job job = make_job(pass);
+    sfi_parallel_for(pass->context, job.split.tasks, forward_task, &job);
+}
+
+static void backward(sfconv_layer *layer, const sfi_pass *pass)
+{
+    (void)layer;
+    concat_job job = make_job(pass);
+    sfi_parallel_for(pass->context, job.split.tasks, backward_task, &job);
+}
+
+static const sfi_layer_class kind = {
+    .kind = "concat",
+    .min_inputs = 2,
+    .max_inputs = SFI_MAX_INPUTS,
+    .bytes = sizeof(sfconv_layer),
+    .infer = infer,
+    .memory = memory,
+    .forward = forward,
+    .backward = backward,
+};
+
+sfconv_status sfi_concat_new(sfconv_layer **layer, sfconv_context *context)
+{
+    *layer = sfi_layer_new(context, &kind);
+    return *layer ? SFCONV_OK : sfi_fail_memory(context, kind.kind, kind.bytes);
+}

@@ -1,0 +1,100 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#include "error.h"
+#include "layer_kinds.h"
+#include "parallel.h"
+#include "random.h"
+#include "split.h"
+
+#include <string.h>
+
+typedef struct dropout {
+    sfconv_layer layer;
+    double probability;
+} dropout;
+
+/* out = mask(in), or out += mask(in). */
+typedef struct dropout_job {
+    const dropout *layer;
+    const sfi_pass *pass;
+    const float *in;
+    float *out;
+    bool accumulate;
+    sfi_split split;
+} dropout_job;
+
+static sfconv_status infer(const sfconv_layer *layer, bool training, const sfi_shape *in,
+                           int32_t count, sfi_shape *out)
+{
+    (void)layer, (void)training, (void)count;
+    *out = in[0];
+    return SFCONV_OK;
+}
+
+static sfconv_status memory(const sfconv_layer *layer, bool training, const sfi_shape *in,
+                            int32_t count, sfi_shape out, sfi_layer_memory *memory)
+{
+    (void)layer, (void)training, (void)in, (void)count, (void)out, (void)memory;
+    return SFCONV_OK;
+}
+
+/* The mask is its own transpose, and a function of the element's number: backward draws it again
+ * instead of keeping it. */
+static void mask_task(void *argument, int64_t index, int32_t worker)
+{
+    (void)worker;
+    const dropout_job *job = argument;
+    const sfi_random random = {job->pass->seed, job->pass->random_stream};
+    const uint64_t first = job->pass->step * (uint64_t)job->split.items;
+    const double probability = job->layer->probability;
+    const float scale = (float)(1.0 / (1.0 - probability));
+    const int64_t end = sfi_split_end(&job->split, index);
+    for (int64_t i = sfi_split_begin(&job->split, index); i < end; i++) {
+        const bool kept = sfi_random_uniform(random, first + (uint64_t)i) >= probability;
+        const float value = kept ? job->in[i] * scale : 0.0f;
+        job->out[i] = job->accumulate ? job->out[i] + value : value;
+    }
+}
+
+static void forward(sfconv_layer *layer, const sfi_pass *pass)
+{
+    const int64_t count = sfi_shape_count(pass->out_shape);
+    if (!pass->training) {
+        memcpy(pass->out, pass->in[0], (size_t)count * sizeof(float));
+        return;
+    }
+    dropout_job job = {(const dropout *)layer,   pass, pass->in[0], pass->out, false,
+                       sfi_split_items(count, 1)};
+    sfi_parallel_for(pass->context, job.split.tasks, mask_task, &job);
+}
+
+static void backward(sfconv_layer *layer, const sfi_pass *pass)
+{
+    const int64_t count = sfi_shape_count(pass->out_shape);
+    dropout_job job = {(const dropout *)layer, pass,
+                       pass->grad_out,         pass->grad_in[0],
+                       pass->accumulate[0],    sfi_split_items(count, 1)};
+    if (pass->grad_in[0]) {
+        sfi_parallel_for(pass->context, job.split.tasks, mask_task, &job);
+    }
+}
+
+static const sfi_layer_class kind = {
+    .kind = "dropout",
+    .min_inputs = 1,
+    .max_inputs = 1,
+    .bytes = sizeof(dropout),
+    .infer = infer,
+    .memory = memory,
+    .forward = forward,
+    .backward = backward,
+};
+
+sfconv_status sfi_dropout_new(sfconv_layer **layer, sfconv_context *context, double probability)
+{
+    *layer = sfi_layer_new(context, &kind);
+    if (!*layer) {
+        return sfi_fail_memory(context, kind.kind, kind.bytes);
+    }
+    ((dropout *)*layer)->probability = probability;
+    return SFCONV_OK;
+}
