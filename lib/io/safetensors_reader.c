@@ -8,6 +8,7 @@
 #include <assert.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -211,23 +212,57 @@ const sfi_file_header *sfi_file_reader_header(const sfi_file_reader *reader)
     return &reader->header;
 }
 
-sfconv_status sfi_file_reader_read(sfi_file_reader *reader, const sfi_file_tensor *tensor,
-                                   float *out)
+static sfconv_status check_dtype(const sfi_file_reader *reader, const sfi_file_tensor *tensor)
 {
-    const int64_t item = sfi_dtype_bytes(tensor->dtype);
     if (!sfi_dtype_is_float(tensor->dtype)) {
         return sfi_fail(reader->context, SFCONV_ERROR_FORMAT,
                         "%s: tensor \"%.100s\": expected dtype F32, F16, BF16 or F64, got %s",
                         reader->name, tensor->name, sfi_dtype_name(tensor->dtype));
     }
-    const int64_t start = reader->data_start + tensor->offset;
-    for (int64_t done = 0; done < tensor->bytes; done += CHUNK_BYTES) {
-        const int64_t bytes = sfi_min(CHUNK_BYTES, tensor->bytes - done);
-        const sfconv_status status = read_bytes(reader, start + done, reader->chunk, bytes);
-        if (status < 0) {
-            return status;
-        }
-        sfi_dtype_to_float(tensor->dtype, reader->chunk, bytes / item, out + done / item);
-    }
     return SFCONV_OK;
+}
+
+/* "[64, 3, 7, 7]" */
+static void shape_text(char *text, size_t capacity, int32_t rank, const int64_t *shape)
+{
+    size_t length = (size_t)snprintf(text, capacity, "[");
+    for (int32_t i = 0; i < rank && length < capacity; i++) {
+        length += (size_t)snprintf(text + length, capacity - length, "%s%lld", i ? ", " : "",
+                                   (long long)shape[i]);
+    }
+    if (length < capacity) {
+        snprintf(text + length, capacity - length, "]");
+    }
+}
+
+sfconv_status sfi_file_tensor_check(const sfi_file_reader *reader, const sfi_file_tensor *tensor,
+                                    int32_t rank, const int64_t *shape)
+{
+    char expected[128];
+    char got[128];
+    const size_t bytes = (size_t)rank * sizeof *shape;
+    if (tensor->rank != rank || memcmp(tensor->shape, shape, bytes) != 0) {
+        shape_text(expected, sizeof expected, rank, shape);
+        shape_text(got, sizeof got, tensor->rank, tensor->shape);
+        return sfi_fail(reader->context, SFCONV_ERROR_SHAPE,
+                        "%s: tensor \"%.100s\": expected shape %s, got %s", reader->name,
+                        tensor->name, expected, got);
+    }
+    return check_dtype(reader, tensor);
+}
+
+sfconv_status sfi_file_reader_read(sfi_file_reader *reader, const sfi_file_tensor *tensor,
+                                   float *out)
+{
+    const int64_t item = sfi_dtype_bytes(tensor->dtype);
+    const int64_t start = reader->data_start + tensor->offset;
+    sfconv_status status = check_dtype(reader, tensor);
+    for (int64_t done = 0; done < tensor->bytes && status == SFCONV_OK; done += CHUNK_BYTES) {
+        const int64_t bytes = sfi_min(CHUNK_BYTES, tensor->bytes - done);
+        status = read_bytes(reader, start + done, reader->chunk, bytes);
+        if (status == SFCONV_OK) {
+            sfi_dtype_to_float(tensor->dtype, reader->chunk, bytes / item, out + done / item);
+        }
+    }
+    return status;
 }

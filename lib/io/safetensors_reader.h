@@ -23,8 +23,11 @@ const char *sfi_file_reader_name(const sfi_file_reader *reader);
 /* Tensors and metadata; lives as long as the reader. */
 const sfi_file_header *sfi_file_reader_header(const sfi_file_reader *reader);
 
-/* Reads all numbers of a tensor of this reader as float32. FORMAT (a type that is not of real
- * numbers), IO; `out` may be part written then. */
+/* Whether a tensor holds real numbers of this shape: FORMAT (another dtype), SHAPE. */
+sfconv_status sfi_file_tensor_check(const sfi_file_reader *reader, const sfi_file_tensor *tensor,
+                                    int32_t rank, const int64_t *shape);
+/* Reads all numbers of a tensor of this reader as float32. FORMAT (another dtype), IO; `out` may be
+ * part written then. */
 sfconv_status sfi_file_reader_read(sfi_file_reader *reader, const sfi_file_tensor *tensor,
                                    float *out);
 

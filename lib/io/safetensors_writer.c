@@ -60,6 +60,12 @@ static sfconv_status add_tensors(sfconv_context *context, const char *path, json
                             "\"" SFI_FILE_METADATA_KEY "\"",
                             path, tensor->name);
         }
+        if (json_object_get(root, tensor->name)) {
+            return sfi_fail(context, SFCONV_ERROR_ARGUMENT,
+                            "%s: tensor \"%.100s\": expected a name of its own, got two tensors of "
+                            "that name",
+                            path, tensor->name);
+        }
         if (!sfi_mul(&bytes, tensor->count, (int64_t)sizeof(float)) ||
             !sfi_add(&end, begin, bytes)) {
             return sfi_fail(context, SFCONV_ERROR_OVERFLOW,
