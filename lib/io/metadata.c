@@ -146,6 +146,19 @@ sfconv_status sfi_metadata_set_integer(sfconv_metadata *metadata, const char *na
     return sfi_metadata_set(metadata, name, digits);
 }
 
+bool sfi_text_to_integer(const char *text, uint64_t *value)
+{
+    uint64_t sum = 0;
+    for (const char *at = text; *at; at++) {
+        if (*at < '0' || *at > '9' || __builtin_mul_overflow(sum, (uint64_t)10, &sum) ||
+            __builtin_add_overflow(sum, (uint64_t)(*at - '0'), &sum)) {
+            return false;
+        }
+    }
+    *value = sum;
+    return *text != '\0';
+}
+
 const char *sfi_metadata_get(const sfconv_metadata *metadata, const char *name)
 {
     const sfi_text_pair *pair = find(metadata, name);

@@ -38,6 +38,8 @@ sfconv_status sfi_metadata_set(sfconv_metadata *metadata, const char *name, cons
 sfconv_status sfi_metadata_append(sfconv_metadata *metadata, const char *name, const char *value);
 /* Sets `name` to decimal digits. */
 sfconv_status sfi_metadata_set_integer(sfconv_metadata *metadata, const char *name, uint64_t value);
+/* Whether `text` is nothing but decimal digits of a number below 2^64; *value is that then. */
+bool sfi_text_to_integer(const char *text, uint64_t *value);
 /* NULL when absent. */
 const char *sfi_metadata_get(const sfconv_metadata *metadata, const char *name);
 /* Copies the pairs whose name is not the library's own; MEMORY may leave part of them copied. */
