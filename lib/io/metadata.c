@@ -177,7 +177,7 @@ sfconv_status sfi_metadata_copy_foreign(sfconv_metadata *target, const sfconv_me
         if (is_reserved(pair->name)) {
             continue;
         }
-        const sfconv_status status = sfi_metadata_set(target, pair->name, pair->value);
+        const sfconv_status status = sfi_metadata_append(target, pair->name, pair->value);
         if (status < 0) {
             return status;
         }

@@ -42,7 +42,8 @@ sfconv_status sfi_metadata_set_integer(sfconv_metadata *metadata, const char *na
 bool sfi_text_to_integer(const char *text, uint64_t *value);
 /* NULL when absent. */
 const char *sfi_metadata_get(const sfconv_metadata *metadata, const char *name);
-/* Copies the pairs whose name is not the library's own; MEMORY may leave part of them copied. */
+/* Copies the pairs whose name is not the library's own and that `target` has not yet; MEMORY may
+ * leave part of them copied. */
 sfconv_status sfi_metadata_copy_foreign(sfconv_metadata *target, const sfconv_metadata *source);
 
 /* Makes room for `extra` more pairs, so that sfi_metadata_merge() of as many cannot fail. */
