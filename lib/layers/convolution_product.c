@@ -5,7 +5,7 @@
 #include "sizes.h"
 
 /* Copying one element for each tap costs about as much as this many rows of products. */
-#define COPY_ROWS 8
+#define COPY_ROWS 7
 /* Most output pixels of a patch. */
 #define PATCH_PIXELS 2048
 /* Rows of a task: enough to pay for gathering the pixels, few enough to share small maps. */
