@@ -13,6 +13,7 @@
 
 #include <float.h>
 #include <math.h>
+#include <string.h>
 
 /* Rows and columns of a layer's dense matrix. */
 static void matrix_size(const sfconv_layer *layer, int64_t *rows, int64_t *cols)
@@ -64,7 +65,7 @@ static sfconv_status dense_values(const sfconv_layer *layer, double *values)
     return status;
 }
 
-/* Layer `index` as the choice sees it; its values go to `values`. */
+/* A layer as the choice sees it; its values go to `values`. */
 static sfconv_status describe(const sfconv_layer *layer, double cost, double *values,
                               struct sfi_rank_layer *result)
 {
@@ -97,44 +98,76 @@ static double cost_of(const sfconv_layer *layer, const double *macs_per_rank, in
     return (double)(rows + cols);
 }
 
+/* The least rank of each layer that keeps this part of its energy. */
+static sfconv_status keep_energy(sfconv_context *context, const struct sfi_rank_layer *list,
+                                 int32_t count, double energy, int64_t *ranks)
+{
+    /* A part of 0 is kept by any rank; every positive number below all energies says the same. */
+    const double part = fmax(energy, DBL_MIN);
+    sfconv_status status = SFCONV_OK;
+    for (int32_t i = 0; i < count && status == SFCONV_OK; i++) {
+        struct sfi_rank_choice choice;
+        status = sfi_ranks_for_energy(context, 1, &list[i], part, &ranks[i], &choice);
+    }
+    return status;
+}
+
+/* Memory of a choice: what it knows of each layer, the ranks it finds, all singular values. */
+struct room {
+    struct sfi_rank_layer *list;
+    int64_t *ranks;
+    double *values;
+    size_t bytes;
+};
+
+static sfconv_status make_room(sfconv_context *context, const sfconv_layer *const *layers,
+                               int32_t count, struct room *room)
+{
+    const size_t entries = (size_t)count;
+    size_t values = 0;
+    for (int32_t i = 0; i < count; i++) {
+        values += (size_t)greatest_rank(layers[i]);
+    }
+    room->bytes = entries * (sizeof *room->list + sizeof *room->ranks) + values * sizeof(double);
+    room->list = sfi_alloc(context, room->bytes);
+    if (!room->list) {
+        return sfi_fail_memory(context, "choice of ranks", room->bytes);
+    }
+    room->ranks = (int64_t *)(room->list + entries);
+    room->values = (double *)(room->ranks + entries);
+    return SFCONV_OK;
+}
+
 sfconv_status sfi_choose_ranks(sfconv_context *context, int64_t *ranks,
                                const sfconv_layer *const *layers, int32_t count,
                                int32_t budget_kind, double budget, const double *macs_per_rank,
                                struct sfi_progress progress)
 {
-    const bool by_macs = budget_kind == SFCONV_BUDGET_MACS;
-    const size_t list_bytes = (size_t)count * sizeof(struct sfi_rank_layer);
+    const double *costs = budget_kind == SFCONV_BUDGET_MACS ? macs_per_rank : NULL;
     struct sfi_rank_choice choice;
-    sfconv_status status = SFCONV_OK;
-    int64_t total = 0;
-    for (int32_t i = 0; i < count; i++) {
-        total += greatest_rank(layers[i]);
+    struct room room;
+    sfconv_status status = make_room(context, layers, count, &room);
+    if (status < 0) {
+        return status;
     }
-    const size_t value_bytes = (size_t)total * sizeof(double);
-    struct sfi_rank_layer *list = sfi_alloc(context, list_bytes);
-    double *values = sfi_alloc(context, value_bytes);
-    if (!list || !values) {
-        status = sfi_fail_memory(context, "choice of ranks", list_bytes + value_bytes);
-        goto done;
-    }
-    double *next = values;
+    double *next = room.values;
     for (int32_t i = 0; i < count; i++) {
-        const double cost = cost_of(layers[i], by_macs ? macs_per_rank : NULL, i);
         if ((status = report(context, progress, (double)i / count)) < 0 ||
-            (status = describe(layers[i], cost, next, &list[i])) < 0) {
+            (status = describe(layers[i], cost_of(layers[i], costs, i), next, &room.list[i])) < 0) {
             goto done;
         }
-        next += list[i].most;
+        next += room.list[i].most;
     }
     if (budget_kind == SFCONV_BUDGET_ENERGY) {
-        /* Nothing to keep at all: any positive part below all energies gives the least ranks. */
-        status = sfi_ranks_for_energy(context, count, list, fmax(budget, DBL_MIN), ranks, &choice);
+        status = keep_energy(context, room.list, count, budget, room.ranks);
     } else {
         const int64_t limit = budget < 0x1p62 ? (int64_t)budget : INT64_MAX / 2;
-        status = sfi_ranks_for_cost(context, count, list, limit, ranks, &choice);
+        status = sfi_ranks_for_cost(context, count, room.list, limit, room.ranks, &choice);
+    }
+    if (status == SFCONV_OK) {
+        memcpy(ranks, room.ranks, (size_t)count * sizeof *ranks);
     }
 done:
-    sfi_free(context, values, value_bytes);
-    sfi_free(context, list, list_bytes);
+    sfi_free(context, room.list, room.bytes);
     return status;
 }

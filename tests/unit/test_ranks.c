@@ -76,7 +76,7 @@ START_TEST(an_impossible_budget_names_the_least_possible)
     int64_t ranks[2] = {-1, -1};
     struct sfi_rank_choice choice;
     ck_assert_int_eq(sfi_ranks_for_cost(context, 2, layers, 40, ranks, &choice),
-                     SFCONV_ERROR_ARGUMENT);
+                     SFCONV_ERROR_SHAPE);
     ck_assert_ptr_nonnull(strstr(context->error, "at least 41"));
     ck_assert_int_eq(ranks[0], -1);
     ck_assert_int_eq(sfi_ranks_for_cost(context, 2, layers, 41, ranks, &choice), SFCONV_OK);
