@@ -67,7 +67,7 @@ SFCONV_API sfconv_status sfconv_net_find_parameter(const sfconv_net *net, const 
                                                    int32_t *index);
 
 /** Initializes every layer; layer i of the net draws from `seed` and its node's name.
- * Errors: ARGUMENT, NUMERIC. Since: 0.1 */
+ * Errors: ARGUMENT, NUMERIC, MEMORY. Since: 0.1 */
 SFCONV_API sfconv_status sfconv_net_initialize(sfconv_net *net, uint64_t seed);
 
 /** Sets regularizer and λ of every sfconv2d of the net. Errors: as

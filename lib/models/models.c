@@ -74,7 +74,7 @@ sfconv_status sfi_model_new(sfconv_net **net, sfconv_context *context,
                                   (long long)desc->rank_count, (long long)builder.factorized);
     }
     if (builder.status >= 0) {
-        builder.status = sfi_net_initialize(builder.net, desc->seed);
+        builder.status = sfi_net_draw(builder.net, desc->seed);
     }
     if (builder.status >= 0) {
         builder.status = describe(builder.net, desc);

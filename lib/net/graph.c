@@ -257,7 +257,7 @@ sfconv_status sfi_net_add_output(sfconv_net *net, int32_t node)
     return SFCONV_OK;
 }
 
-sfconv_status sfi_net_initialize(sfconv_net *net, uint64_t seed)
+sfconv_status sfi_net_draw(sfconv_net *net, uint64_t seed)
 {
     for (int32_t i = 0; i < net->node_count; i++) {
         sfconv_layer *layer = net->nodes[i].layer;
@@ -273,4 +273,37 @@ sfconv_status sfi_net_initialize(sfconv_net *net, uint64_t seed)
         }
     }
     return SFCONV_OK;
+}
+
+/* Copies all parameters to `block`, or back from it. */
+static void copy_parameters(sfconv_net *net, float *block, bool back)
+{
+    for (int32_t i = 0; i < net->parameter_count; i++) {
+        sfi_parameter *parameter = net->parameters[i].parameter;
+        const size_t bytes = (size_t)parameter->count * sizeof(float);
+        memcpy(back ? parameter->data : block, back ? block : parameter->data, bytes);
+        block += parameter->count;
+    }
+}
+
+sfconv_status sfi_net_initialize(sfconv_net *net, uint64_t seed)
+{
+    size_t count = 0;
+    for (int32_t i = 0; i < net->parameter_count; i++) {
+        count += (size_t)net->parameters[i].parameter->count;
+    }
+    if (count == 0) {
+        return SFCONV_OK;
+    }
+    float *former = sfi_alloc(net->context, count * sizeof(float));
+    if (!former) {
+        return sfi_fail_memory(net->context, "net", count * sizeof(float));
+    }
+    copy_parameters(net, former, false);
+    const sfconv_status status = sfi_net_draw(net, seed);
+    if (status < 0) {
+        copy_parameters(net, former, true);
+    }
+    sfi_free(net->context, former, count * sizeof(float));
+    return status;
 }

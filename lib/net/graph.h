@@ -71,6 +71,9 @@ sfconv_status sfi_net_add_output(sfconv_net *net, int32_t node);
 int32_t sfi_net_find_node(const sfconv_net *net, const char *name);
 int32_t sfi_net_find_parameter(const sfconv_net *net, const char *name);
 
+/* Initializes every layer. The second keeps the former parameters until it has succeeded; after a
+ * failure of the first the net is of no use. */
+sfconv_status sfi_net_draw(sfconv_net *net, uint64_t seed);
 sfconv_status sfi_net_initialize(sfconv_net *net, uint64_t seed);
 
 #endif
