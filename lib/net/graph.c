@@ -257,18 +257,23 @@ sfconv_status sfi_net_add_output(sfconv_net *net, int32_t node)
     return SFCONV_OK;
 }
 
-sfconv_status sfi_net_draw(sfconv_net *net, uint64_t seed)
+uint64_t sfi_node_seed(uint64_t seed, const char *name)
+{
+    const sfi_random random = {seed, sfi_random_stream(name)};
+    return sfi_random_bits(random, 0);
+}
+
+static sfconv_status draw_layers(sfconv_net *net, uint64_t seed)
 {
     for (int32_t i = 0; i < net->node_count; i++) {
+        const char *name = net->nodes[i].name;
         sfconv_layer *layer = net->nodes[i].layer;
         if (!layer || !layer->kind->initialize || sfi_net_layer_node(net, layer) != i) {
             continue;
         }
-        /* A seed a node, so that layers of one kind and size differ. */
-        const sfi_random random = {seed, sfi_random_stream(net->nodes[i].name)};
-        const sfconv_status status = layer->kind->initialize(layer, sfi_random_bits(random, 0));
+        const sfconv_status status = layer->kind->initialize(layer, sfi_node_seed(seed, name));
         if (status < 0) {
-            sfi_error_prefix(net->context, net->nodes[i].name);
+            sfi_error_prefix(net->context, name);
             return status;
         }
     }
@@ -300,7 +305,7 @@ sfconv_status sfi_net_initialize(sfconv_net *net, uint64_t seed)
         return sfi_fail_memory(net->context, "net", count * sizeof(float));
     }
     copy_parameters(net, former, false);
-    const sfconv_status status = sfi_net_draw(net, seed);
+    const sfconv_status status = draw_layers(net, seed);
     if (status < 0) {
         copy_parameters(net, former, true);
     }
