@@ -169,8 +169,11 @@ typedef struct sfconv_average sfconv_average;
 SFCONV_API sfconv_status sfconv_average_create(sfconv_average **average, sfconv_net *net,
                                                double decay);
 SFCONV_API void sfconv_average_destroy(sfconv_average *average);
+/** Takes the net's present parameters in. Errors: ARGUMENT, STATE (while exchanged; the net has
+ * changed). Since: 0.1 */
 SFCONV_API sfconv_status sfconv_average_update(sfconv_average *average);
-/** Exchanges the parameters of the net and the average; twice gives the former state. Since: 0.1 */
+/** Exchanges the parameters of the net and the average; twice gives the former state. Errors:
+ * ARGUMENT, STATE (the net has changed). Since: 0.1 */
 SFCONV_API sfconv_status sfconv_average_swap(sfconv_average *average);
 
 /* Metrics. Each has a defined result where a textbook would divide by zero; see there. */

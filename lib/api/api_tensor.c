@@ -1,4 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
+#include "handles.h"
+#include "train_arguments.h"
 #include "views.h"
 
 #include "sizes.h"
@@ -19,14 +21,14 @@ sfconv_status sfconv_view_init(sfconv_view *view, float *data, int32_t rank, con
             return SFCONV_ERROR_OVERFLOW;
         }
     }
-    *view = sfi_contiguous_view(data, rank, shape);
+    sfi_fill_view(view, data, rank, shape);
     return SFCONV_OK;
 }
 
 int64_t sfconv_view_count(const sfconv_view *view)
 {
     int64_t count = 0;
-    if (sfi_view_is_valid(view)) {
+    if (sfi_check_view(NULL, __func__, "view", view) == SFCONV_OK) {
         sfi_product(&count, view->shape, view->rank);
     }
     return count;
@@ -34,10 +36,12 @@ int64_t sfconv_view_count(const sfconv_view *view)
 
 sfconv_status sfconv_view_copy(const sfconv_view *target, const sfconv_view *source)
 {
-    if (!sfi_view_is_valid(target) || !sfi_view_is_valid(source)) {
-        return SFCONV_ERROR_ARGUMENT;
+    sfconv_status status;
+    if ((status = sfi_check_view(NULL, __func__, "source", source)) < 0 ||
+        (status = sfi_check_target_like(NULL, __func__, "target", target, "source", source)) < 0) {
+        return status;
     }
-    if (!sfi_same_shape(target, source)) {
+    if (target->rank != source->rank) {
         return SFCONV_ERROR_SHAPE;
     }
     sfi_copy_view(target, source);

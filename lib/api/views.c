@@ -1,54 +1,9 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #include "views.h"
 
-#include "sizes.h"
-
 #include <string.h>
 
 #define MAX_RANK 4
-
-bool sfi_view_is_valid(const sfconv_view *view)
-{
-    int64_t count = (int64_t)sizeof(float);
-    int64_t extent = (int64_t)sizeof(float);
-    if (!view || !view->data || view->rank < 1 || view->rank > MAX_RANK) {
-        return false;
-    }
-    for (int32_t i = 0; i < view->rank; i++) {
-        int64_t step;
-        if (view->shape[i] < 1 || !sfi_mul(&count, count, view->shape[i]) ||
-            !sfi_mul(&step, view->stride[i], view->shape[i] - 1) ||
-            !sfi_mul(&step, step, (int64_t)sizeof(float)) || !sfi_add(&extent, extent, step)) {
-            return false;
-        }
-    }
-    return true;
-}
-
-sfconv_status sfi_check_view(sfconv_context *context, const char *call, const char *name,
-                             const sfconv_view *view, int32_t rank)
-{
-    if (!view) {
-        return sfi_refuse_null(context, call, name);
-    }
-    if (!sfi_view_is_valid(view)) {
-        return sfi_fail(context, SFCONV_ERROR_ARGUMENT,
-                        "%s: %s is not a valid view: expected data, 1 to 4 axes, sizes of at least "
-                        "1 and strides of at least 0",
-                        call, name);
-    }
-    if (rank && view->rank != rank) {
-        return sfi_fail(context, SFCONV_ERROR_ARGUMENT, "%s: %s has %d axes, expected %d", call,
-                        name, (int)view->rank, (int)rank);
-    }
-    return SFCONV_OK;
-}
-
-bool sfi_same_shape(const sfconv_view *a, const sfconv_view *b)
-{
-    return a->rank == b->rank &&
-           memcmp(a->shape, b->shape, (size_t)a->rank * sizeof a->shape[0]) == 0;
-}
 
 /* The same elements as four axes, new ones of size 1 in front. */
 static sfconv_view four_axes(const sfconv_view *view)
@@ -88,16 +43,4 @@ void sfi_copy_view(const sfconv_view *target, const sfconv_view *source)
             }
         }
     }
-}
-
-sfconv_view sfi_contiguous_view(float *data, int32_t rank, const int64_t *shape)
-{
-    sfconv_view view = {.data = data, .rank = rank};
-    int64_t stride = 1;
-    for (int32_t i = rank - 1; i >= 0; i--) {
-        view.shape[i] = shape[i];
-        view.stride[i] = stride;
-        stride *= shape[i];
-    }
-    return view;
 }

@@ -14,6 +14,8 @@
 /* Sweeps of rotations are collected and then applied strip by strip, so that a strip stays in the
  * nearest cache. */
 #define BATCH 32
+/* Steps of the reduction from one question to the caller to the next. */
+#define STEPS_TO_POLL 32
 
 struct sweep {
     int64_t first; /* the sweep turns rows first … first+count, from the last pair down */
@@ -23,6 +25,8 @@ struct sweep {
 };
 
 struct rotations {
+    const struct sfi_progress *progress;
+    const sfk_table *kernels;
     int64_t n;
     int64_t pitch;
     double *basis;  /* n x pitch */
@@ -74,64 +78,45 @@ static double make_reflector(int64_t count, double *x, double *alpha)
     return -1.0 / (*alpha * x[0]);
 }
 
-/* row -= v[j] w + w[j] v */
-static void update_row(int64_t count, double *restrict row, double vj, double wj,
-                       const double *restrict v, const double *restrict w)
-{
-    for (int64_t c = 0; c < count; c++) {
-        row[c] -= vj * w[c] + wj * v[c];
-    }
-}
-
-static void add_row(int64_t count, double *restrict sum, double factor, const double *restrict row)
-{
-    for (int64_t c = 0; c < count; c++) {
-        sum[c] += factor * row[c];
-    }
-}
-
 /* Reduces to diagonal d[0 … n) and off-diagonal e[0 … n-1). Row k keeps the reflector of step k
  * behind its diagonal. The update of step k - 1 is carried out in the pass that multiplies by the
- * reflector of step k: one pass over memory a step. */
-static void reduce(int64_t n, double *a, double *d, double *e, double *beta, double *w, double *p)
+ * reflector of step k: one pass over memory a step. False when cancelled. */
+static bool reduce(const sfk_table *kernels, int64_t n, double *a, double *d, double *e,
+                   double *beta, double *w, double *p, const struct sfi_progress *progress)
 {
+    memset(w, 0, (size_t)n * sizeof(double));
     for (int64_t k = 0; k < n; k++) {
         double *row = a + k * n;
-        const double *previous = k > 0 ? row - n : NULL;
-        const bool pending = k > 0 && beta[k - 1] != 0;
-        if (pending) {
-            update_row(n - k, row + k, previous[k], w[k], previous + k, w + k);
+        if (k % STEPS_TO_POLL == 0 && sfi_progress_stops(progress, 0.3 * (double)k / (double)n)) {
+            return false;
+        }
+        /* Before the first step there is nothing to subtract, and w says so. */
+        const double *u = k > 0 ? row - n : w;
+        const int64_t first = k + 1;
+        const int64_t count = n - first;
+        for (int64_t c = k; c < n; c++) {
+            row[c] -= u[k] * w[c] + w[k] * u[c];
         }
         d[k] = row[k];
         beta[k] = 0;
-        if (k == n - 1) {
+        if (count == 0) {
             break;
         }
-        const int64_t first = k + 1;
-        const int64_t count = n - first;
         double *v = row + first;
         beta[k] = make_reflector(count, v, &e[k]);
-        memset(p + first, 0, (size_t)count * sizeof(double));
-        for (int64_t j = first; j < n; j++) {
-            double *other = a + j * n + first;
-            if (pending) {
-                update_row(count, other, previous[j], w[j], previous + first, w + first);
-            }
-            if (beta[k] != 0) {
-                add_row(count, p + first, row[j], other);
-            }
-        }
+        kernels->reflect(count, a + first * n + first, n, u + first, w + first, v, p + first);
         const double half = 0.5 * beta[k] * beta[k] * sfi_dot(count, p + first, v);
         for (int64_t c = first; c < n; c++) {
             w[c] = beta[k] * p[c] - half * row[c];
         }
     }
+    return true;
 }
 
 /* basis (n x pitch) = the product of the reflectors, transposed: row i is the i-th basis vector in
  * which the matrix has three diagonals. */
-static void collect_reflectors(int64_t n, const double *a, const double *beta, double *basis,
-                               int64_t pitch, double *t)
+static void collect_reflectors(const sfk_table *kernels, int64_t n, const double *a,
+                               const double *beta, double *basis, int64_t pitch, double *t)
 {
     memset(basis, 0, (size_t)(n * pitch) * sizeof(double));
     for (int64_t i = 0; i < n; i++) {
@@ -145,12 +130,9 @@ static void collect_reflectors(int64_t n, const double *a, const double *beta, d
             continue;
         }
         memset(t + first, 0, (size_t)count * sizeof(double));
-        for (int64_t i = first; i < n; i++) {
-            add_row(count, t + first, v[i], basis + i * pitch + first);
-        }
-        for (int64_t i = first; i < n; i++) {
-            add_row(count, basis + i * pitch + first, -beta[k] * v[i], t + first);
-        }
+        double *trailing = basis + first * pitch + first;
+        kernels->sum_rows(count, count, v + first, trailing, pitch, t + first);
+        kernels->add_to_rows(count, count, -beta[k], v + first, t + first, trailing, pitch);
     }
     for (int64_t i = 0; i < n; i++) {
         for (int64_t j = 0; j < i; j++) {
@@ -161,30 +143,15 @@ static void collect_reflectors(int64_t n, const double *a, const double *beta, d
     }
 }
 
-static void turn_strip(const struct sweep *sweep, double *strip, int64_t pitch)
-{
-    double high[SFI_STRIP];
-    double *row = strip + (sweep->first + sweep->count) * pitch;
-    memcpy(high, row, sizeof high);
-    for (int64_t i = 0; i < sweep->count; i++) {
-        const double c = sweep->cosines[i];
-        const double s = sweep->sines[i];
-        const double *low = row - pitch;
-        for (int j = 0; j < SFI_STRIP; j++) {
-            const double low_j = low[j];
-            row[j] = s * low_j + c * high[j];
-            high[j] = c * low_j - s * high[j];
-        }
-        row -= pitch;
-    }
-    memcpy(row, high, sizeof high);
-}
-
 static void apply_rotations(struct rotations *rotations)
 {
     for (int64_t strip = 0; strip < rotations->pitch; strip += SFI_STRIP) {
         for (int64_t i = 0; i < rotations->used; i++) {
-            turn_strip(&rotations->sweeps[i], rotations->basis + strip, rotations->pitch);
+            const struct sweep *sweep = &rotations->sweeps[i];
+            const int64_t last = sweep->first + sweep->count;
+            rotations->kernels->turn_rows(sweep->count, sweep->cosines, sweep->sines,
+                                          rotations->basis + last * rotations->pitch + strip,
+                                          rotations->pitch);
         }
     }
     rotations->used = 0;
@@ -229,20 +196,24 @@ static int64_t sweep_ql(int64_t first, int64_t last, double *d, double *e, doubl
     return last - first;
 }
 
-static void keep_sweep(struct rotations *rotations, int64_t first, int64_t last, double *d,
+/* Turns a block once; false when the caller asks to stop. */
+static bool keep_sweep(struct rotations *rotations, int64_t first, int64_t last, double *d,
                        double *e)
 {
     double *cosines = rotations->memory + 2 * rotations->n * rotations->used;
     double *sines = cosines + rotations->n;
     const int64_t count = sweep_ql(first, last, d, e, cosines, sines);
     rotations->sweeps[rotations->used++] = (struct sweep){last - count, count, cosines, sines};
-    if (rotations->used == BATCH) {
-        apply_rotations(rotations);
+    if (rotations->used < BATCH) {
+        return true;
     }
+    apply_rotations(rotations);
+    const double part = (double)first / (double)rotations->n;
+    return !sfi_progress_stops(rotations->progress, 0.3 + 0.5 * part);
 }
 
 /* e has room for n numbers; the last is the sweeps' working place. */
-static bool diagonalize(struct rotations *rotations, double *d, double *e)
+static sfconv_status diagonalize(struct rotations *rotations, double *d, double *e)
 {
     const int64_t n = rotations->n;
     double norm = 0;
@@ -261,13 +232,15 @@ static bool diagonalize(struct rotations *rotations, double *d, double *e)
                 break;
             }
             if (sweeps == MOST_SWEEPS) {
-                return false;
+                return SFCONV_ERROR_NUMERIC;
             }
-            keep_sweep(rotations, first, last, d, e);
+            if (!keep_sweep(rotations, first, last, d, e)) {
+                return SFCONV_ERROR_CANCELLED;
+            }
         }
     }
     apply_rotations(rotations);
-    return true;
+    return SFCONV_OK;
 }
 
 /* Selection in descending order; equal values keep their order. */
@@ -287,7 +260,9 @@ static void copy_sorted(int64_t n, const double *basis, int64_t pitch, double *d
     }
 }
 
-bool sfi_eigen_symmetric(int64_t n, double *matrix, double *values, double *scratch)
+sfconv_status sfi_eigen_symmetric(const sfk_table *kernels, int64_t n, double *matrix,
+                                  double *values, double *scratch,
+                                  const struct sfi_progress *progress)
 {
     const int64_t pitch = sfi_pitch(n);
     double *basis = scratch;
@@ -296,13 +271,20 @@ bool sfi_eigen_symmetric(int64_t n, double *matrix, double *values, double *scra
     double *beta = e + n;
     double *w = beta + n;
     double *p = w + n;
-    struct rotations rotations = {.n = n, .pitch = pitch, .basis = basis, .memory = p + n};
+    struct rotations rotations = {.kernels = kernels,
+                                  .progress = progress,
+                                  .n = n,
+                                  .pitch = pitch,
+                                  .basis = basis,
+                                  .memory = p + n};
     const int exponent = scale_to_one(n * n, matrix);
-    reduce(n, matrix, d, e, beta, w, p);
-    collect_reflectors(n, matrix, beta, basis, pitch, p);
-    if (!diagonalize(&rotations, d, e)) {
-        return false;
+    if (!reduce(kernels, n, matrix, d, e, beta, w, p, progress)) {
+        return SFCONV_ERROR_CANCELLED;
     }
-    copy_sorted(n, basis, pitch, d, exponent, matrix, values);
-    return true;
+    collect_reflectors(kernels, n, matrix, beta, basis, pitch, p);
+    const sfconv_status status = diagonalize(&rotations, d, e);
+    if (status == SFCONV_OK) {
+        copy_sorted(n, basis, pitch, d, exponent, matrix, values);
+    }
+    return status;
 }

@@ -7,12 +7,13 @@
 #include <math.h>
 #include <string.h>
 
-/* Columns of one task's block, rows of the panel it reads at a time, rows of a register tile. */
+/* Sides of one task's block of the result, and the length of the panels it reads at a time. */
 #define BLOCK 32
 #define DEPTH 32
-#define TILE 4
+#define TILE SFK_DOUBLE_ROWS
 
 struct gram_task {
+    const sfk_table *kernels;
     int64_t rows;
     int64_t cols;
     const float *matrix;   /* either this … */
@@ -48,34 +49,15 @@ static void pack_doubles(int64_t depth, int64_t width, const double *source, int
     }
 }
 
-static void add_tile(int64_t depth, struct panels *panels, int64_t top, int64_t strip)
-{
-    double sums[TILE][SFI_STRIP];
-    for (int i = 0; i < TILE; i++) {
-        memcpy(sums[i], panels->sums[top + i] + strip, sizeof sums[i]);
-    }
-    for (int64_t k = 0; k < depth; k++) {
-        const double *right = panels->right[k] + strip;
-        for (int i = 0; i < TILE; i++) {
-            const double left = panels->left[k][top + i];
-            for (int j = 0; j < SFI_STRIP; j++) {
-                sums[i][j] += left * right[j];
-            }
-        }
-    }
-    for (int i = 0; i < TILE; i++) {
-        memcpy(panels->sums[top + i] + strip, sums[i], sizeof sums[i]);
-    }
-}
-
-static void add_panels(int64_t depth, struct panels *panels, int64_t height, int64_t width,
-                       bool diagonal)
+static void add_panels(const sfk_table *kernels, int64_t depth, struct panels *panels,
+                       int64_t height, int64_t width, bool diagonal)
 {
     for (int64_t strip = 0; strip < width; strip += SFI_STRIP) {
         for (int64_t top = 0; top < height; top += TILE) {
             const bool below = diagonal && strip + SFI_STRIP <= top;
             if (!below) {
-                add_tile(depth, panels, top, strip);
+                kernels->double_tile(depth, panels->left[0] + top, BLOCK, panels->right[0] + strip,
+                                     BLOCK, panels->sums[top] + strip, BLOCK);
             }
         }
     }
@@ -118,7 +100,7 @@ static void gram_block(void *argument, int64_t index, int32_t worker)
             pack_doubles(depth, height, source + row, cols, task->weights + first, panels.left);
             pack_doubles(depth, width, source + col, cols, NULL, panels.right);
         }
-        add_panels(depth, &panels, height, width, row == col);
+        add_panels(task->kernels, depth, &panels, height, width, row == col);
     }
     for (int64_t i = 0; i < height; i++) {
         for (int64_t j = row == col ? i : 0; j < width; j++) {
@@ -137,7 +119,8 @@ static void run_gram(sfconv_context *context, struct gram_task *task)
 void sfi_gram(sfconv_context *context, int64_t rows, int64_t cols, const float *matrix,
               double *gram)
 {
-    struct gram_task task = {.rows = rows, .cols = cols, .matrix = matrix, .gram = gram};
+    struct gram_task task = {
+        .kernels = context->kernels, .rows = rows, .cols = cols, .matrix = matrix, .gram = gram};
     run_gram(context, &task);
 }
 
@@ -154,8 +137,12 @@ bool sfi_gram_is_finite(int64_t cols, const double *gram)
 void sfi_weighted_gram(sfconv_context *context, int64_t n, const double *vectors,
                        const double *weights, double *result)
 {
-    struct gram_task task = {
-        .rows = n, .cols = n, .vectors = vectors, .weights = weights, .gram = result};
+    struct gram_task task = {.kernels = context->kernels,
+                             .rows = n,
+                             .cols = n,
+                             .vectors = vectors,
+                             .weights = weights,
+                             .gram = result};
     run_gram(context, &task);
 }
 
@@ -169,6 +156,7 @@ void sfi_pad_columns(int64_t inner, int64_t cols, const double *right, double *p
 }
 
 struct product_task {
+    const sfk_table *kernels;
     int64_t rows;
     int64_t inner;
     int64_t cols;
@@ -178,30 +166,33 @@ struct product_task {
     float *result;
 };
 
-/* TILE rows, of which `height` count; the others repeat the first so that they stay readable. */
-static void product_tile(const struct product_task *task, int64_t row, int64_t height,
-                         int64_t strip)
+static void pack_transposed(int64_t depth, int64_t width, const float *source, int64_t pitch,
+                            double panel[][BLOCK])
 {
-    const int64_t pitch = sfi_pitch(task->cols);
-    const int64_t width = sfi_min(SFI_STRIP, task->cols - strip);
-    const float *left[TILE];
-    double sums[TILE][SFI_STRIP] = {{0}};
-    for (int i = 0; i < TILE; i++) {
-        left[i] = task->left + (row + (i < height ? i : 0)) * task->inner;
-    }
-    for (int64_t k = 0; k < task->inner; k++) {
-        const double *right = task->right + k * pitch + strip;
-        for (int i = 0; i < TILE; i++) {
-            const double factor = (double)left[i][k];
-            for (int j = 0; j < SFI_STRIP; j++) {
-                sums[i][j] += factor * right[j];
-            }
+    for (int64_t j = 0; j < width; j++) {
+        for (int64_t k = 0; k < depth; k++) {
+            panel[k][j] = (double)source[j * pitch + k];
         }
     }
-    for (int64_t i = 0; i < height; i++) {
-        float *result = task->result + (row + i) * task->cols + strip;
-        for (int64_t j = 0; j < width; j++) {
-            result[j] = (float)((double)result[j] + task->scale * sums[i][j]);
+}
+
+/* sums = left rows first … first+height times the columns col … col+width of right. */
+static void product_block(const struct product_task *task, int64_t first, int64_t height,
+                          int64_t col, int64_t width, double panel[][BLOCK], double sums[][BLOCK])
+{
+    const int64_t pitch = sfi_pitch(task->cols);
+    for (int64_t i = 0; i < BLOCK; i++) {
+        memset(sums[i], 0, (size_t)sfi_pitch(width) * sizeof(double));
+    }
+    for (int64_t k = 0; k < task->inner; k += DEPTH) {
+        const int64_t depth = sfi_min(DEPTH, task->inner - k);
+        pack_transposed(depth, height, task->left + first * task->inner + k, task->inner, panel);
+        for (int64_t strip = 0; strip < width; strip += SFI_STRIP) {
+            for (int64_t top = 0; top < height; top += TILE) {
+                task->kernels->double_tile(depth, panel[0] + top, BLOCK,
+                                           task->right + k * pitch + col + strip, pitch,
+                                           sums[top] + strip, BLOCK);
+            }
         }
     }
 }
@@ -210,11 +201,21 @@ static void product_rows(void *argument, int64_t index, int32_t worker)
 {
     const struct product_task *task = argument;
     const int64_t first = index * BLOCK;
-    const int64_t end = sfi_min(first + BLOCK, task->rows);
+    const int64_t height = sfi_min(BLOCK, task->rows - first);
+    double panel[DEPTH][BLOCK];
+    double sums[BLOCK][BLOCK];
     (void)worker;
-    for (int64_t strip = 0; strip < task->cols; strip += SFI_STRIP) {
-        for (int64_t row = first; row < end; row += TILE) {
-            product_tile(task, row, sfi_min(TILE, end - row), strip);
+    if (height < BLOCK) {
+        memset(panel, 0, sizeof panel);
+    }
+    for (int64_t col = 0; col < task->cols; col += BLOCK) {
+        const int64_t width = sfi_min(BLOCK, task->cols - col);
+        product_block(task, first, height, col, width, panel, sums);
+        for (int64_t i = 0; i < height; i++) {
+            float *result = task->result + (first + i) * task->cols + col;
+            for (int64_t j = 0; j < width; j++) {
+                result[j] = (float)((double)result[j] + task->scale * sums[i][j]);
+            }
         }
     }
 }
@@ -222,7 +223,8 @@ static void product_rows(void *argument, int64_t index, int32_t worker)
 void sfi_add_product(sfconv_context *context, int64_t rows, int64_t inner, int64_t cols,
                      double scale, const float *left, const double *right, float *result)
 {
-    struct product_task task = {.rows = rows,
+    struct product_task task = {.kernels = context->kernels,
+                                .rows = rows,
                                 .inner = inner,
                                 .cols = cols,
                                 .scale = scale,

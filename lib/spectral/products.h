@@ -7,11 +7,12 @@
 #define SFI_PRODUCTS_H
 
 #include "ctx.h"
+#include "kernels.h"
 
 #include <stdbool.h>
 
 /* Lanes of one strip of columns. */
-#define SFI_STRIP 16
+#define SFI_STRIP SFK_DOUBLE_COLUMNS
 
 /* `cols` rounded up to whole strips: the pitch of the padded matrices below. */
 static inline int64_t sfi_pitch(int64_t cols)

@@ -5,10 +5,10 @@
 #include "ctx.h"
 
 /* Rank of a factorized convolution: round(ratio * min(in, out)), a half to the even number (the
- * published counts come from a language that rounds so), at least `floor` (>= 1) and at most
+ * published counts come from a language that rounds so), at least `least` (>= 1) and at most
  * min(in*kw, out*kh), beyond which a factor would have more columns than rows. */
 int64_t sfi_rank_of_ratio(int64_t out, int64_t in, int64_t kh, int64_t kw, double ratio,
-                          int64_t floor);
+                          int64_t least);
 
 /* A layer whose rank is to be chosen. */
 struct sfi_rank_layer {
@@ -28,8 +28,9 @@ struct sfi_rank_choice {
 /* Both start from the least ranks and add, one at a time, the unit of rank that keeps the most
  * energy for its cost (the first layer among equals); units that keep nothing are never bought.
  * Units that no longer fit are passed over for smaller ones that do. ranks: `count` numbers,
- * written on success. Errors: ARGUMENT (the least ranks cost more than the budget: the reason names
- * their cost; an energy outside (0, 1]), NUMERIC (a value that is not finite), OVERFLOW, MEMORY. */
+ * written on success. Errors: SHAPE (the least ranks cost more than the budget: the reason names
+ * their cost), ARGUMENT (an energy outside (0, 1]), NUMERIC (a value that is not finite), OVERFLOW,
+ * MEMORY. */
 sfconv_status sfi_ranks_for_cost(sfconv_context *context, int64_t count,
                                  const struct sfi_rank_layer *layers, int64_t budget,
                                  int64_t *ranks, struct sfi_rank_choice *choice);

@@ -5,9 +5,12 @@ import pathlib
 import re
 import subprocess
 
+GENERATED = re.compile(r"build|\.git/|subprojects/.*/|.*__pycache__/")
+
 
 def files(root):
-    """Paths relative to root: what git tracks or would track; without git, all but build folders."""
+    """Paths relative to root: what git tracks or would track; without git, all but what
+    builds leave behind."""
     listed = subprocess.run(
         ["git", "-C", str(root), "ls-files", "-z", "--cached", "--others", "--exclude-standard"],
         capture_output=True, check=False) if (root / ".git").exists() else None
@@ -17,7 +20,7 @@ def files(root):
     else:
         paths = {pathlib.PurePosixPath(path.relative_to(root).as_posix())
                  for path in root.rglob("*") if path.is_file()}
-    return sorted(path for path in paths if not re.match(r"build|\.git$", path.parts[0]))
+    return sorted(path for path in paths if not GENERATED.match(str(path)))
 
 
 def text(root, path):

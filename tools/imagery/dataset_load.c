@@ -1,0 +1,354 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#include "dataset.h"
+
+#include "dataset_sample.h"
+#include "folder.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+/* One call of a loader. */
+struct loader {
+    const struct dataset_options *options;
+    struct image_error *error;
+    bool *left_out; /* which of options->leave_out have fitted a file */
+    int64_t ignored;
+    /* Loads the samples below `folder`; `classes` is the part that has set the names, or NULL. */
+    bool (*load)(struct loader *loader, struct dataset *part, const char *folder,
+                 const struct dataset *classes);
+};
+
+struct dataset_options dataset_options_default(void)
+{
+    return (struct dataset_options){.part_val = 0.15, .part_test = 0.15};
+}
+
+static size_t stem_length(const char *path)
+{
+    const char *slash = strrchr(path, '/');
+    const char *ending = strrchr(slash ? slash : path, '.');
+    return ending ? (size_t)(ending - path) : strlen(path);
+}
+
+/* Whether the end of the path, without the ending of the file, is `name`. */
+static bool path_is_named(const char *path, const char *name)
+{
+    const size_t stem = stem_length(path);
+    const size_t length = strlen(name);
+    return length <= stem && memcmp(path + stem - length, name, length) == 0 &&
+           (length == stem || path[stem - length - 1] == '/');
+}
+
+static bool is_left_out(struct loader *loader, const char *path)
+{
+    bool left_out = false;
+    for (int64_t i = 0; i < loader->options->leave_out_count; i++) {
+        if (path_is_named(path, loader->options->leave_out[i])) {
+            loader->left_out[i] = true;
+            left_out = true;
+        }
+    }
+    return left_out;
+}
+
+static bool check_left_out(const struct loader *loader, const char *folder)
+{
+    for (int64_t i = 0; i < loader->options->leave_out_count; i++) {
+        if (!loader->left_out[i]) {
+            return image_fail(loader->error, "%s: no file \"%s\" to leave out", folder,
+                              loader->options->leave_out[i]);
+        }
+    }
+    return true;
+}
+
+/* Takes over the paths, also on failure. */
+static bool add_files(struct loader *loader, struct dataset *part, char *path, char *mask_path,
+                      int32_t label)
+{
+    struct dataset_sample sample = {.path = path, .mask_path = mask_path, .label = label};
+    if (!loader->options->lazy &&
+        !dataset_read_sample(&sample.image, &sample.mask, &sample, &part->form, loader->error)) {
+        free(path);
+        free(mask_path);
+        return false;
+    }
+    return dataset_append(part, &sample, loader->error);
+}
+
+static bool load_one_class(struct loader *loader, struct dataset *part, const char *folder,
+                           int32_t label)
+{
+    struct folder files;
+    if (!folder_images(&files, folder, loader->error)) {
+        return false;
+    }
+    bool loaded = true;
+    int64_t used = 0;
+    for (int64_t i = 0; i < files.count && loaded; i++) {
+        char *path = folder_path(folder, files.names[i]);
+        if (!path) {
+            loaded = image_fail(loader->error, "%s: out of memory", folder);
+        } else if (is_left_out(loader, path)) {
+            free(path);
+        } else {
+            loaded = add_files(loader, part, path, NULL, label);
+            used++;
+        }
+    }
+    if (loaded && used == 0) {
+        loaded = image_fail(loader->error, "%s: a class without an image (%lld other files)",
+                            folder, (long long)(files.ignored + files.count));
+    }
+    loader->ignored += files.ignored;
+    folder_destroy(&files);
+    return loaded;
+}
+
+static int32_t class_number(const struct dataset *dataset, const char *name)
+{
+    for (int32_t c = 0; c < dataset->class_count; c++) {
+        if (strcmp(dataset->class_names[c], name) == 0) {
+            return c;
+        }
+    }
+    return -1;
+}
+
+static bool load_class_folders(struct loader *loader, struct dataset *part, const char *folder,
+                               const struct folder *folders)
+{
+    bool loaded = true;
+    for (int64_t i = 0; i < folders->count && loaded; i++) {
+        const int32_t label = class_number(part, folders->names[i]);
+        char *path = folder_path(folder, folders->names[i]);
+        if (!path) {
+            loaded = image_fail(loader->error, "%s: out of memory", folder);
+        } else if (label < 0) {
+            loaded = image_fail(loader->error, "%s: a class that the training set lacks", path);
+        } else {
+            loaded = load_one_class(loader, part, path, label);
+        }
+        free(path);
+    }
+    return loaded;
+}
+
+static bool load_classes(struct loader *loader, struct dataset *part, const char *folder,
+                         const struct dataset *classes)
+{
+    struct folder folders;
+    if (!folder_folders(&folders, folder, loader->error)) {
+        return false;
+    }
+    loader->ignored += folders.ignored;
+    bool loaded;
+    if (folders.count == 0 || folders.count > INT32_MAX) {
+        loaded = image_fail(loader->error, "%s: no folders of classes in it", folder);
+    } else if (classes) {
+        loaded = dataset_name_classes(part, (const char *const *)classes->class_names,
+                                      classes->class_count, loader->error);
+    } else {
+        loaded = dataset_name_classes(part, (const char *const *)folders.names,
+                                      (int32_t)folders.count, loader->error);
+    }
+    loaded = loaded && load_class_folders(loader, part, folder, &folders);
+    folder_destroy(&folders);
+    return loaded;
+}
+
+/* Order of two names without their endings. */
+static int compare_stems(const char *a, const char *b)
+{
+    const size_t length_a = stem_length(a);
+    const size_t length_b = stem_length(b);
+    const int order = memcmp(a, b, length_a < length_b ? length_a : length_b);
+    return order != 0 ? order : (length_a > length_b) - (length_a < length_b);
+}
+
+static int compare_stems_of_names(const void *a, const void *b)
+{
+    return compare_stems(*(char *const *)a, *(char *const *)b);
+}
+
+/* The image files of FOLDER/NAME by their stems, which must differ. */
+static bool list_stems(struct loader *loader, struct folder *files, const char *folder)
+{
+    if (!folder_images(files, folder, loader->error)) {
+        return false;
+    }
+    loader->ignored += files->ignored;
+    if (files->count > 0) {
+        qsort(files->names, (size_t)files->count, sizeof *files->names, compare_stems_of_names);
+    }
+    for (int64_t i = 1; i < files->count; i++) {
+        if (compare_stems(files->names[i - 1], files->names[i]) == 0) {
+            image_fail(loader->error, "%s: %s and %s differ in their endings only", folder,
+                       files->names[i - 1], files->names[i]);
+            folder_destroy(files);
+            return false;
+        }
+    }
+    return true;
+}
+
+/* An image without a mask, a mask without an image (one of them NULL), or a pair. */
+static bool add_pair(struct loader *loader, struct dataset *part, const char *const *folders,
+                     const char *image, const char *mask)
+{
+    char *path = image ? folder_path(folders[0], image) : NULL;
+    char *mask_path = mask ? folder_path(folders[1], mask) : NULL;
+    bool added = true;
+    if ((image && !path) || (mask && !mask_path)) {
+        added = image_fail(loader->error, "%s: out of memory", folders[0]);
+    } else if (is_left_out(loader, path ? path : mask_path)) {
+        added = true;
+    } else if (!mask) {
+        added = image_fail(loader->error, "%s: an image without a mask in %s", path, folders[1]);
+    } else if (!image) {
+        added =
+            image_fail(loader->error, "%s: a mask without an image in %s", mask_path, folders[0]);
+    } else {
+        return add_files(loader, part, path, mask_path, -1);
+    }
+    free(path);
+    free(mask_path);
+    return added;
+}
+
+/* Walks down both lists as a merge does. */
+static bool add_pairs(struct loader *loader, struct dataset *part, const char *const *folders,
+                      const struct folder *images, const struct folder *masks)
+{
+    int64_t i = 0;
+    int64_t m = 0;
+    while (i < images->count || m < masks->count) {
+        const int order = i == images->count  ? 1
+                          : m == masks->count ? -1
+                                              : compare_stems(images->names[i], masks->names[m]);
+        const char *image = order <= 0 ? images->names[i++] : NULL;
+        const char *mask = order >= 0 ? masks->names[m++] : NULL;
+        if (!add_pair(loader, part, folders, image, mask)) {
+            return false;
+        }
+    }
+    if (part->count == 0) {
+        return image_fail(loader->error, "%s: no images in it", folders[0]);
+    }
+    return true;
+}
+
+static bool load_pairs(struct loader *loader, struct dataset *part, const char *folder,
+                       const struct dataset *classes)
+{
+    (void)classes;
+    char *folders[] = {folder_path(folder, "images"), folder_path(folder, "masks")};
+    struct folder images = {0};
+    struct folder masks = {0};
+    bool loaded = folders[0] && folders[1];
+    if (!loaded) {
+        image_fail(loader->error, "%s: out of memory", folder);
+    }
+    loaded = loaded && list_stems(loader, &images, folders[0]) &&
+             list_stems(loader, &masks, folders[1]) &&
+             add_pairs(loader, part, (const char *const *)folders, &images, &masks);
+    folder_destroy(&images);
+    folder_destroy(&masks);
+    free(folders[0]);
+    free(folders[1]);
+    return loaded;
+}
+
+/* Loads FOLDER/NAME if it is there; `classes` NULL means that it must be. */
+static bool load_part(struct loader *loader, struct dataset *part, const char *folder,
+                      const char *name, const struct dataset *classes)
+{
+    char *path = folder_path(folder, name);
+    if (!path) {
+        return image_fail(loader->error, "%s: out of memory", folder);
+    }
+    const bool loaded =
+        (classes && !folder_exists(path)) || loader->load(loader, part, path, classes);
+    free(path);
+    return loaded;
+}
+
+static bool load_split(struct loader *loader, struct dataset_split *split, const char *folder)
+{
+    const struct dataset_options *options = loader->options;
+    char *train = folder_path(folder, "train");
+    if (!train) {
+        return image_fail(loader->error, "%s: out of memory", folder);
+    }
+    const bool is_split = folder_exists(train);
+    free(train);
+    if (is_split) {
+        return load_part(loader, &split->train, folder, "train", NULL) &&
+               load_part(loader, &split->val, folder, "val", &split->train) &&
+               load_part(loader, &split->test, folder, "test", &split->train);
+    }
+    return loader->load(loader, &split->train, folder, NULL) &&
+           dataset_take_part(&split->test, &split->train, options->part_test, options->seed,
+                             loader->error) &&
+           dataset_take_part(&split->val, &split->train,
+                             options->part_val / (1 - options->part_test), options->seed + 1,
+                             loader->error);
+}
+
+static bool check_options(const struct dataset_options *options, struct image_error *error)
+{
+    const struct dataset_form *form = &options->form;
+    if ((form->width > 0) != (form->height > 0) || form->width < 0 || form->height < 0) {
+        return image_fail(error, "size of a data set: expected two sides or none, got %lld x %lld",
+                          (long long)form->width, (long long)form->height);
+    }
+    if (form->channels != 0 && form->channels != 1 && form->channels != 3) {
+        return image_fail(error, "channels of a data set: expected 1 or 3, got %d",
+                          (int)form->channels);
+    }
+    if (!(options->part_val >= 0 && options->part_test >= 0 &&
+          options->part_val + options->part_test < 1)) {
+        return image_fail(error,
+                          "shares of validation and test: expected below 1 together, got %g and %g",
+                          options->part_val, options->part_test);
+    }
+    return true;
+}
+
+static bool run(struct loader *loader, struct dataset_split *result, const char *folder,
+                const struct dataset_options *options, struct image_error *error)
+{
+    const struct dataset_options defaults = dataset_options_default();
+    *result = (struct dataset_split){0};
+    loader->options = options ? options : &defaults;
+    loader->error = error;
+    if (!check_options(loader->options, error)) {
+        return false;
+    }
+    loader->left_out = calloc((size_t)loader->options->leave_out_count + 1, sizeof(bool));
+    if (!loader->left_out) {
+        return image_fail(error, "%s: out of memory", folder);
+    }
+    result->train.form = result->val.form = result->test.form = loader->options->form;
+    const bool loaded = load_split(loader, result, folder) && check_left_out(loader, folder);
+    result->ignored = loader->ignored;
+    free(loader->left_out);
+    if (!loaded) {
+        dataset_split_destroy(result);
+    }
+    return loaded;
+}
+
+bool dataset_load_classes(struct dataset_split *result, const char *folder,
+                          const struct dataset_options *options, struct image_error *error)
+{
+    struct loader loader = {.load = load_classes};
+    return run(&loader, result, folder, options, error);
+}
+
+bool dataset_load_masks(struct dataset_split *result, const char *folder,
+                        const struct dataset_options *options, struct image_error *error)
+{
+    struct loader loader = {.load = load_pairs};
+    return run(&loader, result, folder, options, error);
+}

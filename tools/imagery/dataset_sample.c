@@ -1,0 +1,96 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#include "dataset_sample.h"
+
+/* Up to three different values of an image. */
+struct values {
+    int count;
+    float value[3];
+};
+
+static struct values different_values(const struct image *image)
+{
+    struct values values = {0};
+    for (int64_t i = 0; i < image_pixels(image) && values.count < 3; i++) {
+        const float pixel = image->pixels[i];
+        int k = 0;
+        while (k < values.count && values.value[k] != pixel) {
+            k++;
+        }
+        if (k == values.count) {
+            values.value[values.count++] = pixel;
+        }
+    }
+    return values;
+}
+
+/* The greater of two values becomes 1, the other 0. */
+static bool make_binary(struct image *mask, const char *path, struct image_error *error)
+{
+    const struct values values = different_values(mask);
+    if (values.count > 2) {
+        return image_fail(error, "%s: a mask has two values, this one has more (%g, %g, %g of 255)",
+                          path, values.value[0] * 255.0, values.value[1] * 255.0,
+                          values.value[2] * 255.0);
+    }
+    const float other = values.count == 2 ? values.value[1] : 0;
+    const float level = values.value[0] > other ? values.value[0] : other;
+    if (level > 0) {
+        image_threshold(mask, level);
+    }
+    return true;
+}
+
+/* Brings *image into the given form; it is destroyed on failure. */
+static bool fit(struct image *image, int32_t channels, const struct dataset_form *form,
+                struct image_error *error)
+{
+    struct image changed = {0};
+    bool fits = true;
+    if (channels != 0 && channels != image->channels) {
+        fits = image_convert(&changed, image, channels, error);
+        image_destroy(image);
+        *image = changed;
+    }
+    if (fits && form->width > 0 && (form->width != image->width || form->height != image->height)) {
+        fits = image_resize(&changed, image, form->width, form->height, error);
+        image_destroy(image);
+        *image = changed;
+    }
+    return fits;
+}
+
+static bool read_mask(struct image *mask, const struct image *image,
+                      const struct dataset_sample *sample, const struct dataset_form *form,
+                      struct image_error *error)
+{
+    const struct dataset_form as_in_file = {0};
+    if (!image_read(mask, sample->mask_path, &form->limits, error)) {
+        return false;
+    }
+    if (mask->width != image->width || mask->height != image->height) {
+        return image_fail(error, "%s: %lld x %lld pixels, but its image %s has %lld x %lld",
+                          sample->mask_path, (long long)mask->width, (long long)mask->height,
+                          sample->path, (long long)image->width, (long long)image->height);
+    }
+    if (!fit(mask, 1, &as_in_file, error) || !make_binary(mask, sample->mask_path, error) ||
+        !fit(mask, 1, form, error)) {
+        return false;
+    }
+    image_threshold(mask, 0.5f);
+    return true;
+}
+
+bool dataset_read_sample(struct image *image, struct image *mask,
+                         const struct dataset_sample *sample, const struct dataset_form *form,
+                         struct image_error *error)
+{
+    *mask = (struct image){0};
+    if (image_read(image, sample->path, &form->limits, error) &&
+        (!sample->mask_path || read_mask(mask, image, sample, form, error)) &&
+        fit(image, form->channels, form, error)) {
+        return true;
+    }
+    image_destroy(image);
+    image_destroy(mask);
+    return false;
+}

@@ -1,0 +1,27 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* Pictures in files. The kind of a file is told by its first bytes; each kind has a file of its own
+ * behind image_read(). The reasons of failures begin with the name of the file. */
+#ifndef IMAGERY_IMAGE_FILE_H
+#define IMAGERY_IMAGE_FILE_H
+
+#include "image.h"
+
+struct image_limits {
+    int64_t pixels; /* greatest width x height; 0: IMAGE_DEFAULT_PIXELS */
+};
+
+/* Reads PNG (any depth, palette, interlaced) or PGM/PPM (text or binary, 8 or 16 bits) as gray or
+ * RGB. Transparency is dropped, gamma and colour profiles are not applied. A file that ends early,
+ * is damaged or larger than `limits` (NULL: the defaults) is refused; the size is checked before
+ * anything is decoded. */
+bool image_read(struct image *result, const char *path, const struct image_limits *limits,
+                struct image_error *error);
+
+/* Whether the name ends like one of a file that image_read() understands. */
+bool image_name_is_known(const char *name);
+
+/* Writes 8-bit gray or RGB; values outside [0, 1] are clamped, NaN becomes 0. Either the whole file
+ * is there afterwards or, on failure, what was there before. */
+bool image_write_png(const struct image *image, const char *path, struct image_error *error);
+
+#endif
