@@ -5,6 +5,7 @@
 #define SFI_HANDLES_H
 
 #include "arguments.h"
+#include "metadata.h"
 #include "run.h"
 
 static inline sfconv_status sfi_check_layer(const sfconv_layer *layer)
@@ -20,6 +21,11 @@ static inline sfconv_status sfi_check_net(const sfconv_net *net)
 static inline sfconv_status sfi_check_run(const sfconv_run *run)
 {
     return run && run->magic == SFI_RUN_MAGIC ? SFCONV_OK : SFCONV_ERROR_ARGUMENT;
+}
+
+static inline sfconv_status sfi_check_metadata(const sfconv_metadata *metadata)
+{
+    return metadata && metadata->magic == SFI_METADATA_MAGIC ? SFCONV_OK : SFCONV_ERROR_ARGUMENT;
 }
 
 /* As sfi_check_run, and a reshape has fixed its size; STATE with the reason otherwise. */

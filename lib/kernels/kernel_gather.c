@@ -39,27 +39,34 @@ SFV_INLINE int64_t clamp(int64_t value, int64_t low, int64_t high)
     return value < low ? low : value > high ? high : value;
 }
 
+/* The columns of a run that lie inside the image, zeros around them. */
+SFV_INLINE void gather_run(float *to, const sfk_gather *from, const sfk_run *run, const float *row)
+{
+    const int64_t first = clamp(from->first_column - run->column, 0, run->length);
+    const int64_t end = clamp(from->end_column - run->column, first, run->length);
+    put_zeros(to, first);
+    if (first < end) {
+        row += (run->column + first) * from->column_step + from->tap_column;
+        if (from->column_step == 1) {
+            copy(to + first, row, end - first);
+        } else {
+            copy_strided(to + first, row, end - first, from->column_step);
+        }
+    }
+    put_zeros(to + end, run->length - end);
+}
+
 void SFK_NAME(gather)(float *to, const sfk_gather *from)
 {
-    const int64_t tap = from->tap_row * from->width + from->tap_column;
     for (int64_t r = 0; r < from->run_count; r++) {
         const sfk_run *run = &from->runs[r];
-        const int64_t row = run->row + from->tap_row;
+        const int64_t row = run->row * from->row_step + from->tap_row;
         if (row < 0 || row >= from->height) {
             put_zeros(to, run->length);
-            to += run->length;
-            continue;
-        }
-        const int64_t first = clamp(from->first_column - run->column, 0, run->length);
-        const int64_t end = clamp(from->end_column - run->column, first, run->length);
-        put_zeros(to, first);
-        if (from->step == 1) {
-            copy(to + first, from->plane + (run->offset + tap + first), end - first);
         } else {
-            copy_strided(to + first, from->plane + (run->offset + tap + first * from->step),
-                         end - first, from->step);
+            gather_run(to, from, run,
+                       from->plane + run->image * from->image_stride + row * from->width);
         }
-        put_zeros(to + end, run->length - end);
         to += run->length;
     }
 }

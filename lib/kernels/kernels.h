@@ -38,6 +38,16 @@ typedef struct sfk_normal {
     float shift;
 } sfk_normal;
 
+/* Element i becomes in[i]·scale where the upper 53 bits of number first + i of a Philox stream are
+ * at least `threshold`, and 0 elsewhere. */
+typedef struct sfk_mask {
+    uint64_t seed;
+    uint64_t stream;
+    uint64_t first;
+    int64_t threshold;
+    float scale;
+} sfk_mask;
+
 /* A row of pooling windows over one plane: window x covers the columns x·stride - padding onwards,
  * of which those outside 0 … width-1 do not count. */
 typedef struct sfk_window {
@@ -56,24 +66,25 @@ typedef struct sfk_window {
 
 /* Pixels of one output row that follow each other. */
 typedef struct sfk_run {
-    /* Source row of the first tap, which may lie outside the image, and first column of the run in
-     * the output grid. */
+    int64_t image;
     int64_t row;
     int64_t column;
     int64_t length;
-    /* Element of the source plane, counted from that of image 0, that belongs to a tap at 0, 0. */
-    int64_t offset;
 } sfk_run;
 
-/* Where one tap of a convolution finds its pixels in one channel. */
+/* Where one tap of a convolution finds its pixels in one channel: pixel (row, column) is at
+ * (row * row_step + tap_row, column * column_step + tap_column) of the source, if that is inside.
+ */
 typedef struct sfk_gather {
+    /* The channel of image 0, and the elements from image to image. */
     const float *plane;
+    int64_t image_stride;
     int64_t height;
     int64_t width;
     int64_t tap_row;
     int64_t tap_column;
-    /* Source columns from pixel to pixel. */
-    int64_t step;
+    int64_t row_step;
+    int64_t column_step;
     /* Output columns whose source column is inside the image: first_column … end_column - 1. */
     int64_t first_column;
     int64_t end_column;

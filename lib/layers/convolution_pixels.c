@@ -45,13 +45,8 @@ int64_t sfi_pixel_runs(const sfi_pixel_grid *grid, int64_t first, int64_t count,
     int64_t run_count = 0;
     while (count > 0) {
         const int64_t length = sfi_min(columns->size - column, count);
-        const int64_t source_row = row * rows->step;
         runs[run_count++] =
-            (sfk_run){.row = source_row,
-                      .column = column,
-                      .length = length,
-                      .offset = image * grid->image_stride + source_row * columns->source_size +
-                                column * columns->step};
+            (sfk_run){.image = image, .row = row, .column = column, .length = length};
         count -= length;
         column = 0;
         if (++row == rows->size) {
@@ -70,10 +65,12 @@ static sfk_gather horizontal_tap(const sfi_pixel_grid *grid, const sfk_run *runs
     const int64_t shift = columns->offset + tap * columns->spacing;
     const int64_t inside = columns->source_size - shift;
     return (sfk_gather){
+        .image_stride = grid->image_stride,
         .height = grid->axis[0].source_size,
         .width = columns->source_size,
         .tap_column = shift,
-        .step = columns->step,
+        .row_step = grid->axis[0].step,
+        .column_step = columns->step,
         .first_column = shift < 0 ? sfi_ceil_div(-shift, columns->step) : 0,
         .end_column = inside > 0 ? sfi_ceil_div(inside, columns->step) : 0,
         .runs = runs,

@@ -4,6 +4,10 @@
 #include "parallel.h"
 #include "sizes.h"
 
+/* Copying one element for each tap costs about as much as this many rows of products. */
+#define COPY_ROWS 7
+/* Most output pixels of a patch. */
+#define PATCH_PIXELS 2048
 /* Rows of a task: enough to pay for gathering the pixels, few enough to share small maps. */
 #define TASK_ROWS 256
 
@@ -31,7 +35,7 @@ static bool make_layout(struct layout *layout, int64_t taps, int64_t pixels)
     layout->lines_bytes = sfi_round64(lines + SFK_SLACK * (int64_t)sizeof(float));
     layout->steps_bytes = sfi_round64(layout->depth * (int64_t)sizeof(int64_t));
     layout->runs_bytes = sfi_round64(layout->pitch * (int64_t)sizeof(sfk_run));
-    layout->offsets_bytes = sfi_round64(layout->pitch * (int64_t)sizeof(int64_t));
+    layout->offsets_bytes = sfi_round64(PATCH_PIXELS * (int64_t)sizeof(int64_t));
     return true;
 }
 
@@ -47,8 +51,18 @@ bool sfi_conv_product_scratch(int64_t *bytes, const sfconv_context *context, int
     int64_t workers;
     return make_layout(&layout, taps, pixels) &&
            sfi_mul(&workers, sfi_workers(context), worker_bytes(&layout)) &&
-           sfi_add(bytes, workers, 2 * layout.steps_bytes);
+           sfi_add(bytes, workers, 3 * layout.steps_bytes);
 }
+
+/* Wide maps without stride are copied row by row instead, zeros around them, and all taps share the
+ * copy: `rows` output rows at a time need rows + extra rows. No rows: this is not done. */
+struct patch {
+    int64_t rows;
+    int64_t extra[2];
+    int64_t row_pitch;
+    int64_t channel_pitch;
+    int64_t row_blocks;
+};
 
 struct product_run {
     const sfk_table *kernels;
@@ -56,10 +70,12 @@ struct product_run {
     struct layout layout;
     int64_t *weight_steps;
     int64_t *line_steps;
+    int64_t *patch_steps;
     char *areas;
     int64_t row_blocks;
     int64_t rows_per_block;
     int64_t block_channels;
+    struct patch patch;
 };
 
 struct worker_area {
@@ -70,54 +86,102 @@ struct worker_area {
 
 static struct worker_area area_of(const struct product_run *run, int32_t worker)
 {
-    char *base = run->areas + worker * worker_bytes(&run->layout);
-    return (struct worker_area){
-        .lines = (float *)base,
-        .runs = (sfk_run *)(base + run->layout.lines_bytes),
-        .offsets = (int64_t *)(base + run->layout.lines_bytes + run->layout.runs_bytes),
-    };
+    const struct layout *layout = &run->layout;
+    char *base = run->areas + worker * worker_bytes(layout);
+    struct worker_area area;
+    area.lines = (float *)base;
+    area.runs = (sfk_run *)(base += layout->lines_bytes);
+    area.offsets = (int64_t *)(base + layout->runs_bytes);
+    return area;
 }
 
+static int64_t source_plane(const sfi_pixel_grid *grid)
+{
+    return grid->axis[0].source_size * grid->axis[1].source_size;
+}
+
+/* The smallest shift of a tap, and how much further tap t reaches. */
+static int64_t first_shift(const sfi_pixel_axis *axis)
+{
+    return axis->offset + sfi_min(0, (axis->taps - 1) * axis->spacing);
+}
+
+static int64_t patch_tap(const sfi_pixel_axis *axis, int64_t tap)
+{
+    return axis->offset + tap * axis->spacing - first_shift(axis);
+}
+
+/* Whether patches pay, and their size. They waste the lanes behind the end of each row, and cost
+ * one copy where lines cost one for each tap. */
+static struct patch make_patch(const struct product_run *run)
+{
+    const sfi_conv_product *product = run->product;
+    const sfi_pixel_axis *rows = &product->grid.axis[0];
+    const sfi_pixel_axis *columns = &product->grid.axis[1];
+    const int64_t taps = sfi_pixel_taps(&product->grid);
+    const int64_t whole = sfi_ceil_div(columns->size, 16) * 16;
+    const int64_t channels = sfi_min(run->block_channels, product->source_channels);
+    struct patch patch = {0};
+    const bool worth_it = (whole - columns->size) * product->target_channels <= COPY_ROWS * whole;
+    if (taps < 2 || rows->step != 1 || columns->step != 1 || !worth_it) {
+        return patch;
+    }
+    for (int a = 0; a < 2; a++) {
+        const sfi_pixel_axis *axis = &product->grid.axis[a];
+        const int64_t spacing = axis->spacing < 0 ? -axis->spacing : axis->spacing;
+        patch.extra[a] = (axis->taps - 1) * spacing;
+    }
+    patch.row_pitch = (sfi_ceil_div(whole + patch.extra[1], 16) | 1) * 16;
+    const int64_t room = sfi_min(
+        run->layout.depth * run->layout.pitch / (channels * patch.row_pitch), run->layout.pitch);
+    const int64_t most = sfi_min(room - patch.extra[0], PATCH_PIXELS / columns->size);
+    if (most < 1) {
+        return patch;
+    }
+    patch.row_blocks = sfi_ceil_div(rows->size, sfi_min(most, sfi_ceil_div(rows->size, 8)));
+    patch.rows = sfi_ceil_div(rows->size, patch.row_blocks);
+    patch.channel_pitch = (patch.rows + patch.extra[0]) * patch.row_pitch;
+    return patch;
+}
+
+/* Where one block of depth lies: in the weight, in gathered lines, in patches. */
 static void fill_steps(const struct product_run *run)
 {
     const sfi_conv_product *product = run->product;
-    const sfi_pixel_axis *axis = product->grid.axis;
+    const sfi_pixel_axis *rows = &product->grid.axis[0];
+    const sfi_pixel_axis *columns = &product->grid.axis[1];
     const int64_t channels = sfi_min(run->block_channels, product->source_channels);
     const int64_t pitch = sfi_pixel_pitch(&product->grid);
     int64_t k = 0;
     for (int64_t channel = 0; channel < channels; channel++) {
-        for (int64_t i = 0; i < axis[0].taps; i++) {
-            for (int64_t j = 0; j < axis[1].taps; j++) {
+        for (int64_t i = 0; i < rows->taps; i++) {
+            for (int64_t j = 0; j < columns->taps; j++) {
                 run->weight_steps[k] = channel * product->weight_channel +
                                        i * product->weight_tap[0] + j * product->weight_tap[1];
                 run->line_steps[k] = k * pitch;
+                run->patch_steps[k] = channel * run->patch.channel_pitch +
+                                      patch_tap(rows, i) * run->patch.row_pitch +
+                                      patch_tap(columns, j);
                 k++;
             }
         }
     }
 }
 
-/* Where the pixels of a block lie in a target plane, counted from the plane of image 0. */
-static void fill_offsets(const sfi_conv_product *product, int64_t first, int64_t count,
-                         int64_t *offsets)
+/* Where the pixels of the runs lie in a target plane, counted from the plane of image 0; returns
+ * their number. */
+static int64_t fill_offsets(const sfi_conv_product *product, const sfk_run *runs, int64_t run_count,
+                            int64_t *offsets)
 {
-    const int64_t columns = product->grid.axis[1].size;
-    const int64_t rows = product->grid.axis[0].size;
     const int64_t image_stride = product->groups * product->target_channels * product->target_plane;
-    int64_t column = first % columns;
-    int64_t row = first / columns % rows;
-    int64_t image = first / columns / rows;
-    for (int64_t i = 0; i < count; i++) {
-        offsets[i] =
-            image * image_stride + row * product->target_step[0] + column * product->target_step[1];
-        if (++column == columns) {
-            column = 0;
-            if (++row == rows) {
-                row = 0;
-                image++;
-            }
+    int64_t pixels = 0;
+    for (int64_t r = 0; r < run_count; r++) {
+        const int64_t start = runs[r].image * image_stride + runs[r].row * product->target_step[0];
+        for (int64_t i = 0; i < runs[r].length; i++) {
+            offsets[pixels++] = start + (runs[r].column + i) * product->target_step[1];
         }
     }
+    return pixels;
 }
 
 /* A tile whose pixels are not neighbours in the target goes through a buffer. */
@@ -141,84 +205,197 @@ static void run_scattered(const sfk_table *kernels, sfk_tile *tile, const int64_
     }
 }
 
-/* What one task works on. */
+/* The rows of one task. */
 struct part {
     int64_t group;
     int64_t first_row;
     int64_t rows;
-    int64_t first_pixel;
-    int64_t pixels;
 };
 
-/* Adds the block of depth that starts at `channel` to all tiles of the part. */
-static void multiply(const struct product_run *run, const struct part *part, int64_t channel,
-                     int64_t depth, const struct worker_area *area)
+/* A block of depth for some rows of pixels: element (k, row, pixel) is
+ * values[steps[k] + row * row_pitch + pixel]. */
+struct operand {
+    const float *values;
+    const int64_t *steps;
+    int64_t channel;
+    int64_t depth;
+    int64_t rows;
+    int64_t row_pitch;
+    int64_t pixels;
+    /* Of all rows, one after the other. */
+    const int64_t *offsets;
+};
+
+/* Adds one block of depth to `tile`, whose rows are set, for one row of pixels. */
+static void multiply_row(const struct product_run *run, const sfk_tile *rows,
+                         const struct operand *operand, int64_t row)
 {
-    const sfi_conv_product *product = run->product;
     const sfk_table *kernels = run->kernels;
-    const float *weight =
-        product->weight + part->group * product->weight_group + channel * product->weight_channel;
-    int64_t weight_rows[SFK_MAX_ROWS];
-    for (int m = 0; m < SFK_MAX_ROWS; m++) {
-        weight_rows[m] = m * product->weight_row;
-    }
-    for (int64_t m = part->first_row; m < part->first_row + part->rows; m += kernels->tile_rows) {
-        const int64_t row = part->group * product->target_channels + m;
-        for (int64_t n = 0; n < part->pixels; n += kernels->tile_columns) {
-            const int64_t *offsets = area->offsets + n;
-            const int64_t columns = sfi_min(kernels->tile_columns, part->pixels - n);
-            sfk_tile tile = {
-                .a = weight + m * product->weight_row,
-                .a_rows = weight_rows,
-                .a_steps = run->weight_steps,
-                .b = area->lines + n,
-                .b_steps = run->line_steps,
-                .c = product->target + row * product->target_plane,
-                .c_stride = product->target_plane,
-                .bias = product->bias ? product->bias + row : NULL,
-                .accumulate = product->accumulate || channel > 0,
-                .rows = (int32_t)sfi_min(kernels->tile_rows, part->first_row + part->rows - m),
-                .columns = (int32_t)columns,
-                .depth = depth,
-            };
-            /* Offsets grow, so these are neighbours. */
-            if (offsets[columns - 1] - offsets[0] == columns - 1) {
-                tile.c += offsets[0];
-                kernels->matrix_tile(&tile);
-            } else {
-                run_scattered(kernels, &tile, offsets);
-            }
+    for (int64_t n = 0; n < operand->pixels; n += kernels->tile_columns) {
+        const int64_t *offsets = operand->offsets + row * operand->pixels + n;
+        const int64_t columns = sfi_min(kernels->tile_columns, operand->pixels - n);
+        sfk_tile tile = *rows;
+        tile.b = operand->values + row * operand->row_pitch + n;
+        tile.columns = (int32_t)columns;
+        /* Offsets grow, so these are neighbours. */
+        if (offsets[columns - 1] - offsets[0] == columns - 1) {
+            tile.c += offsets[0];
+            kernels->matrix_tile(&tile);
+        } else {
+            run_scattered(kernels, &tile, offsets);
         }
     }
 }
 
-static void product_task(void *argument, int64_t index, int32_t worker)
+/* Adds one block of depth to all tiles of the part. */
+static void multiply(const struct product_run *run, const struct part *part,
+                     const struct operand *operand)
+{
+    const sfi_conv_product *product = run->product;
+    const int64_t tile_rows = run->kernels->tile_rows;
+    const float *weight = product->weight + part->group * product->weight_group +
+                          operand->channel * product->weight_channel;
+    int64_t weight_rows[SFK_MAX_ROWS];
+    for (int m = 0; m < SFK_MAX_ROWS; m++) {
+        weight_rows[m] = m * product->weight_row;
+    }
+    for (int64_t m = part->first_row; m < part->first_row + part->rows; m += tile_rows) {
+        const int64_t channel = part->group * product->target_channels + m;
+        const sfk_tile tile = {
+            .a = weight + m * product->weight_row,
+            .a_rows = weight_rows,
+            .a_steps = run->weight_steps,
+            .b_steps = operand->steps,
+            .c = product->target + channel * product->target_plane,
+            .c_stride = product->target_plane,
+            .bias = product->bias ? product->bias + channel : NULL,
+            .accumulate = product->accumulate || operand->channel > 0,
+            .rows = (int32_t)sfi_min(tile_rows, part->first_row + part->rows - m),
+            .depth = operand->depth,
+        };
+        for (int64_t row = 0; row < operand->rows; row++) {
+            multiply_row(run, &tile, operand, row);
+        }
+    }
+}
+
+static const float *group_source(const struct product_run *run, const struct part *part)
+{
+    const sfi_conv_product *product = run->product;
+    return product->source + part->group * product->source_channels * source_plane(&product->grid);
+}
+
+static struct part part_of(const struct product_run *run, int64_t index, int64_t blocks)
+{
+    const int64_t channels = run->product->target_channels;
+    const int64_t first_row = index % run->row_blocks * run->rows_per_block;
+    return (struct part){.group = index / run->row_blocks / blocks,
+                         .first_row = first_row,
+                         .rows = sfi_min(run->rows_per_block, channels - first_row)};
+}
+
+static void run_gathered(const struct product_run *run, const struct part *part,
+                         const sfk_run *runs, int64_t run_count, const struct worker_area *area)
+{
+    const sfi_conv_product *product = run->product;
+    const int64_t taps = sfi_pixel_taps(&product->grid);
+    struct operand operand = {
+        .values = area->lines,
+        .steps = run->line_steps,
+        .rows = 1,
+        .offsets = area->offsets,
+        .pixels = fill_offsets(product, runs, run_count, area->offsets),
+    };
+    /* A product without taps has no depth, but its target is written. */
+    const int64_t channel_count = taps > 0 ? product->source_channels : 1;
+    while (operand.channel < channel_count) {
+        const int64_t channels = sfi_min(run->block_channels, channel_count - operand.channel);
+        operand.depth = channels * taps;
+        sfi_pixel_gather(run->kernels, &product->grid, runs, run_count,
+                         group_source(run, part) + operand.channel * source_plane(&product->grid),
+                         channels, area->lines);
+        multiply(run, part, &operand);
+        operand.channel += channels;
+    }
+}
+
+static void fill_row_runs(sfk_run *runs, int64_t count, int64_t image, int64_t first_row,
+                          int64_t length)
+{
+    for (int64_t row = 0; row < count; row++) {
+        runs[row] = (sfk_run){.image = image, .row = first_row + row, .length = length};
+    }
+}
+
+/* Copies the `rows` rows of area->runs of each channel, from the first column that a tap sees. */
+static void fill_patch(const struct product_run *run, const float *planes, int64_t channels,
+                       int64_t rows, const struct worker_area *area)
+{
+    const sfi_pixel_grid *grid = &run->product->grid;
+    const int64_t shift = first_shift(&grid->axis[1]);
+    sfk_gather copy = {
+        .image_stride = grid->image_stride,
+        .height = grid->axis[0].source_size,
+        .width = grid->axis[1].source_size,
+        .tap_row = first_shift(&grid->axis[0]),
+        .tap_column = shift,
+        .row_step = 1,
+        .column_step = 1,
+        .first_column = -shift,
+        .end_column = grid->axis[1].source_size - shift,
+        .runs = area->runs,
+        .run_count = rows,
+    };
+    for (int64_t channel = 0; channel < channels; channel++) {
+        copy.plane = planes + channel * source_plane(grid);
+        run->kernels->gather(area->lines + channel * run->patch.channel_pitch, &copy);
+    }
+}
+
+static void patch_task(void *argument, int64_t index, int32_t worker)
 {
     const struct product_run *run = argument;
     const sfi_conv_product *product = run->product;
     const sfi_pixel_grid *grid = &product->grid;
     const struct worker_area area = area_of(run, worker);
-    const int64_t taps = sfi_pixel_taps(grid);
-    const int64_t plane = grid->axis[0].source_size * grid->axis[1].source_size;
-    struct part part;
-    part.first_row = index % run->row_blocks * run->rows_per_block;
-    part.rows = sfi_min(run->rows_per_block, product->target_channels - part.first_row);
-    part.first_pixel = index / run->row_blocks % grid->blocks * grid->block;
-    part.pixels = sfi_min(grid->block, grid->count - part.first_pixel);
-    part.group = index / run->row_blocks / grid->blocks;
-    const float *source = product->source + part.group * product->source_channels * plane;
-    const int64_t run_count = sfi_pixel_runs(grid, part.first_pixel, part.pixels, area.runs);
-    fill_offsets(product, part.first_pixel, part.pixels, area.offsets);
-    if (taps == 0) {
-        multiply(run, &part, 0, 0, &area);
-        return;
+    const int64_t blocks = run->patch.row_blocks * grid->batch;
+    const struct part part = part_of(run, index, blocks);
+    const int64_t block = index / run->row_blocks % blocks;
+    const int64_t image = block / run->patch.row_blocks;
+    const int64_t first_row = block % run->patch.row_blocks * run->patch.rows;
+    struct operand operand = {
+        .values = area.lines,
+        .steps = run->patch_steps,
+        .rows = sfi_min(run->patch.rows, grid->axis[0].size - first_row),
+        .row_pitch = run->patch.row_pitch,
+        .pixels = grid->axis[1].size,
+        .offsets = area.offsets,
+    };
+    fill_row_runs(area.runs, operand.rows, image, first_row, operand.pixels);
+    fill_offsets(product, area.runs, operand.rows, area.offsets);
+    fill_row_runs(area.runs, operand.rows + run->patch.extra[0], image, first_row,
+                  run->patch.row_pitch);
+    while (operand.channel < product->source_channels) {
+        const int64_t channels =
+            sfi_min(run->block_channels, product->source_channels - operand.channel);
+        operand.depth = channels * sfi_pixel_taps(grid);
+        fill_patch(run, group_source(run, &part) + operand.channel * source_plane(grid), channels,
+                   operand.rows + run->patch.extra[0], &area);
+        multiply(run, &part, &operand);
+        operand.channel += channels;
     }
-    for (int64_t channel = 0; channel < product->source_channels; channel += run->block_channels) {
-        const int64_t channels = sfi_min(run->block_channels, product->source_channels - channel);
-        sfi_pixel_gather(run->kernels, grid, area.runs, run_count, source + channel * plane,
-                         channels, area.lines);
-        multiply(run, &part, channel, channels * taps, &area);
-    }
+}
+
+static void line_task(void *argument, int64_t index, int32_t worker)
+{
+    const struct product_run *run = argument;
+    const sfi_pixel_grid *grid = &run->product->grid;
+    const struct worker_area area = area_of(run, worker);
+    const struct part part = part_of(run, index, grid->blocks);
+    const int64_t first_pixel = index / run->row_blocks % grid->blocks * grid->block;
+    const int64_t run_count = sfi_pixel_runs(
+        grid, first_pixel, sfi_min(grid->block, grid->count - first_pixel), area.runs);
+    run_gathered(run, &part, area.runs, run_count, &area);
 }
 
 void sfi_conv_product_run(sfconv_context *context, const sfi_conv_product *product, void *scratch)
@@ -228,13 +405,20 @@ void sfi_conv_product_run(sfconv_context *context, const sfi_conv_product *produ
     make_layout(&run.layout, taps, product->grid.count);
     run.weight_steps = scratch;
     run.line_steps = (int64_t *)((char *)scratch + run.layout.steps_bytes);
-    run.areas = (char *)scratch + 2 * run.layout.steps_bytes;
+    run.patch_steps = (int64_t *)((char *)scratch + 2 * run.layout.steps_bytes);
+    run.areas = (char *)scratch + 3 * run.layout.steps_bytes;
     run.block_channels = sfi_block_channels(taps);
     run.row_blocks = sfi_ceil_div(product->target_channels, TASK_ROWS);
     run.rows_per_block =
         sfi_ceil_div(sfi_ceil_div(product->target_channels, run.row_blocks), SFK_MAX_ROWS) *
         SFK_MAX_ROWS;
+    run.patch = make_patch(&run);
     fill_steps(&run);
-    sfi_parallel_for(context, product->groups * product->grid.blocks * run.row_blocks, product_task,
-                     &run);
+    if (run.patch.rows > 0) {
+        const int64_t blocks = run.patch.row_blocks * product->grid.batch;
+        sfi_parallel_for(context, product->groups * blocks * run.row_blocks, patch_task, &run);
+    } else {
+        const int64_t blocks = product->grid.blocks;
+        sfi_parallel_for(context, product->groups * blocks * run.row_blocks, line_task, &run);
+    }
 }

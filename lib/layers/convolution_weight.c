@@ -1,7 +1,11 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* Gradients by weight and bias. dweight(o, k) = Σ over pixels of dy(o, pixel) * x(k, pixel), k a
- * pair of channel and tap. Lanes run over output channels, so each element is one chain over the
- * pixels of a segment; segments are added in order. */
+/* Gradients by weight and bias.
+ *
+ * dweight(o, c, tap) = Σ over pixels of dy(o, pixel) * x(c, pixel seen by the tap). One of the two
+ * images gives lines, one for each channel and tap, the other is transposed so that lanes run over
+ * its channels: each element is one chain over the pixels of a segment, and segments are added in
+ * order. Lines come from x; or, where nothing is strided and dy has fewer channels, from dy, seen
+ * from the pixels of x. */
 #include "convolution.h"
 #include "convolution_pixels.h"
 
@@ -11,43 +15,51 @@
 #include <assert.h>
 #include <string.h>
 
-/* Output channels of a task. */
-#define TASK_CHANNELS 192
+/* Channels of the transposed image in one task. */
+#define TASK_COLUMNS 192
 /* Segments are made until there are this many tasks, for the sake of few channels on large maps. */
 #define ENOUGH_TASKS 16
 
+/* One of the two images; channels of one group, and of all. */
+struct side {
+    const float *values;
+    int64_t group;
+    int64_t channels;
+    int64_t plane;
+    /* Channels of a task, and tasks for all channels of a group. */
+    int64_t block;
+    int64_t blocks;
+};
+
 struct weight_run {
     const sfk_table *kernels;
-    const sfi_conv_shape *shape;
-    const float *x;
-    const float *dy;
     float *dweight;
     bool accumulate;
+    int64_t groups;
+    /* Seen from the transposed image: its pixels, and where the taps meet the lines' image. */
     sfi_pixel_grid grid;
-    /* Channels and (channel, tap) pairs of one group. */
-    int64_t group_in;
-    int64_t group_out;
+    int64_t taps;
+    bool lines_from_dy;
+    struct side lines;
+    struct side columns;
+    /* Weights of one output channel, and of all. */
     int64_t depth;
     int64_t weight_count;
-    int64_t block_in;
-    int64_t in_blocks;
-    int64_t block_out;
-    int64_t out_blocks;
     int64_t segments;
     int64_t segment_blocks;
-    /* Distance between rows of the transposed blocks. */
-    int64_t out_pitch;
+    /* Distance between rows of lines, and of columns and sums. */
     int64_t line_pitch;
-    /* Scratch: partial weights of all segments, steps, then one area a worker. */
+    int64_t column_pitch;
+    /* Scratch: steps, one area a worker, partial weights of all segments. */
     int64_t steps_bytes;
     int64_t lines_bytes;
     int64_t columns_bytes;
     int64_t sums_bytes;
     int64_t runs_bytes;
-    float *partial;
     int64_t *line_steps;
     int64_t *column_steps;
     char *areas;
+    float *partial;
 };
 
 struct worker_area {
@@ -57,66 +69,93 @@ struct worker_area {
     sfk_run *runs;
 };
 
-static int64_t odd_lines(int64_t elements)
+static sfi_pixel_axis seen_from_y(const sfi_conv_shape *shape, int a, int64_t in, int64_t out)
 {
-    return (sfi_ceil_div(elements, 16) | 1) * 16;
+    return (sfi_pixel_axis){.size = out,
+                            .source_size = in,
+                            .step = shape->stride[a],
+                            .taps = shape->kernel[a],
+                            .offset = -shape->padding[a],
+                            .spacing = shape->dilation[a]};
+}
+
+static sfi_pixel_axis seen_from_x(const sfi_conv_shape *shape, int a, int64_t in, int64_t out)
+{
+    return (sfi_pixel_axis){.size = in,
+                            .source_size = out,
+                            .step = 1,
+                            .taps = shape->kernel[a],
+                            .offset = shape->padding[a],
+                            .spacing = -shape->dilation[a]};
 }
 
 static void split_work(struct weight_run *run)
 {
-    const int64_t taps = sfi_pixel_taps(&run->grid);
-    run->block_in = sfi_min(sfi_block_channels(taps), run->group_in);
-    run->in_blocks = sfi_ceil_div(run->group_in, run->block_in);
-    run->out_blocks = sfi_ceil_div(run->group_out, TASK_CHANNELS);
-    run->block_out = sfi_ceil_div(sfi_ceil_div(run->group_out, run->out_blocks), 16) * 16;
-    const int64_t tasks = run->shape->groups * run->in_blocks * run->out_blocks;
+    struct side *lines = &run->lines;
+    struct side *columns = &run->columns;
+    lines->block = sfi_min(sfi_block_channels(run->taps), lines->group);
+    lines->blocks = sfi_ceil_div(lines->group, lines->block);
+    columns->blocks = sfi_ceil_div(columns->group, TASK_COLUMNS);
+    columns->block = sfi_ceil_div(sfi_ceil_div(columns->group, columns->blocks), 16) * 16;
+    const int64_t tasks = run->groups * lines->blocks * columns->blocks;
     run->segments = sfi_min(sfi_ceil_div(ENOUGH_TASKS, tasks), run->grid.blocks);
     run->segment_blocks = sfi_ceil_div(run->grid.blocks, run->segments);
     run->segments = sfi_ceil_div(run->grid.blocks, run->segment_blocks);
+    run->line_pitch = sfi_pixel_pitch(&run->grid);
+    run->column_pitch = (columns->block / 16 | 1) * 16;
 }
 
-static void plan(struct weight_run *run, const sfi_conv_shape *shape)
+static void plan(struct weight_run *run, const sfi_conv_shape *shape, const float *x,
+                 const float *dy)
 {
-    const int64_t in_sizes[2] = {shape->in_height, shape->in_width};
-    const int64_t out_sizes[2] = {shape->out_height, shape->out_width};
-    run->shape = shape;
-    run->group_in = shape->in_channels / shape->groups;
-    run->group_out = shape->out_channels / shape->groups;
-    run->depth = run->group_in * shape->kernel[0] * shape->kernel[1];
+    const struct side in = {.values = x,
+                            .group = shape->in_channels / shape->groups,
+                            .channels = shape->in_channels,
+                            .plane = shape->in_height * shape->in_width};
+    const struct side out = {.values = dy,
+                             .group = shape->out_channels / shape->groups,
+                             .channels = shape->out_channels,
+                             .plane = shape->out_height * shape->out_width};
+    run->groups = shape->groups;
+    run->taps = shape->kernel[0] * shape->kernel[1];
+    run->depth = in.group * run->taps;
     run->weight_count = shape->out_channels * run->depth;
-    run->grid.batch = shape->batch;
-    run->grid.image_stride = shape->in_channels * shape->in_height * shape->in_width;
-    for (int a = 0; a < 2; a++) {
-        run->grid.axis[a] = (sfi_pixel_axis){.size = out_sizes[a],
-                                             .source_size = in_sizes[a],
-                                             .step = shape->stride[a],
-                                             .taps = shape->kernel[a],
-                                             .offset = -shape->padding[a],
-                                             .spacing = shape->dilation[a]};
-    }
+    run->lines_from_dy = shape->stride[0] == 1 && shape->stride[1] == 1 && out.group < in.group;
+    run->lines = run->lines_from_dy ? out : in;
+    run->columns = run->lines_from_dy ? in : out;
+    sfi_pixel_axis (*const axis)(const sfi_conv_shape *, int, int64_t, int64_t) =
+        run->lines_from_dy ? seen_from_x : seen_from_y;
+    run->grid = (sfi_pixel_grid){
+        .batch = shape->batch,
+        .image_stride = run->lines.channels * run->lines.plane,
+        .axis = {axis(shape, 0, shape->in_height, shape->out_height),
+                 axis(shape, 1, shape->in_width, shape->out_width)},
+    };
     sfi_pixel_grid_finish(&run->grid, true);
     split_work(run);
-    run->out_pitch = odd_lines(run->block_out);
-    run->line_pitch = sfi_pixel_pitch(&run->grid);
+}
+
+static int64_t area_bytes(const struct weight_run *run)
+{
+    return run->lines_bytes + run->sums_bytes + run->columns_bytes + run->runs_bytes;
 }
 
 static bool measure(int64_t *bytes, struct weight_run *run, const sfconv_context *context)
 {
     const int64_t item = (int64_t)sizeof(float);
-    const int64_t rows = run->block_in * sfi_pixel_taps(&run->grid);
-    const int64_t block = run->line_pitch;
+    const int64_t rows = run->lines.block * run->taps;
+    const int64_t pixels = run->line_pitch;
     int64_t lines, sums, workers, partial = 0;
-    if (!sfi_mul(&lines, rows, block * item) || !sfi_mul(&sums, rows, run->out_pitch * item) ||
+    if (!sfi_mul(&lines, rows, pixels * item) || !sfi_mul(&sums, rows, run->column_pitch * item) ||
         (run->segments > 1 && !sfi_mul(&partial, run->weight_count, run->segments * item))) {
         return false;
     }
     run->lines_bytes = sfi_round64(lines + SFK_SLACK * item);
     run->sums_bytes = sfi_round64(sums);
-    run->columns_bytes = sfi_round64(block * run->out_pitch * item);
-    run->runs_bytes = sfi_round64(block * (int64_t)sizeof(sfk_run));
-    run->steps_bytes = sfi_round64(block * (int64_t)sizeof(int64_t));
-    const int64_t area = run->lines_bytes + run->sums_bytes + run->columns_bytes + run->runs_bytes;
-    return sfi_mul(&workers, sfi_workers(context), area) &&
+    run->columns_bytes = sfi_round64(pixels * run->column_pitch * item);
+    run->runs_bytes = sfi_round64(pixels * (int64_t)sizeof(sfk_run));
+    run->steps_bytes = sfi_round64(pixels * (int64_t)sizeof(int64_t));
+    return sfi_mul(&workers, sfi_workers(context), area_bytes(run)) &&
            sfi_add(bytes, workers, 2 * run->steps_bytes) &&
            sfi_add(bytes, *bytes, sfi_round64(partial));
 }
@@ -125,14 +164,13 @@ bool sfi_conv_backward_weight_scratch(int64_t *bytes, const sfconv_context *cont
                                       const sfi_conv_shape *shape)
 {
     struct weight_run run = {0};
-    plan(&run, shape);
+    plan(&run, shape, NULL, NULL);
     return measure(bytes, &run, context);
 }
 
 static struct worker_area area_of(const struct weight_run *run, int32_t worker)
 {
-    char *base = run->areas + worker * (run->lines_bytes + run->sums_bytes + run->columns_bytes +
-                                        run->runs_bytes);
+    char *base = run->areas + worker * area_bytes(run);
     struct worker_area area;
     area.lines = (float *)base;
     area.sums = (float *)(base += run->lines_bytes);
@@ -141,50 +179,55 @@ static struct worker_area area_of(const struct weight_run *run, int32_t worker)
     return area;
 }
 
-/* What one task works on: weights of `out` output and `in` input channels, pixel blocks from
- * first_block to end_block. */
+/* What one task works on: some channels of both sides, pixel blocks from first_block to end_block.
+ * `target` is where the weights of its first channels go. */
 struct part {
     int64_t group;
-    int64_t segment;
-    int64_t first_in;
-    int64_t in;
-    int64_t first_out;
-    int64_t out;
+    int64_t first_line;
+    int64_t lines;
+    int64_t first_column;
+    int64_t columns;
     int64_t first_block;
     int64_t end_block;
+    float *target;
 };
 
 static struct part part_of(const struct weight_run *run, int64_t index)
 {
     struct part part;
-    part.first_in = index % run->in_blocks * run->block_in;
-    part.in = sfi_min(run->block_in, run->group_in - part.first_in);
-    index /= run->in_blocks;
-    part.first_out = index % run->out_blocks * run->block_out;
-    part.out = sfi_min(run->block_out, run->group_out - part.first_out);
-    index /= run->out_blocks;
-    part.group = index % run->shape->groups;
-    part.segment = index / run->shape->groups;
-    part.first_block = part.segment * run->segment_blocks;
+    part.first_line = index % run->lines.blocks * run->lines.block;
+    part.lines = sfi_min(run->lines.block, run->lines.group - part.first_line);
+    index /= run->lines.blocks;
+    part.first_column = index % run->columns.blocks * run->columns.block;
+    part.columns = sfi_min(run->columns.block, run->columns.group - part.first_column);
+    index /= run->columns.blocks;
+    part.group = index % run->groups;
+    const int64_t segment = index / run->groups;
+    part.first_block = segment * run->segment_blocks;
     part.end_block = sfi_min(part.first_block + run->segment_blocks, run->grid.blocks);
+    const int64_t out = run->lines_from_dy ? part.first_line : part.first_column;
+    const int64_t in = run->lines_from_dy ? part.first_column : part.first_line;
+    const int64_t group_out = run->lines_from_dy ? run->lines.group : run->columns.group;
+    part.target = run->segments > 1 ? run->partial + segment * run->weight_count : run->dweight;
+    part.target += (part.group * group_out + out) * run->depth + in * run->taps;
     return part;
 }
 
-/* columns[pixel][o] of the pixels first … first + count - 1. */
-static void transpose_dy(const struct weight_run *run, const struct part *part, int64_t first,
-                         int64_t count, float *columns)
+/* columns[pixel][channel] of the pixels first … first + count - 1. */
+static void transpose_columns(const struct weight_run *run, const struct part *part, int64_t first,
+                              int64_t count, float *columns)
 {
-    const sfi_conv_shape *shape = run->shape;
-    const int64_t plane = shape->out_height * shape->out_width;
-    const int64_t channel = part->group * run->group_out + part->first_out;
+    const struct side *side = &run->columns;
+    const int64_t channel = part->group * side->group + part->first_column;
     while (count > 0) {
-        const int64_t image = first / plane;
-        const int64_t length = sfi_min(count, plane - first % plane);
-        run->kernels->transpose(columns, run->out_pitch,
-                                run->dy + (image * shape->out_channels + channel) * plane +
-                                    first % plane,
-                                plane, part->out, length);
-        columns += length * run->out_pitch;
+        const int64_t image = first / side->plane;
+        const int64_t pixel = first % side->plane;
+        const int64_t length = sfi_min(count, side->plane - pixel);
+        run->kernels->transpose(columns, run->column_pitch,
+                                side->values + (image * side->channels + channel) * side->plane +
+                                    pixel,
+                                side->plane, part->columns, length);
+        columns += length * run->column_pitch;
         first += length;
         count -= length;
     }
@@ -194,9 +237,9 @@ static void multiply(const struct weight_run *run, const struct part *part, int6
                      const struct worker_area *area)
 {
     const sfk_table *kernels = run->kernels;
-    const int64_t rows = part->in * sfi_pixel_taps(&run->grid);
+    const int64_t rows = part->lines * run->taps;
     /* Whole vectors: what lies behind the last channel is computed and never read. */
-    const int64_t width = sfi_ceil_div(part->out, 16) * 16;
+    const int64_t width = sfi_ceil_div(part->columns, 16) * 16;
     int64_t line_rows[SFK_MAX_ROWS];
     for (int m = 0; m < SFK_MAX_ROWS; m++) {
         line_rows[m] = m * run->line_pitch;
@@ -209,8 +252,8 @@ static void multiply(const struct weight_run *run, const struct part *part, int6
                 .a_steps = run->line_steps,
                 .b = area->columns + n,
                 .b_steps = run->column_steps,
-                .c = area->sums + m * run->out_pitch + n,
-                .c_stride = run->out_pitch,
+                .c = area->sums + m * run->column_pitch + n,
+                .c_stride = run->column_pitch,
                 .accumulate = true,
                 .rows = (int32_t)sfi_min(kernels->tile_rows, rows - m),
                 .columns = (int32_t)sfi_min(kernels->tile_columns, width - n),
@@ -221,33 +264,56 @@ static void multiply(const struct weight_run *run, const struct part *part, int6
     }
 }
 
+/* Sums are [line channel, tap][column channel], weights [out][in, tap]. */
+static void store_sums(const struct weight_run *run, const struct part *part, const float *sums)
+{
+    if (!run->lines_from_dy) {
+        run->kernels->transpose(part->target, run->depth, sums, run->column_pitch,
+                                part->lines * run->taps, part->columns);
+        return;
+    }
+    for (int64_t out = 0; out < part->lines; out++) {
+        run->kernels->transpose(part->target + out * run->depth, run->taps,
+                                sums + out * run->taps * run->column_pitch, run->column_pitch,
+                                run->taps, part->columns);
+    }
+}
+
+static void load_sums(const struct weight_run *run, const struct part *part, float *sums)
+{
+    if (!run->lines_from_dy) {
+        run->kernels->transpose(sums, run->column_pitch, part->target, run->depth, part->columns,
+                                part->lines * run->taps);
+        return;
+    }
+    for (int64_t out = 0; out < part->lines; out++) {
+        run->kernels->transpose(sums + out * run->taps * run->column_pitch, run->column_pitch,
+                                part->target + out * run->depth, run->taps, part->columns,
+                                run->taps);
+    }
+}
+
 static void weight_task(void *argument, int64_t index, int32_t worker)
 {
     const struct weight_run *run = argument;
     const sfi_pixel_grid *grid = &run->grid;
     const struct part part = part_of(run, index);
     const struct worker_area area = area_of(run, worker);
-    const int64_t taps = sfi_pixel_taps(grid);
-    const int64_t plane = grid->axis[0].source_size * grid->axis[1].source_size;
-    const float *planes = run->x + (part.group * run->group_in + part.first_in) * plane;
-    float *target =
-        run->segments > 1 ? run->partial + part.segment * run->weight_count : run->dweight;
-    target += (part.group * run->group_out + part.first_out) * run->depth + part.first_in * taps;
+    const float *planes =
+        run->lines.values + (part.group * run->lines.group + part.first_line) * run->lines.plane;
     memset(area.sums, 0, (size_t)run->sums_bytes);
     if (run->segments == 1 && run->accumulate) {
-        run->kernels->transpose(area.sums, run->out_pitch, target, run->depth, part.out,
-                                part.in * taps);
+        load_sums(run, &part, area.sums);
     }
     for (int64_t block = part.first_block; block < part.end_block; block++) {
         const int64_t first = block * grid->block;
         const int64_t pixels = sfi_min(grid->block, grid->count - first);
         const int64_t run_count = sfi_pixel_runs(grid, first, pixels, area.runs);
-        sfi_pixel_gather(run->kernels, grid, area.runs, run_count, planes, part.in, area.lines);
-        transpose_dy(run, &part, first, pixels, area.columns);
+        sfi_pixel_gather(run->kernels, grid, area.runs, run_count, planes, part.lines, area.lines);
+        transpose_columns(run, &part, first, pixels, area.columns);
         multiply(run, &part, pixels, &area);
     }
-    run->kernels->transpose(target, run->depth, area.sums, run->out_pitch, part.in * taps,
-                            part.out);
+    store_sums(run, &part, area.sums);
 }
 
 #define JOIN_CHUNK 8192
@@ -270,29 +336,23 @@ static void join_task(void *argument, int64_t index, int32_t worker)
 void sfi_conv_backward_weight(sfconv_context *context, const sfi_conv_shape *shape, const float *x,
                               const float *dy, float *dweight, bool accumulate, void *scratch)
 {
-    struct weight_run run = {.kernels = context->kernels,
-                             .x = x,
-                             .dy = dy,
-                             .dweight = dweight,
-                             .accumulate = accumulate};
+    struct weight_run run = {
+        .kernels = context->kernels, .dweight = dweight, .accumulate = accumulate};
     int64_t bytes;
-    char *next = scratch;
     assert(sfi_conv_shape_fits(shape));
-    plan(&run, shape);
+    plan(&run, shape, x, dy);
     const bool counted = measure(&bytes, &run, context);
     assert(counted);
     (void)counted;
-    run.line_steps = (int64_t *)next;
-    run.column_steps = (int64_t *)(next += run.steps_bytes);
-    run.areas = (next += run.steps_bytes);
-    run.partial =
-        (float *)(run.areas + sfi_workers(context) * (run.lines_bytes + run.sums_bytes +
-                                                      run.columns_bytes + run.runs_bytes));
+    run.line_steps = scratch;
+    run.column_steps = (int64_t *)((char *)scratch + run.steps_bytes);
+    run.areas = (char *)scratch + 2 * run.steps_bytes;
+    run.partial = (float *)(run.areas + sfi_workers(context) * area_bytes(&run));
     for (int64_t pixel = 0; pixel < run.grid.block; pixel++) {
         run.line_steps[pixel] = pixel;
-        run.column_steps[pixel] = pixel * run.out_pitch;
+        run.column_steps[pixel] = pixel * run.column_pitch;
     }
-    sfi_parallel_for(context, run.segments * shape->groups * run.out_blocks * run.in_blocks,
+    sfi_parallel_for(context, run.segments * run.groups * run.columns.blocks * run.lines.blocks,
                      weight_task, &run);
     if (run.segments > 1) {
         sfi_parallel_for(context, sfi_ceil_div(run.weight_count, JOIN_CHUNK), join_task, &run);

@@ -22,13 +22,13 @@ typedef struct row_ring {
 } row_ring;
 
 /* Rows, weights and products of the taps of one kernel, then a ring and a row of results. */
-typedef struct bench {
+typedef struct tap_bench {
     const float **rows;
     double *products;
     float *weights;
     float *results;
     float *ring;
-} bench;
+} tap_bench;
 
 typedef struct depthwise_job {
     const sfi_depthwise *shape;
@@ -50,7 +50,10 @@ static void copy_phase(const row_ring *ring, const float *row, int64_t phase, fl
     const int64_t columns = ring->width + before;
     const int64_t end = sfi_min(length, columns > 0 ? sfi_ceil_div(columns, ring->phases) : 0);
     memset(to, 0, (size_t)begin * sizeof *to);
-    for (int64_t c = begin; c < end; c++) {
+    if (ring->phases == 1 && begin < end) {
+        memcpy(to + begin, row + begin - before, (size_t)(end - begin) * sizeof *to);
+    }
+    for (int64_t c = begin; c < end && ring->phases > 1; c++) {
         to[c] = row[c * ring->phases - before];
     }
     for (int64_t c = sfi_max(begin, end); c < length; c++) {
@@ -145,11 +148,11 @@ bool sfi_depthwise_scratch(int64_t *bytes, const sfconv_context *context,
     return worker_bytes(&each, shape) && sfi_mul(bytes, each, sfi_workers(context));
 }
 
-static bench bench_of(const depthwise_job *job, int32_t worker)
+static tap_bench bench_of(const depthwise_job *job, int32_t worker)
 {
     const sfi_depthwise *shape = job->shape;
     unsigned char *at = job->scratch + worker * job->bytes_per_worker;
-    bench bench;
+    tap_bench bench;
     bench.rows = (const float **)(void *)at;
     at += tap_bytes(shape, sizeof *bench.rows);
     bench.products = (double *)(void *)at;
@@ -186,7 +189,7 @@ static void forward_plane(void *argument, int64_t plane, int32_t worker)
 {
     const depthwise_job *job = argument;
     const sfi_depthwise *shape = job->shape;
-    const bench bench = bench_of(job, worker);
+    const tap_bench bench = bench_of(job, worker);
     const float *weight = job->weight + plane % shape->channels * tap_count(shape);
     float *y = job->to + plane * shape->out[0] * shape->out[1];
     row_ring ring = image_ring(shape);
@@ -205,7 +208,7 @@ static void forward_plane(void *argument, int64_t plane, int32_t worker)
 /* The taps through which columns q, q + stride, … of padded input row t have an influence, as rows
  * of the gradient; returns their number. */
 static int64_t gradient_taps(const sfi_depthwise *shape, row_ring *ring, const float *weight,
-                             int64_t t, int64_t q, const bench *bench)
+                             int64_t t, int64_t q, const tap_bench *bench)
 {
     int64_t count = 0;
     for (int64_t i = 0; i < shape->kernel[0]; i++) {
@@ -245,7 +248,7 @@ static void data_plane(void *argument, int64_t plane, int32_t worker)
 {
     const depthwise_job *job = argument;
     const sfi_depthwise *shape = job->shape;
-    const bench bench = bench_of(job, worker);
+    const tap_bench bench = bench_of(job, worker);
     const float *weight = job->weight + plane % shape->channels * tap_count(shape);
     const int64_t count = shape->out[1] + reach(shape);
     float *dx = job->to + plane * shape->in[0] * shape->in[1];
@@ -267,7 +270,7 @@ static void weight_channel(void *argument, int64_t channel, int32_t worker)
 {
     const depthwise_job *job = argument;
     const sfi_depthwise *shape = job->shape;
-    const bench bench = bench_of(job, worker);
+    const tap_bench bench = bench_of(job, worker);
     memset(bench.products, 0, (size_t)tap_count(shape) * sizeof *bench.products);
     for (int64_t n = 0; n < shape->batch; n++) {
         const int64_t plane = n * shape->channels + channel;

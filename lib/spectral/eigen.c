@@ -14,6 +14,8 @@
 /* Sweeps of rotations are collected and then applied strip by strip, so that a strip stays in the
  * nearest cache. */
 #define BATCH 32
+/* Steps of the reduction from one question to the caller to the next. */
+#define STEPS_TO_POLL 32
 
 struct sweep {
     int64_t first; /* the sweep turns rows first … first+count, from the last pair down */
@@ -23,6 +25,7 @@ struct sweep {
 };
 
 struct rotations {
+    const struct sfi_progress *progress;
     const sfk_table *kernels;
     int64_t n;
     int64_t pitch;
@@ -77,13 +80,16 @@ static double make_reflector(int64_t count, double *x, double *alpha)
 
 /* Reduces to diagonal d[0 … n) and off-diagonal e[0 … n-1). Row k keeps the reflector of step k
  * behind its diagonal. The update of step k - 1 is carried out in the pass that multiplies by the
- * reflector of step k: one pass over memory a step. */
-static void reduce(const sfk_table *kernels, int64_t n, double *a, double *d, double *e,
-                   double *beta, double *w, double *p)
+ * reflector of step k: one pass over memory a step. False when cancelled. */
+static bool reduce(const sfk_table *kernels, int64_t n, double *a, double *d, double *e,
+                   double *beta, double *w, double *p, const struct sfi_progress *progress)
 {
     memset(w, 0, (size_t)n * sizeof(double));
     for (int64_t k = 0; k < n; k++) {
         double *row = a + k * n;
+        if (k % STEPS_TO_POLL == 0 && sfi_progress_stops(progress, 0.3 * (double)k / (double)n)) {
+            return false;
+        }
         /* Before the first step there is nothing to subtract, and w says so. */
         const double *u = k > 0 ? row - n : w;
         const int64_t first = k + 1;
@@ -104,6 +110,7 @@ static void reduce(const sfk_table *kernels, int64_t n, double *a, double *d, do
             w[c] = beta[k] * p[c] - half * row[c];
         }
     }
+    return true;
 }
 
 /* basis (n x pitch) = the product of the reflectors, transposed: row i is the i-th basis vector in
@@ -189,20 +196,24 @@ static int64_t sweep_ql(int64_t first, int64_t last, double *d, double *e, doubl
     return last - first;
 }
 
-static void keep_sweep(struct rotations *rotations, int64_t first, int64_t last, double *d,
+/* Turns a block once; false when the caller asks to stop. */
+static bool keep_sweep(struct rotations *rotations, int64_t first, int64_t last, double *d,
                        double *e)
 {
     double *cosines = rotations->memory + 2 * rotations->n * rotations->used;
     double *sines = cosines + rotations->n;
     const int64_t count = sweep_ql(first, last, d, e, cosines, sines);
     rotations->sweeps[rotations->used++] = (struct sweep){last - count, count, cosines, sines};
-    if (rotations->used == BATCH) {
-        apply_rotations(rotations);
+    if (rotations->used < BATCH) {
+        return true;
     }
+    apply_rotations(rotations);
+    const double part = (double)first / (double)rotations->n;
+    return !sfi_progress_stops(rotations->progress, 0.3 + 0.5 * part);
 }
 
 /* e has room for n numbers; the last is the sweeps' working place. */
-static bool diagonalize(struct rotations *rotations, double *d, double *e)
+static sfconv_status diagonalize(struct rotations *rotations, double *d, double *e)
 {
     const int64_t n = rotations->n;
     double norm = 0;
@@ -221,13 +232,15 @@ static bool diagonalize(struct rotations *rotations, double *d, double *e)
                 break;
             }
             if (sweeps == MOST_SWEEPS) {
-                return false;
+                return SFCONV_ERROR_NUMERIC;
             }
-            keep_sweep(rotations, first, last, d, e);
+            if (!keep_sweep(rotations, first, last, d, e)) {
+                return SFCONV_ERROR_CANCELLED;
+            }
         }
     }
     apply_rotations(rotations);
-    return true;
+    return SFCONV_OK;
 }
 
 /* Selection in descending order; equal values keep their order. */
@@ -247,8 +260,9 @@ static void copy_sorted(int64_t n, const double *basis, int64_t pitch, double *d
     }
 }
 
-bool sfi_eigen_symmetric(const sfk_table *kernels, int64_t n, double *matrix, double *values,
-                         double *scratch)
+sfconv_status sfi_eigen_symmetric(const sfk_table *kernels, int64_t n, double *matrix,
+                                  double *values, double *scratch,
+                                  const struct sfi_progress *progress)
 {
     const int64_t pitch = sfi_pitch(n);
     double *basis = scratch;
@@ -257,14 +271,20 @@ bool sfi_eigen_symmetric(const sfk_table *kernels, int64_t n, double *matrix, do
     double *beta = e + n;
     double *w = beta + n;
     double *p = w + n;
-    struct rotations rotations = {
-        .kernels = kernels, .n = n, .pitch = pitch, .basis = basis, .memory = p + n};
+    struct rotations rotations = {.kernels = kernels,
+                                  .progress = progress,
+                                  .n = n,
+                                  .pitch = pitch,
+                                  .basis = basis,
+                                  .memory = p + n};
     const int exponent = scale_to_one(n * n, matrix);
-    reduce(kernels, n, matrix, d, e, beta, w, p);
-    collect_reflectors(kernels, n, matrix, beta, basis, pitch, p);
-    if (!diagonalize(&rotations, d, e)) {
-        return false;
+    if (!reduce(kernels, n, matrix, d, e, beta, w, p, progress)) {
+        return SFCONV_ERROR_CANCELLED;
     }
-    copy_sorted(n, basis, pitch, d, exponent, matrix, values);
-    return true;
+    collect_reflectors(kernels, n, matrix, beta, basis, pitch, p);
+    const sfconv_status status = diagonalize(&rotations, d, e);
+    if (status == SFCONV_OK) {
+        copy_sorted(n, basis, pitch, d, exponent, matrix, values);
+    }
+    return status;
 }

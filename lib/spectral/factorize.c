@@ -15,7 +15,7 @@
 
 static sfconv_status report(sfconv_context *context, struct sfi_progress progress, double part)
 {
-    if (progress.report && progress.report(progress.user, part) != 0) {
+    if (sfi_progress_stops(&progress, part)) {
         return sfi_fail(context, SFCONV_ERROR_CANCELLED, "decomposition: cancelled by the caller");
     }
     return SFCONV_OK;
@@ -142,7 +142,8 @@ sfconv_status sfi_decompose(sfconv_context *context, int64_t rows, int64_t cols,
     } else {
         sfi_transpose(rows, cols, dense, split.matrix);
     }
-    status = sfi_svd_update(context, &split.svd, split.rows, split.matrix, method, split.scratch);
+    status = sfi_svd_update_watched(context, &split.svd, split.rows, split.matrix, method,
+                                    split.scratch, &progress);
     if (status != SFCONV_OK || (status = report(context, progress, 0.8)) != SFCONV_OK) {
         goto done;
     }

@@ -8,12 +8,6 @@
 #include "decay.h"
 #include "svd.h"
 
-/* The caller's progress callback; a NULL function never cancels. */
-struct sfi_progress {
-    sfconv_progress_fn report;
-    void *user;
-};
-
 /* Truncated singular value decomposition of `dense` (rows x cols, any shape), the square roots of
  * the singular values to each side: p (rows x rank) * q (rank x cols), the best product of that
  * rank. This is also the spectral initialisation of Khodak et al. With SFI_SVD_GRAM the bits are

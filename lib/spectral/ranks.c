@@ -10,15 +10,15 @@
 #include <string.h>
 
 int64_t sfi_rank_of_ratio(int64_t out, int64_t in, int64_t kh, int64_t kw, double ratio,
-                          int64_t floor)
+                          int64_t least)
 {
     const int64_t most = sfi_min(in * kw, out * kh);
     const double wanted = rint(ratio * (double)sfi_min(in, out));
-    assert(floor >= 1);
+    assert(least >= 1);
     if (!(wanted < (double)most)) {
         return most;
     }
-    return sfi_min(sfi_max((int64_t)wanted, floor), most);
+    return sfi_min(sfi_max((int64_t)wanted, least), most);
 }
 
 /* The state of a choice: ranks so far, their cost, and each layer's total energy. */

@@ -5,10 +5,10 @@
 #include "ctx.h"
 
 /* Rank of a factorized convolution: round(ratio * min(in, out)), a half to the even number (the
- * published counts come from a language that rounds so), at least `floor` (>= 1) and at most
+ * published counts come from a language that rounds so), at least `least` (>= 1) and at most
  * min(in*kw, out*kh), beyond which a factor would have more columns than rows. */
 int64_t sfi_rank_of_ratio(int64_t out, int64_t in, int64_t kh, int64_t kw, double ratio,
-                          int64_t floor);
+                          int64_t least);
 
 /* A layer whose rank is to be chosen. */
 struct sfi_rank_layer {

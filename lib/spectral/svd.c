@@ -77,7 +77,8 @@ static sfconv_status fail_not_finite(sfconv_context *context)
 }
 
 static sfconv_status update_by_gram(sfconv_context *context, struct sfi_svd *svd, int64_t rows,
-                                    const float *matrix, double *scratch)
+                                    const float *matrix, double *scratch,
+                                    const struct sfi_progress *progress)
 {
     const int64_t cols = svd->cols;
     double *gram = scratch;
@@ -86,9 +87,11 @@ static sfconv_status update_by_gram(sfconv_context *context, struct sfi_svd *svd
     if (!sfi_gram_is_finite(cols, gram)) {
         return fail_not_finite(context);
     }
-    if (!sfi_eigen_symmetric(context->kernels, cols, gram, values, values + cols)) {
-        return sfi_fail(context, SFCONV_ERROR_NUMERIC,
-                        "singular values: the eigensolver did not converge");
+    const sfconv_status status =
+        sfi_eigen_symmetric(context->kernels, cols, gram, values, values + cols, progress);
+    if (status != SFCONV_OK) {
+        return sfi_fail(context, status, "singular values: the eigensolver %s",
+                        status == SFCONV_ERROR_CANCELLED ? "was cancelled" : "did not converge");
     }
     for (int64_t i = 0; i < cols; i++) {
         svd->values[i] = sqrt(fmax(values[i], 0.0));
@@ -123,17 +126,24 @@ static sfconv_status update_by_lapack(sfconv_context *context, struct sfi_svd *s
     return SFCONV_OK;
 }
 
-sfconv_status sfi_svd_update(sfconv_context *context, struct sfi_svd *svd, int64_t rows,
-                             const float *matrix, enum sfi_svd_method method, void *scratch)
+sfconv_status sfi_svd_update_watched(sfconv_context *context, struct sfi_svd *svd, int64_t rows,
+                                     const float *matrix, enum sfi_svd_method method, void *scratch,
+                                     const struct sfi_progress *progress)
 {
     assert(rows >= svd->cols);
-    const sfconv_status status = method == SFI_SVD_EXACT
-                                     ? update_by_lapack(context, svd, rows, matrix, scratch)
-                                     : update_by_gram(context, svd, rows, matrix, scratch);
+    const sfconv_status status =
+        method == SFI_SVD_EXACT ? update_by_lapack(context, svd, rows, matrix, scratch)
+                                : update_by_gram(context, svd, rows, matrix, scratch, progress);
     if (status == SFCONV_OK) {
         svd->ready = true;
     }
     return status;
+}
+
+sfconv_status sfi_svd_update(sfconv_context *context, struct sfi_svd *svd, int64_t rows,
+                             const float *matrix, enum sfi_svd_method method, void *scratch)
+{
+    return sfi_svd_update_watched(context, svd, rows, matrix, method, scratch, NULL);
 }
 
 double sfi_effective_rank(const struct sfi_svd *svd)

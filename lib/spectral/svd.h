@@ -5,6 +5,7 @@
 #define SFI_SVD_H
 
 #include "ctx.h"
+#include "progress.h"
 
 #include <stdbool.h>
 
@@ -35,6 +36,12 @@ bool sfi_svd_scratch(int64_t *bytes, int64_t rows, int64_t cols, enum sfi_svd_me
  * Errors: NUMERIC (NaN or infinity in the matrix, no convergence); then svd is what it was. */
 sfconv_status sfi_svd_update(sfconv_context *context, struct sfi_svd *svd, int64_t rows,
                              const float *matrix, enum sfi_svd_method method, void *scratch);
+
+/* The same for matrices so large that a caller may lose patience: `progress` sees parts from 0 to
+ * 0.8; LAPACK, once called, does not ask. Errors: CANCELLED too. */
+sfconv_status sfi_svd_update_watched(sfconv_context *context, struct sfi_svd *svd, int64_t rows,
+                                     const float *matrix, enum sfi_svd_method method, void *scratch,
+                                     const struct sfi_progress *progress);
 
 /* exp of the entropy of p = s / sum(s): between 1 and cols; 0 for the zero matrix. */
 double sfi_effective_rank(const struct sfi_svd *svd);

@@ -177,7 +177,7 @@ static struct logistic logistic_of(double x)
 {
     const double decayed = sfi_exp(-fabs(x));
     const double large = 1.0 / (1.0 + decayed);
-    const double small = decayed / (1.0 + decayed);
+    const double small = decayed * large;
     return x >= 0.0 ? (struct logistic){large, small, decayed}
                     : (struct logistic){small, large, decayed};
 }

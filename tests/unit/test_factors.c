@@ -103,20 +103,114 @@ START_TEST(a_cancelled_decomposition_changes_nothing)
     float *dense = random_matrix(30, 12, 3);
     float p[360] = {7}, q[144] = {8};
     double error = 9;
-    for (int limit = 0; limit < 3; limit++) {
+    struct patience endless = {0, 1000, 0};
+    const struct sfi_progress counted = {lose_patience, &endless};
+    float all[360], kept[144];
+    ck_assert_int_eq(
+        sfi_decompose(context, 30, 12, dense, 5, SFI_SVD_GRAM, all, kept, &error, NULL, counted),
+        SFCONV_OK);
+    ck_assert_double_eq(endless.last, 1);
+    error = 9;
+    for (int limit = 0; limit < endless.calls; limit++) {
         struct patience patience = {0, limit, 0};
         const struct sfi_progress progress = {lose_patience, &patience};
         ck_assert_int_eq(
             sfi_decompose(context, 30, 12, dense, 5, SFI_SVD_GRAM, p, q, &error, NULL, progress),
             SFCONV_ERROR_CANCELLED);
         const struct sfi_factors factors = {30, 30, 12, dense, dense};
-        patience = (struct patience){0, limit, 0};
+        patience = (struct patience){0, limit % 3, 0};
         ck_assert_int_eq(sfi_cut_rank(context, &factors, 4, p, q, &error, NULL, progress),
                          SFCONV_ERROR_CANCELLED);
         ck_assert(p[0] == 7 && q[0] == 8 && error == 9);
     }
     free(dense);
     sfi_context_release(context);
+}
+END_TEST
+
+START_TEST(a_large_decomposition_asks_often)
+{
+    sfconv_context *context = context_with_workers(1);
+    float *dense = random_matrix(260, 256, 3);
+    float *p = checked_memory(260 * 2 * sizeof(float));
+    float *q = checked_memory(256 * 2 * sizeof(float));
+    double error;
+    struct patience patience = {0, 1000, 0};
+    const struct sfi_progress progress = {lose_patience, &patience};
+    ck_assert_int_eq(
+        sfi_decompose(context, 260, 256, dense, 2, SFI_SVD_GRAM, p, q, &error, NULL, progress),
+        SFCONV_OK);
+    ck_assert_int_ge(patience.calls, 15);
+    free(dense);
+    free(p);
+    free(q);
+    sfi_context_release(context);
+}
+END_TEST
+
+/* An allocator that refuses request number `refused` and counts what is not given back. */
+struct stingy {
+    int requests;
+    int refused;
+    int held;
+};
+
+static void *stingy_allocate(void *user, size_t bytes, size_t alignment)
+{
+    struct stingy *stingy = user;
+    if (stingy->requests++ == stingy->refused) {
+        return NULL;
+    }
+    stingy->held++;
+    return aligned_alloc(alignment, (bytes + alignment - 1) / alignment * alignment);
+}
+
+static void stingy_release(void *user, void *memory, size_t bytes)
+{
+    struct stingy *stingy = user;
+    (void)bytes;
+    stingy->held--;
+    free(memory);
+}
+
+START_TEST(every_refused_allocation_is_an_error_that_leaks_and_changes_nothing)
+{
+    float *dense = random_matrix(20, 8, 3);
+    for (int kind = 0; kind < 3; kind++) {
+        sfconv_status status = SFCONV_ERROR_MEMORY;
+        int refusals = 0;
+        for (; status == SFCONV_ERROR_MEMORY; refusals++) {
+            struct stingy stingy = {0, -1, 0};
+            sfconv_context_desc desc = SFCONV_CONTEXT_DESC_INIT;
+            sfconv_context *context;
+            desc.allocate = stingy_allocate;
+            desc.release = stingy_release;
+            desc.memory_user = &stingy;
+            ck_assert_int_eq(sfi_context_create(&context, &desc,
+                                                sfk_table_for(SFCONV_ISA_REFERENCE),
+                                                SFCONV_ISA_REFERENCE),
+                             SFCONV_OK);
+            const int held = stingy.held;
+            stingy.refused = stingy.requests + refusals;
+            float p[160] = {7}, q[160] = {8}, product[400];
+            double error = 9;
+            const struct sfi_factors factors = {20, 20, 8, dense, dense};
+            if (kind == 0) {
+                status = sfi_decompose(context, 20, 8, dense, 3, SFI_SVD_EXACT, p, q, &error, NULL,
+                                       silent);
+            } else if (kind == 1) {
+                status = sfi_cut_rank(context, &factors, 3, p, q, &error, NULL, silent);
+            } else {
+                status = sfi_compose(context, 20, 20, 8, dense, dense, product);
+            }
+            ck_assert_int_eq(stingy.held, held);
+            ck_assert(status == SFCONV_OK || (p[0] == 7 && q[0] == 8 && error == 9));
+            sfi_context_release(context);
+        }
+        ck_assert_int_eq(status, SFCONV_OK);
+        ck_assert_int_ge(refusals, 2);
+    }
+    free(dense);
 }
 END_TEST
 
@@ -357,6 +451,8 @@ int main(void)
     tcase_add_test(tests, decompose_hands_out_the_spectrum_and_finds_the_rank);
     tcase_add_test(tests, decompose_takes_zeros_and_refuses_what_is_not_finite);
     tcase_add_test(tests, a_cancelled_decomposition_changes_nothing);
+    tcase_add_test(tests, a_large_decomposition_asks_often);
+    tcase_add_test(tests, every_refused_allocation_is_an_error_that_leaks_and_changes_nothing);
     tcase_add_test(tests, compose_is_the_product);
     tcase_add_test(tests, cutting_the_rank_reports_the_error_of_the_product);
     tcase_add_test(tests, rebalancing_keeps_the_product_and_shares_the_singular_values);

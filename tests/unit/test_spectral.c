@@ -35,8 +35,9 @@ static void check_eigen(int64_t n, const double *matrix, double scale)
     double *scratch = checked_memory((size_t)sfi_eigen_scratch(n) * sizeof(double));
     const double bound = 1e-14 * (double)(n + 4);
     memcpy(vectors, matrix, bytes);
-    ck_assert(sfi_eigen_symmetric(sfk_table_for(sfk_best_isa(SFCONV_ISA_BEST)), n, vectors, values,
-                                  scratch));
+    ck_assert_int_eq(sfi_eigen_symmetric(sfk_table_for(sfk_best_isa(SFCONV_ISA_BEST)), n, vectors,
+                                         values, scratch, NULL),
+                     SFCONV_OK);
     for (int64_t i = 0; i < n; i++) {
         ck_assert(i == 0 || values[i] <= values[i - 1]);
         for (int64_t j = 0; j <= i; j++) {
