@@ -166,6 +166,18 @@ sfconv_status sfconv_net_initialize(sfconv_net *net, uint64_t seed)
     return status < 0 ? status : sfi_net_initialize(net, seed);
 }
 
+sfconv_status sfconv_net_set_regularizer(sfconv_net *net, int32_t regularizer, double weight)
+{
+    sfconv_status status = sfi_check_net(net);
+    for (int32_t i = 0; status >= 0 && i < net->node_count; i++) {
+        sfconv_layer *layer = net->nodes[i].layer;
+        if (layer && layer->kind->regularizes) {
+            status = sfconv_sfconv2d_set_regularizer(layer, regularizer, weight);
+        }
+    }
+    return status;
+}
+
 sfconv_status sfconv_net_cost(const sfconv_net *net, const sfconv_shape *inputs, int32_t count,
                               sfconv_cost *cost)
 {

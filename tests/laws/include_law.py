@@ -23,6 +23,8 @@ SEES["api"] = SEES["net"] | {"net", "models", "train", "io"}
 KERNELS_SEE_OF_BASE = {"cpu.h"}
 BLAS_HEADERS = {"cblas.h", "f77blas.h", "lapack.h", "lapacke.h"}
 PUBLIC_SYSTEM_HEADERS = {"stddef.h", "stdint.h"}
+# Programs see the public headers and these; examples share the program code of tools/.
+PROGRAMS_SEE = {"tools": {"tools"}, "examples": {"examples", "tools"}}
 # tests/ may look into every room.
 BOUND = {"lib", "include", "tools", "examples"}
 SHARED_NAMES = {"meson.build", "README.md"}
@@ -59,7 +61,9 @@ def include_fault(path, quote, name, headers):
         return "no file of the tree has this name"
     if top == "lib":
         return room_fault(room, owner, name)
-    return None if owner.parts[0] == top else f"{top}/ sees the public headers and its own only"
+    if owner.parts[0] in PROGRAMS_SEE[top]:
+        return None
+    return f"{top}/ sees the public headers and those of {', '.join(sorted(PROGRAMS_SEE[top]))} only"
 
 
 def room_fault(room, owner, name):

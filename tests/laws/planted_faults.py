@@ -68,7 +68,8 @@ class Planted(unittest.TestCase):
             ("lib/net/x.c", '#include "sfconv/none.h"', "does not exist"),
             ("lib/net/x.c", "#include NAME", "computed"),
             ("lib/attic/x.c", "", "not in a room"),
-            ("examples/x.c", '#include "graph.h"', "public headers and its own"),
+            ("examples/x.c", '#include "graph.h"', "public headers and those of"),
+            ("tools/x.c", '#include "graph.h"', "public headers and those of"),
             ("include/sfconv/x.h", "#include <stdio.h>", "a public header includes"),
             ("include/sfconv/x.h", '#include "cpu.h"', "a public header includes"),
         ]

@@ -1,0 +1,215 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#include "model_builder.h"
+
+#include "error.h"
+#include "layer_kinds.h"
+#include "ranks.h"
+
+#include <stdio.h>
+
+/* Adds a layer just made and lets go of it. */
+static int32_t add(sfi_builder *builder, const char *prefix, const char *name, sfconv_layer *layer,
+                   const int32_t *inputs, int32_t count)
+{
+    int32_t node = -1;
+    if (builder->status >= 0) {
+        char full[SFI_MAX_NAME];
+        snprintf(full, sizeof full, "%s%s%s", prefix, prefix[0] ? "." : "", name);
+        builder->status = sfi_net_add_layer(builder->net, full, layer, inputs, count, &node);
+    }
+    sfi_layer_release(layer);
+    return node;
+}
+
+int32_t sfi_build_input(sfi_builder *builder)
+{
+    int32_t node = -1;
+    if (builder->status >= 0) {
+        builder->status =
+            sfi_net_add_input(builder->net, "input", builder->desc->in_channels, &node);
+    }
+    return node;
+}
+
+static sfconv_conv2d_desc dense_desc(const sfi_builder *builder, sfi_conv_unit unit, bool has_bias)
+{
+    sfconv_conv2d_desc desc = SFCONV_CONV2D_DESC_INIT;
+    desc.in_channels = unit.in;
+    desc.out_channels = unit.out;
+    for (int axis = 0; axis < 2; axis++) {
+        desc.kernel[axis] = unit.kernel;
+        desc.stride[axis] = unit.stride;
+        desc.padding[axis] = unit.kernel / 2;
+    }
+    desc.has_bias = has_bias;
+    desc.seed = builder->desc->seed;
+    return desc;
+}
+
+/* The rank that the caller lists, or that of the rule. */
+static int64_t next_rank(sfi_builder *builder, sfi_conv_unit unit)
+{
+    const sfconv_model_desc *desc = builder->desc;
+    const int64_t index = builder->factorized++;
+    const int64_t most = (unit.in < unit.out ? unit.in : unit.out) * unit.kernel;
+    if (!desc->rank_count) {
+        return sfi_rank_of_ratio(unit.out, unit.in, unit.kernel, unit.kernel, desc->ratio,
+                                 desc->min_rank);
+    }
+    if (index >= desc->rank_count) {
+        return 1;
+    }
+    if (desc->ranks[index] < 1 || desc->ranks[index] > most) {
+        builder->status =
+            sfi_fail(builder->net->context, SFCONV_ERROR_ARGUMENT,
+                     "model: rank %lld of the list is %lld, expected 1 to %lld", (long long)index,
+                     (long long)desc->ranks[index], (long long)most);
+    }
+    return desc->ranks[index];
+}
+
+static sfconv_status make_factorized(sfi_builder *builder, sfi_conv_unit unit, sfconv_layer **layer)
+{
+    sfconv_sfconv2d_desc desc = SFCONV_SFCONV2D_DESC_INIT;
+    const int32_t method = builder->desc->method;
+    desc.in_channels = unit.in;
+    desc.out_channels = unit.out;
+    for (int axis = 0; axis < 2; axis++) {
+        desc.kernel[axis] = unit.kernel;
+        desc.stride[axis] = unit.stride;
+        desc.padding[axis] = unit.kernel / 2;
+    }
+    desc.seed = builder->desc->seed;
+    desc.rank = next_rank(builder, unit);
+    desc.regularizer_weight = builder->desc->regularizer_weight;
+    desc.spectral_norm = method == SFCONV_METHOD_FCONVSN;
+    if (method == SFCONV_METHOD_FCONV) {
+        desc.initialization = SFCONV_INITIALIZATION_SPECTRAL;
+        desc.regularizer = SFCONV_REGULARIZER_FROBENIUS;
+    } else if (method == SFCONV_METHOD_SFCONV) {
+        desc.regularizer = SFCONV_REGULARIZER_KL;
+    }
+    return builder->status < 0 ? builder->status
+                               : sfi_sfconv2d_new(layer, builder->net->context, &desc);
+}
+
+int32_t sfi_build_conv(sfi_builder *builder, const char *prefix, const char *name, int32_t input,
+                       sfi_conv_unit unit)
+{
+    sfconv_layer *layer = NULL;
+    const sfconv_conv2d_desc desc = dense_desc(builder, unit, false);
+    if (builder->status < 0) {
+        return -1;
+    }
+    switch (builder->desc->method) {
+    case SFCONV_METHOD_CONV:
+        builder->status = sfi_conv2d_new(&layer, builder->net->context, &desc);
+        break;
+    case SFCONV_METHOD_DPCCONV:
+        /* A 1x1 convolution has no depthwise part to separate. */
+        builder->status = unit.kernel == 1 ? sfi_conv2d_new(&layer, builder->net->context, &desc)
+                                           : sfi_dsconv2d_new(&layer, builder->net->context, &desc);
+        break;
+    default:
+        builder->status = make_factorized(builder, unit, &layer);
+    }
+    return add(builder, prefix, name, layer, &input, 1);
+}
+
+int32_t sfi_build_dense(sfi_builder *builder, const char *prefix, const char *name, int32_t input,
+                        sfi_conv_unit unit, bool has_bias)
+{
+    sfconv_layer *layer = NULL;
+    const sfconv_conv2d_desc desc = dense_desc(builder, unit, has_bias);
+    if (builder->status >= 0) {
+        builder->status = sfi_conv2d_new(&layer, builder->net->context, &desc);
+    }
+    return add(builder, prefix, name, layer, &input, 1);
+}
+
+int32_t sfi_build_batchnorm(sfi_builder *builder, const char *prefix, const char *name,
+                            int32_t input, int64_t channels)
+{
+    sfconv_layer *layer = NULL;
+    sfconv_batchnorm2d_desc desc = SFCONV_BATCHNORM2D_DESC_INIT;
+    desc.channels = channels;
+    if (builder->status >= 0) {
+        builder->status = sfi_batchnorm2d_new(&layer, builder->net->context, &desc);
+    }
+    return add(builder, prefix, name, layer, &input, 1);
+}
+
+int32_t sfi_build_relu(sfi_builder *builder, const char *prefix, const char *name, int32_t input)
+{
+    sfconv_layer *layer = NULL;
+    if (builder->status >= 0) {
+        builder->status =
+            sfi_activation_new(&layer, builder->net->context, SFCONV_ACTIVATION_RELU, 0.0);
+    }
+    return add(builder, prefix, name, layer, &input, 1);
+}
+
+int32_t sfi_build_pool(sfi_builder *builder, const char *prefix, const char *name, int32_t input,
+                       const sfconv_pool2d_desc *desc)
+{
+    sfconv_layer *layer = NULL;
+    if (builder->status >= 0) {
+        builder->status = sfi_pool2d_new(&layer, builder->net->context, desc);
+    }
+    return add(builder, prefix, name, layer, &input, 1);
+}
+
+int32_t sfi_build_upsample(sfi_builder *builder, const char *prefix, const char *name,
+                           int32_t input)
+{
+    static const int64_t twice[2] = {2, 2};
+    sfconv_layer *layer = NULL;
+    if (builder->status >= 0) {
+        builder->status = sfi_upsample2d_new(&layer, builder->net->context,
+                                             SFCONV_UPSAMPLE_BILINEAR_ALIGNED, twice);
+    }
+    return add(builder, prefix, name, layer, &input, 1);
+}
+
+int32_t sfi_build_add(sfi_builder *builder, const char *prefix, const char *name, int32_t a,
+                      int32_t b)
+{
+    const int32_t inputs[2] = {a, b};
+    sfconv_layer *layer = NULL;
+    if (builder->status >= 0) {
+        builder->status = sfi_add_new(&layer, builder->net->context);
+    }
+    return add(builder, prefix, name, layer, inputs, 2);
+}
+
+int32_t sfi_build_concat(sfi_builder *builder, const char *prefix, const char *name, int32_t a,
+                         int32_t b)
+{
+    const int32_t inputs[2] = {a, b};
+    sfconv_layer *layer = NULL;
+    if (builder->status >= 0) {
+        builder->status = sfi_concat_new(&layer, builder->net->context);
+    }
+    return add(builder, prefix, name, layer, inputs, 2);
+}
+
+int32_t sfi_build_linear(sfi_builder *builder, const char *prefix, const char *name, int32_t input,
+                         int64_t in, int64_t out)
+{
+    sfconv_layer *layer = NULL;
+    sfconv_linear_desc desc = SFCONV_LINEAR_DESC_INIT;
+    desc.in_features = in;
+    desc.out_features = out;
+    desc.seed = builder->desc->seed;
+    if (builder->status >= 0) {
+        builder->status = sfi_linear_new(&layer, builder->net->context, &desc);
+    }
+    return add(builder, prefix, name, layer, &input, 1);
+}
+
+void sfi_build_output(sfi_builder *builder, int32_t node)
+{
+    if (builder->status >= 0) {
+        builder->status = sfi_net_add_output(builder->net, node);
+    }
+}

@@ -1,0 +1,113 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* Training and judging one network on one data set: what the examples, the demonstration and the
+ * command-line tool do alike. Program code on the public header of the library.
+ * Errors: every function that can fail returns false and writes one line into *error. */
+#ifndef EXPERIMENT_H
+#define EXPERIMENT_H
+
+#include "dataset.h"
+
+#include "sfconv/sfconv.h"
+
+#define EXPERIMENT_MAX_CHANNELS 3
+
+struct experiment_options {
+    int32_t model;  /* SFCONV_MODEL_… */
+    int32_t method; /* SFCONV_METHOD_… */
+    double ratio;
+    int64_t min_rank;
+    double regularizer_weight; /* λ of the method's regularizer */
+    int64_t epochs;
+    int64_t batch;
+    int64_t crop; /* side of the training windows; 0: the largest that the network takes */
+    double rate;  /* of Adam, at the top of its cosine */
+    bool augment; /* flips, quarter turns, light */
+    uint64_t seed;
+};
+
+/* Whether a network draws maps; the others name classes. */
+bool experiment_segments(int32_t model);
+
+/* Reasonable settings for a network; the method's λ included. */
+struct experiment_options experiment_options_default(int32_t model, int32_t method);
+
+/* A network with what it needs to read images. */
+struct experiment_model {
+    sfconv_context *context;
+    sfconv_net *net;
+    bool segments;
+    int64_t channels;
+    /* Input sizes are multiples of this. */
+    int64_t multiple;
+    float mean[EXPERIMENT_MAX_CHANNELS];
+    float deviation[EXPERIMENT_MAX_CHANNELS];
+    int32_t class_count;
+    char **class_names;
+};
+
+/* What is known while training goes on. */
+struct experiment_progress {
+    int64_t epoch; /* from 1 */
+    int64_t epochs;
+    int64_t step; /* in the epoch, from 1 */
+    int64_t steps;
+    double loss;    /* mean of the epoch so far */
+    double penalty; /* λ · regularizer at this step */
+    double images_per_second;
+    bool epoch_done;
+    double validation; /* Dice or accuracy; of interest when epoch_done */
+    bool best;
+};
+/* false stops the training; what is best so far is kept. */
+typedef bool (*experiment_watch)(void *user, const struct experiment_progress *progress);
+
+struct experiment_score {
+    int64_t images;
+    /* Mean Dice over the images, or accuracy. */
+    double metric;
+    double spread; /* standard deviation of Dice over the images; 0 for classes */
+    double sensitivity;
+    double specificity;
+    double kappa; /* quadratic; classes only */
+    double images_per_second;
+};
+
+struct experiment_costs {
+    int64_t parameters;
+    int64_t macs;
+    int64_t flops;
+};
+
+/* Builds and trains a network on `train`, keeps the epoch that is best on `validation` (the last
+ * one where that set is empty). *model is the caller's, also after a watch stopped it. */
+bool experiment_train(struct experiment_model *model, sfconv_context *context,
+                      const struct dataset *train, const struct dataset *validation,
+                      const struct experiment_options *options, experiment_watch watch, void *user,
+                      struct image_error *error);
+
+bool experiment_evaluate(struct experiment_score *score, const struct experiment_model *model,
+                         const struct dataset *set, struct image_error *error);
+
+/* Probability of the foreground for each pixel (one channel), or of each class (class_count x 1).
+ */
+bool experiment_predict(struct image *probability, const struct experiment_model *model,
+                        const struct image *image, struct image_error *error);
+
+/* Counts for one image of this size. */
+bool experiment_count(struct experiment_costs *costs, const struct experiment_model *model,
+                      int64_t width, int64_t height, struct image_error *error);
+
+/* A model file that is enough to predict: weights, network, preprocessing, classes. `facts` holds
+ * pairs of name and value, ended by NULL, or is NULL. */
+bool experiment_save(const struct experiment_model *model, const char *path,
+                     const char *const *facts, struct image_error *error);
+bool experiment_load(struct experiment_model *model, sfconv_context *context, const char *path,
+                     struct image_error *error);
+
+void experiment_model_destroy(struct experiment_model *model);
+
+/* false with "WHAT: reason of the library" unless status is success. */
+bool experiment_check(const sfconv_context *context, sfconv_status status, const char *what,
+                      struct image_error *error);
+
+#endif

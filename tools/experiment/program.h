@@ -1,0 +1,69 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* The command line that the example programs share, and what they do with its answers. */
+#ifndef EXPERIMENT_PROGRAM_H
+#define EXPERIMENT_PROGRAM_H
+
+#include "experiment.h"
+
+#define PROGRAM_EXIT_FAILURE 1
+#define PROGRAM_EXIT_USAGE 2
+#define PROGRAM_MAX_LEFT_OUT 64
+
+struct program_options {
+    struct experiment_options experiment;
+    const char *data;   /* NULL: made images */
+    const char *output; /* folder for the model and pictures */
+    int32_t workers;    /* 0: one a processor */
+    int64_t size;       /* images are resized to size x size; 0: as they are */
+    int64_t images;     /* of each made set */
+    const char *left_out[PROGRAM_MAX_LEFT_OUT];
+    int64_t left_out_count;
+};
+
+/* Reads the command line over the defaults that *options brings. Returns -1 to go on, else the exit
+ * status of a program that has said what it had to say (help, or what is wrong). */
+int program_parse(struct program_options *options, int argc, char **argv, const char *summary);
+
+/* A context with the workers asked for, that writes warnings to standard error. */
+bool program_context(sfconv_context **context, const struct program_options *options,
+                     struct image_error *error);
+
+/* Makes the folder unless it is there. */
+bool program_make_folder(const char *path, struct image_error *error);
+
+/* "FOLDER/NAME"; false when it does not fit. */
+bool program_path(char *path, size_t capacity, const char *folder, const char *name,
+                  struct image_error *error);
+
+/* Loads --data, or makes images where there is none. */
+bool program_load(struct dataset_split *split, const struct program_options *options, bool segments,
+                  struct image_error *error);
+
+/* Trains with the console watching, judges on `test` and fills a row of the table. */
+struct console_row;
+bool program_train(struct experiment_model *model, struct console_row *row, sfconv_context *context,
+                   const struct dataset_split *split, const struct experiment_options *options,
+                   struct image_error *error);
+
+/* Predicts the first `count` test images: for masks a PNG each of input, prediction and comparison
+ * beside it, and a sheet of all; for classes a sheet and lines on standard output. */
+bool program_show_predictions(const struct experiment_model *model, const struct dataset *test,
+                              int64_t count, const char *folder, const char *label,
+                              struct image_error *error);
+
+/* Saves a model as FOLDER/NAME.safetensors. */
+bool program_save(const struct experiment_model *model, const char *folder, const char *name,
+                  struct image_error *error);
+
+/* One training from start to end: loads, trains, judges, prints the row, saves NAME.safetensors and
+ * shows predictions. The network that *options names decides what is learned. */
+bool program_work(sfconv_context *context, const struct program_options *options, const char *name,
+                  struct image_error *error);
+
+/* main() of a program whose task is `work`; *options brings its defaults. */
+typedef bool (*program_task)(sfconv_context *context, const struct program_options *options,
+                             const char *name, struct image_error *error);
+int program_main(int argc, char **argv, struct program_options *options, const char *name,
+                 const char *summary, program_task task);
+
+#endif

@@ -1,0 +1,291 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#include "train_loop.h"
+
+#include "batch.h"
+#include "chance.h"
+#include "stopwatch.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+/* Everything that lives as long as one training. */
+struct training {
+    struct experiment_model *model;
+    const struct dataset *train;
+    const struct dataset *validation;
+    const struct experiment_options *options;
+    struct image_error *error;
+    sfconv_run *run;
+    sfconv_optimizer *optimizer;
+    sfconv_schedule *schedule;
+    int64_t width;
+    int64_t height;
+    int64_t *order;
+    float *targets;
+    int32_t *labels;
+    float *best;
+    double best_metric;
+    int64_t steps_done;
+    double penalty;
+};
+
+static bool check(struct training *t, sfconv_status status, const char *what)
+{
+    return experiment_check(t->model->context, status, what, t->error);
+}
+
+static int64_t parameter_floats(const sfconv_net *net)
+{
+    int64_t count = 0;
+    for (int32_t i = 0; i < sfconv_net_parameter_count(net); i++) {
+        sfconv_parameter_info info = SFCONV_PARAMETER_INFO_INIT;
+        if (sfconv_net_parameter(net, i, &info) == SFCONV_OK) {
+            count += sfconv_view_count(&info.view);
+        }
+    }
+    return count;
+}
+
+/* All parameters and buffers of the net to `copy`, or back. */
+static void exchange(const sfconv_net *net, float *copy, bool to_net)
+{
+    for (int32_t i = 0; i < sfconv_net_parameter_count(net); i++) {
+        sfconv_parameter_info info = SFCONV_PARAMETER_INFO_INIT;
+        if (sfconv_net_parameter(net, i, &info) != SFCONV_OK) {
+            continue;
+        }
+        const size_t count = (size_t)sfconv_view_count(&info.view);
+        memcpy(to_net ? info.view.data : copy, to_net ? copy : info.view.data,
+               count * sizeof(float));
+        copy += count;
+    }
+}
+
+/* The size of the training windows: what the caller asks for, or the first image cut to what the
+ * network takes. A classifier sees whole images. */
+static bool choose_window(struct training *t)
+{
+    struct image image;
+    if (!dataset_get(&image, NULL, t->train, 0, t->error)) {
+        return false;
+    }
+    t->width = batch_round_down(t->model, image.width);
+    t->height = batch_round_down(t->model, image.height);
+    image_destroy(&image);
+    if (t->model->segments && t->options->crop > 0) {
+        t->width = t->height = t->options->crop;
+    }
+    if (t->width < 1 || t->height < 1 || t->width % t->model->multiple != 0) {
+        return image_fail(t->error,
+                          "windows of %lldx%lld pixels: this network takes multiples of %lld",
+                          (long long)t->width, (long long)t->height, (long long)t->model->multiple);
+    }
+    return true;
+}
+
+static bool prepare(struct training *t)
+{
+    const struct experiment_options *options = t->options;
+    const int64_t batch = options->batch < t->train->count ? options->batch : t->train->count;
+    const int64_t steps = (t->train->count / batch) * options->epochs;
+    sfconv_optimizer_desc optimizer = SFCONV_OPTIMIZER_DESC_INIT;
+    sfconv_schedule_desc schedule = SFCONV_SCHEDULE_DESC_INIT;
+    optimizer.kind = SFCONV_OPTIMIZER_ADAM;
+    schedule.kind = SFCONV_SCHEDULE_COSINE;
+    schedule.rate = options->rate;
+    schedule.factor = 0.01;
+    schedule.total = steps > 1 ? steps : 2;
+    schedule.warmup = schedule.total / 20;
+    const sfconv_shape shape = {batch, t->model->channels, t->height, t->width};
+    sfconv_net *net = t->model->net;
+    if (!check(t, sfconv_run_create(&t->run, net, SFCONV_MODE_TRAINING), "training") ||
+        !check(t, sfconv_run_reshape(t->run, &shape, 1, NULL, 0), "training") ||
+        !check(t, sfconv_run_set_seed(t->run, options->seed, 0), "training") ||
+        !check(t, sfconv_optimizer_create(&t->optimizer, net, &optimizer), "optimizer") ||
+        !check(t, sfconv_schedule_create(&t->schedule, t->model->context, &schedule),
+               "learning rate")) {
+        return false;
+    }
+    t->order = calloc((size_t)t->train->count, sizeof *t->order);
+    t->targets = calloc((size_t)(batch * t->width * t->height), sizeof *t->targets);
+    t->labels = calloc((size_t)batch, sizeof *t->labels);
+    t->best = calloc((size_t)parameter_floats(net), sizeof *t->best);
+    if (!t->order || !t->targets || !t->labels || !t->best) {
+        return image_fail(t->error, "training: out of memory");
+    }
+    exchange(net, t->best, false);
+    t->best_metric = -1.0;
+    return true;
+}
+
+/* A new order of the samples for each epoch, a function of the seed and the epoch. */
+static void shuffle(struct training *t, int64_t epoch)
+{
+    for (int64_t i = 0; i < t->train->count; i++) {
+        t->order[i] = i;
+    }
+    struct chance chance = chance_start(t->options->seed, (uint64_t)epoch);
+    chance_shuffle(&chance, t->order, t->train->count);
+}
+
+/* Sample `index` of the set to place `place` of the batch. */
+static bool put_sample(struct training *t, const sfconv_view *input, const sfconv_view *target,
+                       int64_t place, int64_t index, uint64_t draw)
+{
+    const bool segments = t->model->segments;
+    struct augment_options changes = {0};
+    struct image image = {0};
+    struct image mask = {0};
+    if (!dataset_get(&image, segments ? &mask : NULL, t->train, index, t->error)) {
+        return false;
+    }
+    changes.flip_horizontal = changes.flip_vertical = changes.rotate90 = t->options->augment;
+    changes.brightness = t->options->augment ? 0.05 : 0.0;
+    changes.contrast = t->options->augment ? 0.15 : 0.0;
+    changes.crop_width = t->width;
+    changes.crop_height = t->height;
+    bool ok = augment(&image, segments ? &mask : NULL, &changes, t->options->seed, draw, t->error);
+    ok = ok && batch_put_image(t->model, input, place, &image, t->error);
+    if (ok && segments) {
+        batch_put_mask(target, place, &mask);
+    }
+    t->labels[place] = t->train->samples[index].label;
+    image_destroy(&image);
+    image_destroy(&mask);
+    return ok;
+}
+
+static bool fill_batch(struct training *t, int64_t first, sfconv_view *target)
+{
+    sfconv_view input;
+    if (!check(t, sfconv_run_input(t->run, 0, &input), "training")) {
+        return false;
+    }
+    const int64_t shape[4] = {input.shape[0], 1, t->height, t->width};
+    if (!check(t, sfconv_view_init(target, t->targets, 4, shape), "training")) {
+        return false;
+    }
+    for (int64_t place = 0; place < input.shape[0]; place++) {
+        const uint64_t draw = (uint64_t)(t->steps_done * input.shape[0] + place);
+        if (!put_sample(t, &input, target, place, t->order[first + place], draw)) {
+            return false;
+        }
+    }
+    return true;
+}
+
+static bool compute_loss(struct training *t, const sfconv_view *target, double *loss)
+{
+    sfconv_view logits;
+    sfconv_view gradient;
+    sfconv_context *context = t->model->context;
+    if (!check(t, sfconv_run_output(t->run, 0, &logits), "loss") ||
+        !check(t, sfconv_run_output_gradient(t->run, 0, &gradient), "loss")) {
+        return false;
+    }
+    const sfconv_status status =
+        t->model->segments
+            ? sfconv_loss_bce_dice(context, &logits, target, 1.0, 1.0, loss, &gradient)
+            : sfconv_loss_cross_entropy(context, &logits, t->labels, NULL, loss, &gradient);
+    return check(t, status, "loss");
+}
+
+static bool train_step(struct training *t, int64_t first, double *loss)
+{
+    sfconv_view target;
+    double rate;
+    const bool ok =
+        fill_batch(t, first, &target) && check(t, sfconv_run_forward(t->run), "forward") &&
+        compute_loss(t, &target, loss) && check(t, sfconv_run_zero_gradients(t->run), "backward") &&
+        check(t, sfconv_run_backward(t->run), "backward") &&
+        check(t, sfconv_run_regularize(t->run, &t->penalty), "regularizer") &&
+        check(t, sfconv_run_clip_gradients(t->run, 5.0, NULL), "gradients") &&
+        check(t, sfconv_schedule_rate(t->schedule, t->steps_done, &rate), "learning rate") &&
+        check(t, sfconv_optimizer_step(t->optimizer, t->run, rate), "optimizer");
+    t->steps_done++;
+    return ok;
+}
+
+/* Judges the epoch and keeps its parameters if they are the best so far. */
+static bool finish_epoch(struct training *t, struct experiment_progress *progress)
+{
+    progress->epoch_done = true;
+    progress->best = true;
+    if (t->validation->count > 0) {
+        struct experiment_score score;
+        if (!experiment_evaluate(&score, t->model, t->validation, t->error)) {
+            return false;
+        }
+        progress->validation = score.metric;
+        progress->best = score.metric > t->best_metric;
+    }
+    if (progress->best) {
+        t->best_metric = progress->validation;
+        exchange(t->model->net, t->best, false);
+    }
+    return true;
+}
+
+static bool run_epoch(struct training *t, struct experiment_progress *progress,
+                      experiment_watch watch, void *user, bool *go_on)
+{
+    const int64_t batch = t->options->batch < t->train->count ? t->options->batch : t->train->count;
+    const double start = stopwatch_seconds();
+    double sum = 0.0;
+    progress->steps = t->train->count / batch;
+    shuffle(t, progress->epoch);
+    for (int64_t step = 0; step < progress->steps && *go_on; step++) {
+        double loss;
+        if (!train_step(t, step * batch, &loss)) {
+            return false;
+        }
+        sum += loss;
+        progress->step = step + 1;
+        progress->loss = sum / (double)(step + 1);
+        progress->penalty = t->penalty;
+        progress->images_per_second = (double)((step + 1) * batch) / (stopwatch_seconds() - start);
+        *go_on = !watch || watch(user, progress);
+    }
+    if (!*go_on) {
+        return true;
+    }
+    if (!finish_epoch(t, progress)) {
+        return false;
+    }
+    *go_on = !watch || watch(user, progress);
+    return true;
+}
+
+static void release(struct training *t)
+{
+    sfconv_schedule_destroy(t->schedule);
+    sfconv_optimizer_destroy(t->optimizer);
+    sfconv_run_destroy(t->run);
+    free(t->order);
+    free(t->targets);
+    free(t->labels);
+    free(t->best);
+}
+
+bool experiment_run_training(struct experiment_model *model, const struct dataset *train,
+                             const struct dataset *validation,
+                             const struct experiment_options *options, experiment_watch watch,
+                             void *user, struct image_error *error)
+{
+    struct training t = {.model = model,
+                         .train = train,
+                         .validation = validation,
+                         .options = options,
+                         .error = error};
+    bool go_on = true;
+    bool ok = choose_window(&t) && prepare(&t);
+    for (int64_t epoch = 1; ok && go_on && epoch <= options->epochs; epoch++) {
+        struct experiment_progress progress = {.epoch = epoch, .epochs = options->epochs};
+        ok = run_epoch(&t, &progress, watch, user, &go_on);
+    }
+    if (ok) {
+        exchange(model->net, t.best, true);
+    }
+    release(&t);
+    return ok;
+}
