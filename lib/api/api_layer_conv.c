@@ -20,7 +20,7 @@ sfconv_status sfconv_conv2d_create(sfconv_layer **layer, sfconv_context *context
 static sfconv_status check_sizes(sfconv_context *context, const char *call,
                                  const sfconv_sfconv2d_desc *desc)
 {
-    const sfi_window_settings window = {desc->kernel, desc->stride, desc->padding, desc->dilation};
+    const sfi_window window = {desc->kernel, desc->stride, desc->padding, desc->dilation};
     sfconv_status status;
     if ((status = sfi_check_size(context, call, "in_channels", desc->in_channels, 1)) < 0 ||
         (status = sfi_check_size(context, call, "out_channels", desc->out_channels, 1)) < 0) {
