@@ -3,7 +3,6 @@
 #include "handles.h"
 #include "settings.h"
 #include "sfconv2d.h"
-#include "train_arguments.h"
 
 sfconv_status sfconv_conv2d_create(sfconv_layer **layer, sfconv_context *context,
                                    const sfconv_conv2d_desc *desc)

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
+#include "arguments.h"
 #include "settings.h"
 
 #include "ranks.h"
 #include "sizes.h"
-#include "train_arguments.h"
 
 #include <stdio.h>
 
