@@ -371,15 +371,13 @@ static void bias_task(void *argument, int64_t channel, int32_t worker)
 {
     const struct bias_run *run = argument;
     const int64_t plane = run->shape->out_height * run->shape->out_width;
-    float sum = run->accumulate ? run->dbias[channel] : 0.0f;
+    double sum = run->accumulate ? run->dbias[channel] : 0.0;
     (void)worker;
     for (int64_t image = 0; image < run->shape->batch; image++) {
-        float part;
-        run->kernels->sum(&part, run->dy + (image * run->shape->out_channels + channel) * plane,
-                          plane);
-        sum += part;
+        run->kernels->plane_sum(
+            &sum, run->dy + (image * run->shape->out_channels + channel) * plane, plane);
     }
-    run->dbias[channel] = sum;
+    run->dbias[channel] = (float)sum;
 }
 
 void sfi_conv_backward_bias(sfconv_context *context, const sfi_conv_shape *shape, const float *dy,
