@@ -31,9 +31,9 @@ SFCONV_API sfconv_status sfconv_net_add_input(sfconv_net *net, const char *name,
 /**
  * Adds a layer that reads `inputs` (numbers of nodes, `count` of them). The net takes a hold of the
  * layer; the caller keeps its own.
- * Errors: ARGUMENT (as above; wrong number of inputs for the kind; a layer of another context),
- * NOT_FOUND (no such input node), STATE (the net already has a run), MEMORY.
- * Since: 0.1
+ * Errors: ARGUMENT (as above; a parameter name "NODE.PARAMETER" that is taken; wrong number of
+ * inputs for the kind; a layer of another context), NOT_FOUND (no such input node), STATE (the net
+ * already has a run), MEMORY. Since: 0.1
  */
 SFCONV_API sfconv_status sfconv_net_add_layer(sfconv_net *net, const char *name,
                                               sfconv_layer *layer, const int32_t *inputs,
@@ -67,7 +67,7 @@ SFCONV_API sfconv_status sfconv_net_find_parameter(const sfconv_net *net, const 
                                                    int32_t *index);
 
 /** Initializes every layer; layer i of the net draws from `seed` and its node's name.
- * Errors: ARGUMENT, NUMERIC. Since: 0.1 */
+ * Errors: ARGUMENT, NUMERIC, MEMORY. Since: 0.1 */
 SFCONV_API sfconv_status sfconv_net_initialize(sfconv_net *net, uint64_t seed);
 
 /** Sets regularizer and λ of every sfconv2d of the net. Errors: as
@@ -91,7 +91,7 @@ typedef struct sfconv_cost {
     int64_t parameters;
     int64_t macs;
     int64_t flops;
-    /** Bytes of all activations that the layer path writes, each once. */
+    /** Bytes of all activations that the layers write, each once. */
     int64_t activation_bytes;
 } sfconv_cost;
 

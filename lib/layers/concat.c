@@ -7,11 +7,16 @@
 
 #include <string.h>
 
-/* A task moves some of the output's planes; plane p is channel p % c of image p / c. */
+/* Forward, a task moves some of the output's planes; plane p is channel p % c of image p / c.
+ * Backward, it moves planes of one input: the same value may be several inputs, whose gradients
+ * then are one memory and add up in the order of the inputs. */
 typedef struct concat_job {
     const sfi_pass *pass;
     int64_t plane;
     sfi_split split;
+    int32_t input;
+    /* Of the output, where the input begins. */
+    int64_t first_channel;
 } concat_job;
 
 static sfconv_status infer(const sfconv_layer *layer, bool training, const sfi_shape *in,
@@ -81,42 +86,42 @@ static void backward_task(void *argument, int64_t index, int32_t worker)
     (void)worker;
     const concat_job *job = argument;
     const sfi_pass *pass = job->pass;
-    const size_t bytes = (size_t)job->plane * sizeof(float);
+    const int64_t channels = pass->in_shape[job->input].c;
     const int64_t end = sfi_split_end(&job->split, index);
     for (int64_t plane = sfi_split_begin(&job->split, index); plane < end; plane++) {
-        int64_t offset;
-        const int32_t input = find_input(job, plane, &offset);
-        if (!pass->grad_in[input]) {
-            continue;
-        }
-        const float *grad_out = pass->grad_out + plane * job->plane;
-        float *grad_in = pass->grad_in[input] + offset;
-        if (pass->accumulate[input]) {
+        const int64_t joined =
+            plane / channels * pass->out_shape.c + job->first_channel + plane % channels;
+        const float *grad_out = pass->grad_out + joined * job->plane;
+        float *grad_in = pass->grad_in[job->input] + plane * job->plane;
+        if (pass->accumulate[job->input]) {
             pass->context->kernels->add_to(grad_in, grad_out, job->plane);
         } else {
-            memcpy(grad_in, grad_out, bytes);
+            memcpy(grad_in, grad_out, (size_t)job->plane * sizeof(float));
         }
     }
-}
-
-static concat_job make_job(const sfi_pass *pass)
-{
-    const int64_t plane = pass->out_shape.h * pass->out_shape.w;
-    return (concat_job){pass, plane, sfi_split_items(pass->out_shape.n * pass->out_shape.c, plane)};
 }
 
 static void forward(sfconv_layer *layer, const sfi_pass *pass)
 {
     (void)layer;
-    concat_job job = make_job(pass);
+    const sfi_shape out = pass->out_shape;
+    concat_job job = {.pass = pass, .plane = out.h * out.w};
+    job.split = sfi_split_items(out.n * out.c, job.plane);
     sfi_parallel_for(pass->context, job.split.tasks, forward_task, &job);
 }
 
 static void backward(sfconv_layer *layer, const sfi_pass *pass)
 {
     (void)layer;
-    concat_job job = make_job(pass);
-    sfi_parallel_for(pass->context, job.split.tasks, backward_task, &job);
+    concat_job job = {.pass = pass, .plane = pass->out_shape.h * pass->out_shape.w};
+    for (job.input = 0; job.input < pass->input_count; job.input++) {
+        const sfi_shape in = pass->in_shape[job.input];
+        job.split = sfi_split_items(in.n * in.c, job.plane);
+        if (pass->grad_in[job.input]) {
+            sfi_parallel_for(pass->context, job.split.tasks, backward_task, &job);
+        }
+        job.first_channel += in.c;
+    }
 }
 
 static const sfi_layer_class kind = {

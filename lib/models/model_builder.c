@@ -7,6 +7,19 @@
 
 #include <stdio.h>
 
+static void join_name(char full[SFI_MAX_NAME], const char *prefix, const char *name)
+{
+    snprintf(full, SFI_MAX_NAME, "%s%s%s", prefix, prefix[0] ? "." : "", name);
+}
+
+/* As sfconv_net_initialize() seeds the layer, so that it need not be drawn twice. */
+static uint64_t seed_of(const sfi_builder *builder, const char *prefix, const char *name)
+{
+    char full[SFI_MAX_NAME];
+    join_name(full, prefix, name);
+    return sfi_node_seed(builder->desc->seed, full);
+}
+
 /* Adds a layer just made and lets go of it. */
 static int32_t add(sfi_builder *builder, const char *prefix, const char *name, sfconv_layer *layer,
                    const int32_t *inputs, int32_t count)
@@ -14,7 +27,7 @@ static int32_t add(sfi_builder *builder, const char *prefix, const char *name, s
     int32_t node = -1;
     if (builder->status >= 0) {
         char full[SFI_MAX_NAME];
-        snprintf(full, sizeof full, "%s%s%s", prefix, prefix[0] ? "." : "", name);
+        join_name(full, prefix, name);
         builder->status = sfi_net_add_layer(builder->net, full, layer, inputs, count, &node);
     }
     sfi_layer_release(layer);
@@ -31,7 +44,7 @@ int32_t sfi_build_input(sfi_builder *builder)
     return node;
 }
 
-static sfconv_conv2d_desc dense_desc(const sfi_builder *builder, sfi_conv_unit unit, bool has_bias)
+static sfconv_conv2d_desc dense_desc(sfi_conv_unit unit, bool has_bias, uint64_t seed)
 {
     sfconv_conv2d_desc desc = SFCONV_CONV2D_DESC_INIT;
     desc.in_channels = unit.in;
@@ -42,7 +55,7 @@ static sfconv_conv2d_desc dense_desc(const sfi_builder *builder, sfi_conv_unit u
         desc.padding[axis] = unit.kernel / 2;
     }
     desc.has_bias = has_bias;
-    desc.seed = builder->desc->seed;
+    desc.seed = seed;
     return desc;
 }
 
@@ -68,7 +81,8 @@ static int64_t next_rank(sfi_builder *builder, sfi_conv_unit unit)
     return desc->ranks[index];
 }
 
-static sfconv_status make_factorized(sfi_builder *builder, sfi_conv_unit unit, sfconv_layer **layer)
+static sfconv_status make_factorized(sfi_builder *builder, sfi_conv_unit unit, uint64_t seed,
+                                     sfconv_layer **layer)
 {
     sfconv_sfconv2d_desc desc = SFCONV_SFCONV2D_DESC_INIT;
     const int32_t method = builder->desc->method;
@@ -79,7 +93,7 @@ static sfconv_status make_factorized(sfi_builder *builder, sfi_conv_unit unit, s
         desc.stride[axis] = unit.stride;
         desc.padding[axis] = unit.kernel / 2;
     }
-    desc.seed = builder->desc->seed;
+    desc.seed = seed;
     desc.rank = next_rank(builder, unit);
     desc.regularizer_weight = builder->desc->regularizer_weight;
     desc.spectral_norm = method == SFCONV_METHOD_FCONVSN;
@@ -97,7 +111,8 @@ int32_t sfi_build_conv(sfi_builder *builder, const char *prefix, const char *nam
                        sfi_conv_unit unit)
 {
     sfconv_layer *layer = NULL;
-    const sfconv_conv2d_desc desc = dense_desc(builder, unit, false);
+    const uint64_t seed = seed_of(builder, prefix, name);
+    const sfconv_conv2d_desc desc = dense_desc(unit, false, seed);
     if (builder->status < 0) {
         return -1;
     }
@@ -111,7 +126,7 @@ int32_t sfi_build_conv(sfi_builder *builder, const char *prefix, const char *nam
                                            : sfi_dsconv2d_new(&layer, builder->net->context, &desc);
         break;
     default:
-        builder->status = make_factorized(builder, unit, &layer);
+        builder->status = make_factorized(builder, unit, seed, &layer);
     }
     return add(builder, prefix, name, layer, &input, 1);
 }
@@ -120,7 +135,7 @@ int32_t sfi_build_dense(sfi_builder *builder, const char *prefix, const char *na
                         sfi_conv_unit unit, bool has_bias)
 {
     sfconv_layer *layer = NULL;
-    const sfconv_conv2d_desc desc = dense_desc(builder, unit, has_bias);
+    const sfconv_conv2d_desc desc = dense_desc(unit, has_bias, seed_of(builder, prefix, name));
     if (builder->status >= 0) {
         builder->status = sfi_conv2d_new(&layer, builder->net->context, &desc);
     }
@@ -200,7 +215,7 @@ int32_t sfi_build_linear(sfi_builder *builder, const char *prefix, const char *n
     sfconv_linear_desc desc = SFCONV_LINEAR_DESC_INIT;
     desc.in_features = in;
     desc.out_features = out;
-    desc.seed = builder->desc->seed;
+    desc.seed = seed_of(builder, prefix, name);
     if (builder->status >= 0) {
         builder->status = sfi_linear_new(&layer, builder->net->context, &desc);
     }

@@ -74,9 +74,6 @@ sfconv_status sfi_model_new(sfconv_net **net, sfconv_context *context,
                                   (long long)desc->rank_count, (long long)builder.factorized);
     }
     if (builder.status >= 0) {
-        builder.status = sfi_net_initialize(builder.net, desc->seed);
-    }
-    if (builder.status >= 0) {
         builder.status = describe(builder.net, desc);
     }
     if (builder.status < 0) {
@@ -91,6 +88,14 @@ static sfconv_status take_ranks(sfconv_context *context, const json_t *list,
                                 sfconv_model_desc *desc, int64_t **ranks)
 {
     const size_t count = json_array_size(list);
+    bool numbers = json_is_array(list);
+    for (size_t i = 0; i < count; i++) {
+        numbers &= json_is_integer(json_array_get(list, i));
+    }
+    if (!numbers) {
+        return sfi_fail(context, SFCONV_ERROR_FORMAT,
+                        "description of the model: ranks: expected a list of integers");
+    }
     if (count == 0) {
         return SFCONV_OK;
     }

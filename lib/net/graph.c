@@ -162,25 +162,41 @@ static sfconv_status check_inputs(sfconv_net *net, const char *name, const sfcon
     return SFCONV_OK;
 }
 
+/* Enters parameter `index` of the layer at node `name`. Two nodes may give one full name, "a" with
+ * "q.weight" and "a.q" with "weight", which files could not tell apart. */
+static sfconv_status add_parameter(sfconv_net *net, const char *name, sfconv_layer *layer,
+                                   int32_t index)
+{
+    char full[SFI_MAX_NAME + 40];
+    snprintf(full, sizeof full, "%s.%s", name, layer->parameters[index].name);
+    if (sfi_net_find_parameter(net, full) >= 0) {
+        return sfi_fail(net->context, SFCONV_ERROR_ARGUMENT,
+                        "%s: another node has a parameter of that name", full);
+    }
+    char *copy = sfi_copy_text(net->context, full);
+    if (!copy) {
+        return sfi_fail_memory(net->context, full, strlen(full) + 1);
+    }
+    net->parameters[net->parameter_count++] = (sfi_net_parameter){copy, &layer->parameters[index]};
+    return SFCONV_OK;
+}
+
 /* Enters the layer's parameters in the table; on failure those entered are taken out again. */
 static sfconv_status add_parameters(sfconv_net *net, const char *name, sfconv_layer *layer)
 {
-    char full[SFI_MAX_NAME + 40];
     const int32_t first = net->parameter_count;
     if (!sfi_grow(net->context, (void **)&net->parameters, &net->parameter_capacity,
                   (size_t)(first + layer->parameter_count), sizeof *net->parameters)) {
         return sfi_fail_memory(net->context, name, sizeof *net->parameters);
     }
     for (int32_t i = 0; i < layer->parameter_count; i++) {
-        snprintf(full, sizeof full, "%s.%s", name, layer->parameters[i].name);
-        char *copy = sfi_copy_text(net->context, full);
-        if (!copy) {
+        const sfconv_status status = add_parameter(net, name, layer, i);
+        if (status < 0) {
             while (net->parameter_count > first) {
                 sfi_free_text(net->context, net->parameters[--net->parameter_count].name);
             }
-            return sfi_fail_memory(net->context, full, strlen(full) + 1);
+            return status;
         }
-        net->parameters[net->parameter_count++] = (sfi_net_parameter){copy, &layer->parameters[i]};
     }
     return SFCONV_OK;
 }
@@ -241,20 +257,58 @@ sfconv_status sfi_net_add_output(sfconv_net *net, int32_t node)
     return SFCONV_OK;
 }
 
-sfconv_status sfi_net_initialize(sfconv_net *net, uint64_t seed)
+uint64_t sfi_node_seed(uint64_t seed, const char *name)
+{
+    const sfi_random random = {seed, sfi_random_stream(name)};
+    return sfi_random_bits(random, 0);
+}
+
+static sfconv_status draw_layers(sfconv_net *net, uint64_t seed)
 {
     for (int32_t i = 0; i < net->node_count; i++) {
+        const char *name = net->nodes[i].name;
         sfconv_layer *layer = net->nodes[i].layer;
         if (!layer || !layer->kind->initialize || sfi_net_layer_node(net, layer) != i) {
             continue;
         }
-        /* A seed a node, so that layers of one kind and size differ. */
-        const sfi_random random = {seed, sfi_random_stream(net->nodes[i].name)};
-        const sfconv_status status = layer->kind->initialize(layer, sfi_random_bits(random, 0));
+        const sfconv_status status = layer->kind->initialize(layer, sfi_node_seed(seed, name));
         if (status < 0) {
-            sfi_error_prefix(net->context, net->nodes[i].name);
+            sfi_error_prefix(net->context, name);
             return status;
         }
     }
     return SFCONV_OK;
+}
+
+/* Copies all parameters to `block`, or back from it. */
+static void copy_parameters(sfconv_net *net, float *block, bool back)
+{
+    for (int32_t i = 0; i < net->parameter_count; i++) {
+        sfi_parameter *parameter = net->parameters[i].parameter;
+        const size_t bytes = (size_t)parameter->count * sizeof(float);
+        memcpy(back ? parameter->data : block, back ? block : parameter->data, bytes);
+        block += parameter->count;
+    }
+}
+
+sfconv_status sfi_net_initialize(sfconv_net *net, uint64_t seed)
+{
+    size_t count = 0;
+    for (int32_t i = 0; i < net->parameter_count; i++) {
+        count += (size_t)net->parameters[i].parameter->count;
+    }
+    if (count == 0) {
+        return SFCONV_OK;
+    }
+    float *former = sfi_alloc(net->context, count * sizeof(float));
+    if (!former) {
+        return sfi_fail_memory(net->context, "net", count * sizeof(float));
+    }
+    copy_parameters(net, former, false);
+    const sfconv_status status = draw_layers(net, seed);
+    if (status < 0) {
+        copy_parameters(net, former, true);
+    }
+    sfi_free(net->context, former, count * sizeof(float));
+    return status;
 }

@@ -71,6 +71,11 @@ sfconv_status sfi_net_add_output(sfconv_net *net, int32_t node);
 int32_t sfi_net_find_node(const sfconv_net *net, const char *name);
 int32_t sfi_net_find_parameter(const sfconv_net *net, const char *name);
 
+/* Seed of the layer of a node when its net is initialized with `seed`: layers of one kind and size
+ * differ by their names. */
+uint64_t sfi_node_seed(uint64_t seed, const char *name);
+
+/* Initializes every layer; on failure all keep their parameters. */
 sfconv_status sfi_net_initialize(sfconv_net *net, uint64_t seed);
 
 #endif

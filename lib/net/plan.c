@@ -149,7 +149,8 @@ static void mark_gradients(sfi_plan *plan, const sfconv_net *net, bool want_inpu
         for (int32_t j = 0; j < node->input_count; j++) {
             step->wants_gradient |= plan->steps[node->inputs[j]].wants_gradient;
         }
-        step->wants_gradient &= step->live;
+        /* An input that no output depends on has a gradient too: zero. */
+        step->wants_gradient &= step->live || !node->layer;
     }
 }
 
@@ -238,8 +239,8 @@ static void list_node_buffers(sfi_plan *plan, const sfconv_net *net, int32_t nod
     const int32_t backward = 2 * count - 1 - node;
     /* The caller fills inputs before the first step and reads outputs after the last; an inference
      * run may use an input's memory again once nobody reads it. */
-    add_buffer(plan, &step->value, bytes, outside ? -1 : node,
-               is_output(net, node) ? after : times.value_last);
+    const bool kept = is_output(net, node) || (training && is_input);
+    add_buffer(plan, &step->value, bytes, outside ? -1 : node, kept ? after : times.value_last);
     const bool gradient = training && (step->wants_gradient || is_output(net, node));
     add_buffer(plan, &step->gradient, gradient ? bytes : 0, times.gradient_first,
                is_input ? after : backward);
@@ -333,8 +334,10 @@ sfconv_status sfi_plan_cost(sfi_plan *plan, const sfconv_net *net, const sfconv_
     }
     for (int32_t i = 0; i < net->node_count; i++) {
         const sfi_step *step = &plan->steps[i];
+        /* Inputs are the caller's to write. */
+        const int64_t written = net->nodes[i].layer ? sfi_shape_count(step->shape) : 0;
         fits &= sfi_add(&macs, macs, step->macs);
-        fits &= sfi_add(&bytes, bytes, sfi_shape_count(step->shape) * (int64_t)sizeof(float));
+        fits &= sfi_add(&bytes, bytes, written * (int64_t)sizeof(float));
     }
     if (!fits || macs > INT64_MAX / 4) {
         return sfi_fail(net->context, SFCONV_ERROR_OVERFLOW, "net: its counts overflow");

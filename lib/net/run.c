@@ -201,6 +201,16 @@ static bool is_first_writer(const sfconv_run *run, int32_t user, int32_t input)
     return true;
 }
 
+/* Its consumers wrote the gradient of an input; where it has none that is used, it is zero. */
+static void finish_input_gradient(const sfconv_run *run, int32_t input)
+{
+    const sfi_step *step = &run->plan.steps[input];
+    if (!step->live) {
+        memset(sfi_run_gradient(run, input), 0,
+               (size_t)sfi_shape_count(step->shape) * sizeof(float));
+    }
+}
+
 void sfi_run_backward(sfconv_run *run)
 {
     const sfconv_net *net = run->net;
@@ -208,7 +218,11 @@ void sfi_run_backward(sfconv_run *run)
         const sfi_node *node = &net->nodes[i];
         const sfi_step *step = &run->plan.steps[i];
         node_pass filled;
-        if (!node->layer || !step->wants_gradient) {
+        if (!step->wants_gradient) {
+            continue;
+        }
+        if (!node->layer) {
+            finish_input_gradient(run, i);
             continue;
         }
         fill_pass(run, i, &filled);

@@ -1,0 +1,114 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* Where a run keeps its buffers: what is in use at the same time never shares memory. */
+#include "support.h"
+
+#include "plan.h"
+#include "random.h"
+#include "sizes.h"
+
+#include <string.h>
+
+#define SEED 8821u
+#define MAX_BUFFERS 40
+
+static void make_buffers(sfi_buffer *buffers, int64_t *offsets, int32_t count, uint64_t stream)
+{
+    const sfi_random random = {SEED, stream};
+    for (int32_t i = 0; i < count; i++) {
+        const uint64_t at = 4u * (uint64_t)i;
+        const int32_t first = (int32_t)sfi_random_below(random, at, 20) - 1;
+        const int32_t length = (int32_t)sfi_random_below(random, at + 1, 20);
+        const int64_t bytes = 64 * (1 + (int64_t)sfi_random_below(random, at + 2, 9));
+        offsets[i] = -77;
+        buffers[i] = (sfi_buffer){bytes, first, first + length, &offsets[i]};
+    }
+}
+
+static bool meet(const sfi_buffer *a, const sfi_buffer *b)
+{
+    return a->first <= b->last && b->first <= a->last && *a->offset < *b->offset + b->bytes &&
+           *b->offset < *a->offset + a->bytes;
+}
+
+/* The most that is in use at any one time: no placement takes less. */
+static int64_t busiest(const sfi_buffer *buffers, int32_t count)
+{
+    int64_t most = 0;
+    for (int32_t time = -1; time < 60; time++) {
+        int64_t sum = 0;
+        for (int32_t i = 0; i < count; i++) {
+            sum += buffers[i].first <= time && time <= buffers[i].last ? buffers[i].bytes : 0;
+        }
+        most = sfi_max(most, sum);
+    }
+    return most;
+}
+
+/* NULL, or what is wrong with a placement. */
+static const char *fault_of(const sfi_buffer *buffers, int32_t count, int64_t total)
+{
+    int64_t sum = 0;
+    for (int32_t i = 0; i < count; i++) {
+        const int64_t offset = *buffers[i].offset;
+        sum += buffers[i].bytes;
+        if (offset < 0 || offset % 64 != 0 || offset + buffers[i].bytes > total) {
+            return "a buffer lies outside or unaligned";
+        }
+        for (int32_t j = 0; j < i; j++) {
+            if (meet(&buffers[i], &buffers[j])) {
+                return "two buffers of one time overlap";
+            }
+        }
+    }
+    return total > sum                       ? "the total is more than the sum"
+           : total < busiest(buffers, count) ? "the total is less than the busiest time"
+                                             : NULL;
+}
+
+START_TEST(buffers_of_one_time_never_overlap_and_lie_within_the_total)
+{
+    for (uint64_t stream = 0; stream < 3000; stream++) {
+        sfi_buffer buffers[MAX_BUFFERS];
+        int64_t offsets[MAX_BUFFERS];
+        const int32_t count = 1 + (int32_t)(stream % MAX_BUFFERS);
+        make_buffers(buffers, offsets, count, stream);
+        const int64_t total = sfi_place_buffers(buffers, count);
+        const char *fault = fault_of(buffers, count, total);
+        if (fault) {
+            ck_abort_msg("seed %u, stream %llu: %s", SEED, (unsigned long long)stream, fault);
+        }
+    }
+}
+END_TEST
+
+START_TEST(a_placement_is_a_function_of_the_buffers)
+{
+    sfi_buffer first[MAX_BUFFERS], second[MAX_BUFFERS];
+    int64_t first_offsets[MAX_BUFFERS], second_offsets[MAX_BUFFERS];
+    make_buffers(first, first_offsets, MAX_BUFFERS, 5);
+    make_buffers(second, second_offsets, MAX_BUFFERS, 5);
+    ck_assert_int_eq(sfi_place_buffers(first, MAX_BUFFERS), sfi_place_buffers(second, MAX_BUFFERS));
+    ck_assert_mem_eq(first_offsets, second_offsets, sizeof first_offsets);
+}
+END_TEST
+
+START_TEST(buffers_of_different_times_share_memory)
+{
+    int64_t offsets[3];
+    sfi_buffer buffers[] = {
+        {640, 0, 1, &offsets[0]}, {640, 2, 3, &offsets[1]}, {640, 4, 9, &offsets[2]}};
+    ck_assert_int_eq(sfi_place_buffers(buffers, 3), 640);
+    ck_assert_int_eq(sfi_place_buffers(buffers, 0), 0);
+}
+END_TEST
+
+int main(void)
+{
+    Suite *suite = suite_create("placement");
+    TCase *tests = tcase_create("placement");
+    tcase_add_test(tests, buffers_of_one_time_never_overlap_and_lie_within_the_total);
+    tcase_add_test(tests, a_placement_is_a_function_of_the_buffers);
+    tcase_add_test(tests, buffers_of_different_times_share_memory);
+    suite_add_tcase(suite, tests);
+    return run_suite(suite);
+}
