@@ -44,7 +44,7 @@ typedef struct sfconv_spectrum {
     double condition;
     /** KL(p ‖ u), 0 to log count. */
     double kl;
-    /** KL(u ‖ p), p clamped from below at 1e-12. */
+    /** KL(u ‖ p), p clamped from below at 2^-20. */
     double kl_reverse;
 } sfconv_spectrum;
 
@@ -74,9 +74,9 @@ SFCONV_API sfconv_status sfconv_layer_regularizer(const sfconv_layer *layer, int
 /**
  * KL term of one matrix: *value is F and, where `gradient` is not NULL, gradient += weight · ∂F/∂M.
  * Matrices are rank-2 views of the same shape, any strides, at least as many rows as columns or the
- * transposed; `kind` is SFCONV_REGULARIZER_KL or _KL_REVERSE. p is clamped from below at 1e-12.
- * Errors: ARGUMENT, SHAPE, NUMERIC (NaN, infinity, all singular values zero), MEMORY. Any thread.
- * Since: 0.1
+ * transposed; `kind` is SFCONV_REGULARIZER_KL or _KL_REVERSE. p is clamped from below at 2^-20,
+ * about what the Gram route makes of a singular value of zero. Errors: ARGUMENT, SHAPE, NUMERIC
+ * (NaN, infinity, all singular values zero), MEMORY. Any thread. Since: 0.1
  */
 SFCONV_API sfconv_status sfconv_kl(sfconv_context *context, const sfconv_view *matrix, int32_t kind,
                                    int32_t method, double weight, double *value,

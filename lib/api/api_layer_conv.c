@@ -3,7 +3,6 @@
 #include "handles.h"
 #include "settings.h"
 #include "sfconv2d.h"
-#include "train_arguments.h"
 
 sfconv_status sfconv_conv2d_create(sfconv_layer **layer, sfconv_context *context,
                                    const sfconv_conv2d_desc *desc)
@@ -20,7 +19,7 @@ sfconv_status sfconv_conv2d_create(sfconv_layer **layer, sfconv_context *context
 static sfconv_status check_sizes(sfconv_context *context, const char *call,
                                  const sfconv_sfconv2d_desc *desc)
 {
-    const sfi_window_settings window = {desc->kernel, desc->stride, desc->padding, desc->dilation};
+    const sfi_window window = {desc->kernel, desc->stride, desc->padding, desc->dilation};
     sfconv_status status;
     if ((status = sfi_check_size(context, call, "in_channels", desc->in_channels, 1)) < 0 ||
         (status = sfi_check_size(context, call, "out_channels", desc->out_channels, 1)) < 0) {

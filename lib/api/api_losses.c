@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #include "losses.h"
-#include "train_arguments.h"
+#include "views.h"
 
 #include "sfconv/train.h"
 

@@ -2,7 +2,7 @@
 #include "auc.h"
 #include "confusion.h"
 #include "overlap.h"
-#include "train_arguments.h"
+#include "views.h"
 
 #include <float.h>
 #include <math.h>

@@ -8,7 +8,6 @@
 #include "settings.h"
 #include "sfconv2d.h"
 #include "sizes.h"
-#include "train_arguments.h"
 #include "views.h"
 
 #include "sfconv/spectral.h"

@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #include "handles.h"
-#include "train_arguments.h"
 #include "views.h"
 
 #include "sizes.h"

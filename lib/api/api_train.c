@@ -4,7 +4,6 @@
 #include "handles.h"
 #include "optimizers.h"
 #include "schedules.h"
-#include "train_arguments.h"
 
 #include <float.h>
 

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #include "arguments.h"
 
+#include <float.h>
 #include <string.h>
 
 sfconv_status sfi_refuse_null(sfconv_context *context, const char *call, const char *name)
@@ -63,4 +64,40 @@ sfconv_status sfi_check_number(sfconv_context *context, const char *call, const 
                         name, value, min, max);
     }
     return SFCONV_OK;
+}
+
+sfconv_status sfi_check_positive(sfconv_context *context, const char *call, const char *name,
+                                 double value)
+{
+    if (!(value > 0.0 && value <= DBL_MAX)) {
+        return sfi_fail(context, SFCONV_ERROR_ARGUMENT,
+                        "%s: %s is %g, expected a finite number above 0", call, name, value);
+    }
+    return SFCONV_OK;
+}
+
+sfconv_status sfi_check_not_negative(sfconv_context *context, const char *call, const char *name,
+                                     double value)
+{
+    if (!(value >= 0.0 && value <= DBL_MAX)) {
+        return sfi_fail(context, SFCONV_ERROR_ARGUMENT,
+                        "%s: %s is %g, expected a finite number of at least 0", call, name, value);
+    }
+    return SFCONV_OK;
+}
+
+sfconv_status sfi_check_below_one(sfconv_context *context, const char *call, const char *name,
+                                  double value)
+{
+    if (!(value >= 0.0 && value < 1.0)) {
+        return sfi_fail(context, SFCONV_ERROR_ARGUMENT,
+                        "%s: %s is %g, expected at least 0 and less than 1", call, name, value);
+    }
+    return SFCONV_OK;
+}
+
+sfconv_status sfi_check_flag(sfconv_context *context, const char *call, const char *name,
+                             int32_t value)
+{
+    return sfi_check_integer(context, call, name, value, 0, 1);
 }

@@ -29,4 +29,15 @@ sfconv_status sfi_check_integer(sfconv_context *context, const char *call, const
 sfconv_status sfi_check_number(sfconv_context *context, const char *call, const char *name,
                                double value, double min, double max);
 
+/* ARGUMENT unless the value is finite and above 0, finite and not negative, or 0 <= value < 1. */
+sfconv_status sfi_check_positive(sfconv_context *context, const char *call, const char *name,
+                                 double value);
+sfconv_status sfi_check_not_negative(sfconv_context *context, const char *call, const char *name,
+                                     double value);
+sfconv_status sfi_check_below_one(sfconv_context *context, const char *call, const char *name,
+                                  double value);
+/* ARGUMENT unless 0 or 1. */
+sfconv_status sfi_check_flag(sfconv_context *context, const char *call, const char *name,
+                             int32_t value);
+
 #endif

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
+#include "arguments.h"
 #include "settings.h"
 
 #include "ranks.h"
 #include "sizes.h"
-#include "train_arguments.h"
 
 #include <stdio.h>
 
@@ -42,8 +42,7 @@ sfconv_status sfi_check_pair(sfconv_context *context, const char *call, const ch
     return status;
 }
 
-sfconv_status sfi_check_window(sfconv_context *context, const char *call,
-                               const sfi_window_settings *window)
+sfconv_status sfi_check_window(sfconv_context *context, const char *call, const sfi_window *window)
 {
     sfconv_status status;
     if ((status = sfi_check_pair(context, call, "kernel", window->kernel, 1)) < 0 ||
@@ -57,8 +56,7 @@ sfconv_status sfi_check_window(sfconv_context *context, const char *call,
 sfconv_status sfi_take_conv2d(sfconv_context *context, const char *call, sfconv_conv2d_desc *known,
                               const sfconv_conv2d_desc *desc)
 {
-    const sfi_window_settings window = {known->kernel, known->stride, known->padding,
-                                        known->dilation};
+    const sfi_window window = {known->kernel, known->stride, known->padding, known->dilation};
     sfconv_status status;
     if (!desc) {
         return sfi_refuse_null(context, call, "desc");

@@ -4,6 +4,7 @@
 #define SFI_SETTINGS_H
 
 #include "arguments.h"
+#include "dense.h"
 
 #include "sfconv/layer.h"
 
@@ -18,14 +19,7 @@ sfconv_status sfi_check_pair(sfconv_context *context, const char *call, const ch
                              const int64_t pair[2], int64_t min);
 
 /* Kernel, stride, padding and dilation. */
-typedef struct sfi_window_settings {
-    const int64_t *kernel;
-    const int64_t *stride;
-    const int64_t *padding;
-    const int64_t *dilation;
-} sfi_window_settings;
-sfconv_status sfi_check_window(sfconv_context *context, const char *call,
-                               const sfi_window_settings *window);
+sfconv_status sfi_check_window(sfconv_context *context, const char *call, const sfi_window *window);
 
 /* Takes and checks a descriptor of conv2d (dsconv2d has the same). */
 sfconv_status sfi_take_conv2d(sfconv_context *context, const char *call, sfconv_conv2d_desc *known,

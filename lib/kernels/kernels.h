@@ -38,6 +38,16 @@ typedef struct sfk_normal {
     float shift;
 } sfk_normal;
 
+/* Element i becomes in[i]·scale where the upper 53 bits of number first + i of a Philox stream are
+ * at least `threshold`, and 0 elsewhere. */
+typedef struct sfk_mask {
+    uint64_t seed;
+    uint64_t stream;
+    uint64_t first;
+    int64_t threshold;
+    float scale;
+} sfk_mask;
+
 /* A row of pooling windows over one plane: window x covers the columns x·stride - padding onwards,
  * of which those outside 0 … width-1 do not count. */
 typedef struct sfk_window {

@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #include "error.h"
+#include "kernels.h"
 #include "layer_kinds.h"
 #include "parallel.h"
-#include "random.h"
 #include "split.h"
 
+#include <math.h>
 #include <string.h>
 
 typedef struct dropout {
@@ -43,16 +44,18 @@ static void mask_task(void *argument, int64_t index, int32_t worker)
 {
     (void)worker;
     const dropout_job *job = argument;
-    const sfi_random random = {job->pass->seed, job->pass->random_stream};
-    const uint64_t first = job->pass->step * (uint64_t)job->split.items;
+    const int64_t begin = sfi_split_begin(&job->split, index);
+    const int64_t count = sfi_split_end(&job->split, index) - begin;
     const double probability = job->layer->probability;
-    const float scale = (float)(1.0 / (1.0 - probability));
-    const int64_t end = sfi_split_end(&job->split, index);
-    for (int64_t i = sfi_split_begin(&job->split, index); i < end; i++) {
-        const bool kept = sfi_random_uniform(random, first + (uint64_t)i) >= probability;
-        const float value = kept ? job->in[i] * scale : 0.0f;
-        job->out[i] = job->accumulate ? job->out[i] + value : value;
-    }
+    const sfk_mask mask = {
+        .seed = job->pass->seed,
+        .stream = job->pass->random_stream,
+        .first = job->pass->step * (uint64_t)job->split.items + (uint64_t)begin,
+        .threshold = (int64_t)ceil(probability * 0x1p53),
+        .scale = (float)(1.0 / (1.0 - probability)),
+    };
+    job->pass->context->kernels->dropout(job->out + begin, job->in + begin, &mask, job->accumulate,
+                                         count);
 }
 
 static void forward(sfconv_layer *layer, const sfi_pass *pass)

@@ -284,13 +284,16 @@ static sfconv_status draw_spectral(sfi_sfconv2d *self, uint64_t seed)
         .seed = seed,
     };
     const struct sfi_progress no_progress = {NULL, NULL};
+    sfconv_sfconv2d_desc factors_alone = *desc;
     sfconv_layer *dense;
     sfconv_layer *drawn = NULL;
+    factors_alone.has_bias = 0;
+    factors_alone.spectral_norm = 0;
     sfconv_status status = sfi_conv2d_new(&dense, self->base.context, &dense_desc);
     if (status < 0) {
         return status;
     }
-    status = sfi_sfconv2d_decompose(&drawn, dense, desc, NULL, no_progress);
+    status = sfi_sfconv2d_decompose(&drawn, dense, &factors_alone, NULL, no_progress);
     if (status == SFCONV_OK) {
         for (int32_t i = Q; i <= P; i++) {
             const sfi_parameter *parameter = &drawn->parameters[i];

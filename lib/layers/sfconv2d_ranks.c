@@ -145,7 +145,7 @@ sfconv_status sfi_choose_ranks(sfconv_context *context, int64_t *ranks,
 {
     const double *costs = budget_kind == SFCONV_BUDGET_MACS ? macs_per_rank : NULL;
     struct sfi_rank_choice choice;
-    struct room room;
+    struct room room = {0};
     sfconv_status status = make_room(context, layers, count, &room);
     if (status < 0) {
         return status;

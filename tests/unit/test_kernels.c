@@ -146,6 +146,149 @@ START_TEST(matrix_tile_is_one_chain_of_fma_an_element_and_writes_nothing_else)
 }
 END_TEST
 
+#define CANARY 777.0f
+
+static void fill_canaries(float *values, int count)
+{
+    for (int i = 0; i < count; i++) {
+        values[i] = CANARY;
+    }
+}
+
+/* Two images of two channels, 6 x 21, seen by taps that reach over every border. */
+#define IMAGE_ROWS 6
+#define IMAGE_COLUMNS 21
+#define IMAGE_PLANE (IMAGE_ROWS * IMAGE_COLUMNS)
+
+static float seen_element(const float *image, const sfk_gather *from, const sfk_run *run,
+                          int64_t pixel)
+{
+    const int64_t row = run->row * from->row_step + from->tap_row;
+    const int64_t column = (run->column + pixel) * from->column_step + from->tap_column;
+    if (row < 0 || row >= IMAGE_ROWS || column < 0 || column >= IMAGE_COLUMNS) {
+        return 0.0f;
+    }
+    return image[run->image * 2 * IMAGE_PLANE + row * IMAGE_COLUMNS + column];
+}
+
+static void check_gather(const sfk_table *table, const float *image, int64_t step, int64_t tap_row,
+                         int64_t tap_column)
+{
+    const sfk_run runs[] = {{.image = 0, .row = 0, .column = 0, .length = IMAGE_COLUMNS},
+                            {.image = 0, .row = 1, .column = 2, .length = 1},
+                            {.image = 1, .row = 2, .column = 3, .length = 17},
+                            {.image = 1, .row = 1, .column = 0, .length = 5}};
+    const int64_t outside = tap_column < 0 ? -tap_column : 0;
+    const int64_t inside = IMAGE_COLUMNS - tap_column;
+    const sfk_gather from = {.plane = image,
+                             .image_stride = 2 * IMAGE_PLANE,
+                             .height = IMAGE_ROWS,
+                             .width = IMAGE_COLUMNS,
+                             .tap_row = tap_row,
+                             .tap_column = tap_column,
+                             .row_step = step,
+                             .column_step = step,
+                             .first_column = (outside + step - 1) / step,
+                             .end_column = inside > 0 ? (inside + step - 1) / step : 0,
+                             .runs = runs,
+                             .run_count = 4};
+    float to[64 + SFK_SLACK + 1];
+    fill_canaries(to, 64 + SFK_SLACK + 1);
+    table->gather(to, &from);
+    int position = 0;
+    for (int r = 0; r < 4; r++) {
+        for (int64_t pixel = 0; pixel < runs[r].length; pixel++) {
+            const float expected = seen_element(image, &from, &runs[r], pixel);
+            ck_assert_msg(to[position] == expected,
+                          "isa %d, step %d, tap (%d, %d), run %d, pixel %d: %g, expected %g",
+                          table->isa, (int)step, (int)tap_row, (int)tap_column, r, (int)pixel,
+                          (double)to[position], (double)expected);
+            position++;
+        }
+    }
+    ck_assert_float_eq(to[position + SFK_SLACK], CANARY);
+}
+
+START_TEST(gather_shows_what_a_tap_sees_and_zeros_outside)
+{
+    /* The second channel is what lies behind the first: never to be seen. */
+    float image[4 * IMAGE_PLANE];
+    fill(image, 4 * IMAGE_PLANE, (sfi_random){13, 0});
+    for (int i = 0; i < ISA_COUNT; i++) {
+        const sfk_table *table = sfk_table_for(all_isas[i]);
+        for (int64_t step = 1; table && step <= 3; step++) {
+            for (int64_t tap = -4; tap <= 4; tap++) {
+                check_gather(table, image, step, tap, 0);
+                check_gather(table, image, step, 0, tap);
+                check_gather(table, image, step, tap, 8 * tap);
+            }
+        }
+    }
+}
+END_TEST
+
+START_TEST(transpose_swaps_rows_and_columns_of_any_size)
+{
+    enum { SIDE = 21, PITCH = 24 };
+    float from[SIDE * PITCH], to[SIDE * PITCH];
+    fill(from, SIDE * PITCH, (sfi_random){14, 0});
+    for (int i = 0; i < ISA_COUNT; i++) {
+        const sfk_table *table = sfk_table_for(all_isas[i]);
+        for (int size = 0; table && size < SIDE * SIDE; size++) {
+            const int rows = 1 + size / SIDE, columns = 1 + size % SIDE;
+            fill_canaries(to, SIDE * PITCH);
+            table->transpose(to, PITCH, from, PITCH, rows, columns);
+            for (int c = 0; c < SIDE; c++) {
+                for (int r = 0; r < PITCH; r++) {
+                    const bool inside = c < columns && r < rows;
+                    ck_assert_float_eq(to[c * PITCH + r], inside ? from[r * PITCH + c] : CANARY);
+                }
+            }
+        }
+    }
+}
+END_TEST
+
+START_TEST(sums_have_the_order_of_sixteen_lanes)
+{
+    float x[100];
+    fill(x, 100, (sfi_random){15, 0});
+    for (int i = 0; i < ISA_COUNT; i++) {
+        const sfk_table *table = sfk_table_for(all_isas[i]);
+        for (int count = 0; table && count <= 100; count++) {
+            float lanes[16] = {0}, total;
+            for (int p = 0; p < count; p++) {
+                lanes[p % 16] += x[p];
+            }
+            for (int half = 8; half > 0; half /= 2) {
+                for (int lane = 0; lane < half; lane++) {
+                    lanes[lane] += lanes[lane + half];
+                }
+            }
+            table->sum(&total, x, count);
+            ck_assert_float_eq(total, lanes[0]);
+        }
+    }
+}
+END_TEST
+
+START_TEST(add_to_adds_what_is_asked_for_and_no_more)
+{
+    float x[70], sums[70];
+    fill(x, 70, (sfi_random){16, 0});
+    for (int i = 0; i < ISA_COUNT; i++) {
+        const sfk_table *table = sfk_table_for(all_isas[i]);
+        for (int count = 0; table && count <= 69; count++) {
+            fill_canaries(sums, 70);
+            table->add_to(sums, x, count);
+            for (int p = 0; p < 70; p++) {
+                ck_assert_float_eq(sums[p], p < count ? CANARY + x[p] : CANARY);
+            }
+        }
+    }
+}
+END_TEST
+
 int main(void)
 {
     Suite *suite = suite_create("kernels");
@@ -155,6 +298,10 @@ int main(void)
     tcase_add_test(tests, a_table_is_given_only_where_the_processor_runs_it);
     tcase_add_test(tests, the_best_set_respects_the_limit);
     tcase_add_test(tests, matrix_tile_is_one_chain_of_fma_an_element_and_writes_nothing_else);
+    tcase_add_test(tests, gather_shows_what_a_tap_sees_and_zeros_outside);
+    tcase_add_test(tests, transpose_swaps_rows_and_columns_of_any_size);
+    tcase_add_test(tests, sums_have_the_order_of_sixteen_lanes);
+    tcase_add_test(tests, add_to_adds_what_is_asked_for_and_no_more);
     suite_add_tcase(suite, tests);
     return run_suite(suite);
 }
