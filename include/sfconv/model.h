@@ -19,7 +19,7 @@ extern "C" {
 #define SFCONV_MODEL_UNET 2
 /** A small classifier (four stages of residual blocks at 1/4 of ResNet-18's width, 3x3 stem). */
 #define SFCONV_MODEL_TINY_CLASSIFIER 3
-/** A small U-Net: three levels at 1/4 of the U-Net's width. Input sizes are multiples of 4. */
+/** A small U-Net: three poolings, 1/4 of the U-Net's width. Input sizes are multiples of 8. */
 #define SFCONV_MODEL_TINY_SEGMENTER 4
 
 #define SFCONV_METHOD_CONV 1
