@@ -13,6 +13,7 @@ from ._layers import (BIAS, BUFFER, FACTOR_P, FACTOR_Q, SCALE, SHIFT, WEIGHT, La
                       dropout, dsconv2d, kl, linear, pool2d, rank_from_ratio, sfconv2d,
                       upsample2d)
 from ._library import library
+from ._metrics import Confusion, Overlap, auc
 from ._nets import (DECOMPOSE, IGNORE_UNKNOWN, INFERENCE, KEEP_MISSING, TRAINING, Cost, Metadata,
                     Net, Run, load_checkpoint, load_model, model, save_checkpoint)
 from ._objects import (ISA_AVX2, ISA_AVX512, ISA_BEST, ISA_NEON, ISA_REFERENCE, Context, Error,

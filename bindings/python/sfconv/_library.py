@@ -97,6 +97,20 @@ SIGNATURES = {
     "average_destroy": "v p",
     "average_update": "e p",
     "average_swap": "e p",
+    "confusion_create": "e ppi",
+    "confusion_destroy": "v p",
+    "confusion_add": "e pii",
+    "confusion_add_logits": "e ppp",
+    "confusion_count": "e piip",
+    "confusion_accuracy": "e pp",
+    "confusion_balanced_accuracy": "e pp",
+    "confusion_quadratic_kappa": "e pp",
+    "metric_auc": "e ppplp",
+    "overlap_add": "e ppppd",
+    "overlap_dice": "d p",
+    "overlap_iou": "d p",
+    "overlap_sensitivity": "d p",
+    "overlap_specificity": "d p",
     # model.h
     "model_create": "e ppp",
     "model_from_name": "i s",
@@ -277,6 +291,10 @@ class SpectrumStruct(Sized):
     _fields_ = fields("""
         int64_t count
         double largest smallest effective_rank condition kl kl_reverse""")
+
+
+class OverlapStruct(Sized):
+    _fields_ = fields("int64_t true_positive false_positive false_negative true_negative")
 
 
 class Library:
