@@ -164,6 +164,16 @@ class OtherLayers(oracle.Case):
             with self.subTest(shape=shape, momentum=momentum, epsilon=epsilon):
                 self.assert_layer_agrees(layer, reference, [inputs], tolerance=2e-5)
 
+    def test_batchnorm2d_far_from_zero(self):
+        """Where float loses its digits in sums of squares: the mean is 10,000 deviations."""
+        layer = sfconv.batchnorm2d(context, 3)
+
+        def reference(p, training, x):
+            return F.batch_norm(x, p["running_mean"], p["running_var"], p["weight"], p["bias"],
+                                training)
+
+        self.assert_layer_agrees(layer, reference, [(1e4 + floats(4, 3, 20, 30)).float().double()])
+
     def test_activations(self):
         kinds = {"relu": F.relu, "leaky_relu": lambda x: F.leaky_relu(x, 0.2), "silu": F.silu,
                  "sigmoid": torch.sigmoid}
@@ -172,6 +182,22 @@ class OtherLayers(oracle.Case):
             inputs = 4 * floats(*self.shape())
             with self.subTest(kind=kind):
                 self.assert_layer_agrees(layer, lambda p, training, x: function(x), [inputs])
+
+    def test_activations_of_nan_and_infinity(self):
+        inputs = torch.tensor([float("inf"), -float("inf"), float("nan"), 0.0]).view(1, 1, 1, 4)
+        kinds = {"relu": F.relu, "leaky_relu": F.leaky_relu, "silu": F.silu,
+                 "sigmoid": torch.sigmoid}
+        for kind, function in kinds.items():
+            run = sfconv.Run.for_layer(sfconv.activation(context, kind), [1])
+            run.reshape(inputs.shape)
+            with self.subTest(kind=kind):
+                torch.testing.assert_close(oracle.tensor(run.forward(inputs.numpy())),
+                                           function(inputs), equal_nan=True)
+
+    def test_of_equal_largest_values_the_first_takes_the_gradient(self):
+        layer = sfconv.pool2d(context, "max", kernel=3, stride=1, padding=1)
+        self.assert_layer_agrees(layer, lambda p, training, x: F.max_pool2d(x, 3, 1, 1),
+                                 [torch.ones(2, 3, 7, 6).double()])
 
     def test_max_and_average_pooling(self):
         for kind in ("max", "average"):

@@ -88,6 +88,14 @@ class Networks(oracle.Case):
                 self.assertEqual(cost.macs, macs)
                 self.assertEqual(cost.flops, 2 * macs)
 
+    def test_input_sizes_are_multiples_as_documented(self):
+        for model, multiple in (("unet", 16), ("tiny_segmenter", 8)):
+            net = sfconv.model(context, model, "sfconv")
+            with self.subTest(model=model):
+                net.cost((1, 3, multiple, 3 * multiple))
+                with self.assertRaises(sfconv.Error):
+                    net.cost((1, 3, multiple, 3 * multiple // 2))
+
 
 class TrainingSteps(oracle.Case):
     """A forward and backward pass through whole networks. Of a million ReLUs a few are so near zero

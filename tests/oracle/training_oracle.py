@@ -52,6 +52,19 @@ class Losses(oracle.Case):
                 lambda x, gradient: sfconv.bce(context, x, buffer(targets), weight, gradient),
                 logits, expected)
 
+    def test_logits_beyond_the_range_of_exp(self):
+        for size in (90.0, 1e3, 1e30):
+            logits = torch.tensor([size, -size, 0.0]).double().view(1, 3, 1, 1).requires_grad_()
+            targets = torch.tensor([0.0, 1.0, 1.0]).double().view(1, 3, 1, 1)
+            with self.subTest(size=size):
+                self.assert_loss_agrees(
+                    lambda x, gradient: sfconv.bce(context, x, buffer(targets), gradient=gradient),
+                    logits, F.binary_cross_entropy_with_logits(logits, targets))
+                logits.grad = None
+                self.assert_loss_agrees(
+                    lambda x, gradient: sfconv.cross_entropy(context, x, [1], gradient=gradient),
+                    logits, F.cross_entropy(logits[:, :, 0, 0], torch.tensor([1])))
+
     @staticmethod
     def dice(logits, targets, smooth):
         p = torch.sigmoid(logits)
