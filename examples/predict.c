@@ -83,14 +83,24 @@ static bool use_answer(const struct experiment_model *model, struct image *proba
     return true;
 }
 
-static bool predict_one(const struct experiment_model *model, const char *path, const char *folder,
-                        struct image_error *error)
+static bool answer(struct image *probability, const struct experiment_model *model,
+                   const struct image *image, const char *model_path, struct image_error *error)
+{
+    if (experiment_predict(probability, model, image, error)) {
+        return true;
+    }
+    const struct image_error reason = *error;
+    return image_fail(error, "%s: %s", model_path, reason.text);
+}
+
+static bool predict_one(const struct experiment_model *model, const char *path,
+                        const struct program_options *options, struct image_error *error)
 {
     struct image image = {0};
     struct image probability = {0};
     const bool ok = image_read(&image, path, NULL, error) &&
-                    experiment_predict(&probability, model, &image, error) &&
-                    use_answer(model, &probability, path, folder, error);
+                    answer(&probability, model, &image, options->operands[0], error) &&
+                    use_answer(model, &probability, path, options->output, error);
     image_destroy(&probability);
     image_destroy(&image);
     return ok;
@@ -107,7 +117,7 @@ static bool predict_all(sfconv_context *context, const struct program_options *o
     bool ok = !model.segments ||
               (check_names(options, error) && program_make_folder(options->output, error));
     for (int64_t i = 1; ok && i < options->operand_count; i++) {
-        ok = predict_one(&model, options->operands[i], options->output, error);
+        ok = predict_one(&model, options->operands[i], options, error);
     }
     experiment_model_destroy(&model);
     return ok;
