@@ -3,6 +3,14 @@
  * is in tools/experiment; 02_training.c shows a training loop from the inside. */
 #include "program.h"
 
+static const struct program classifier = {
+    .name = "classifier",
+    .summary = "Trains a classifier, judges it on the test images, saves it and shows some of its "
+               "answers.",
+    .takes = PROGRAM_TAKES_TRAINING,
+    .task = program_work,
+};
+
 int main(int argc, char **argv)
 {
     struct program_options options = {
@@ -10,8 +18,5 @@ int main(int argc, char **argv)
         .output = "classifier-output",
         .images = 600,
     };
-    return program_main(argc, argv, &options, "classifier",
-                        "Trains a classifier, judges it on the test images, saves it and shows "
-                        "some of its answers.",
-                        program_work);
+    return program_main(argc, argv, &classifier, &options);
 }

@@ -54,8 +54,7 @@ static bool run_task(sfconv_context *context, const struct program_options *opti
     }
     printf("%s: %lld made images to train on, %lld to test\n", task->title,
            (long long)split.train.count, (long long)split.test.count);
-    for (int32_t method = 1; ok && method <= SFCONV_METHOD_SFCONV && !console_interrupted();
-         method++) {
+    for (int32_t method = 1; ok && method <= SFCONV_METHOD_SFCONV; method++) {
         struct experiment_options experiment = experiment_options_default(task->model, method);
         struct experiment_model model;
         experiment.epochs = task->epochs;
@@ -64,13 +63,16 @@ static bool run_task(sfconv_context *context, const struct program_options *opti
         if (!ok) {
             break;
         }
-        done++;
-        if (method == SFCONV_METHOD_SFCONV) {
+        if (console_interrupted()) {
+            /* A method that was cut short is no comparison. */
+            ok = image_fail(error, "stopped; %s is not in the tables", sfconv_method_name(method));
+        } else if (method == SFCONV_METHOD_SFCONV) {
             ok = keep(&model, task, &split.test, options->output, error);
         }
+        done += ok;
         experiment_model_destroy(&model);
     }
-    if (ok) {
+    if (done > 0) {
         print_table(task, rows, done);
     }
     dataset_split_destroy(&split);
@@ -89,9 +91,6 @@ static bool run_demo(sfconv_context *context, const struct program_options *opti
         if (!run_task(context, options, &tasks[i], error)) {
             return false;
         }
-        if (console_interrupted()) {
-            return image_fail(error, "stopped");
-        }
     }
     printf("MACs count convolutions and linear layers; FLOPs = 2 MACs.\n"
            "Models and pictures are in %s: classifier-sheet.png, segmenter-sheet.png\n"
@@ -101,6 +100,13 @@ static bool run_demo(sfconv_context *context, const struct program_options *opti
     return true;
 }
 
+static const struct program demo = {
+    .name = "demo",
+    .summary = "Trains six methods on two tasks of made images and compares them.",
+    .takes = PROGRAM_TAKES_SEED,
+    .task = run_demo,
+};
+
 int main(int argc, char **argv)
 {
     struct program_options options = {
@@ -108,8 +114,5 @@ int main(int argc, char **argv)
         .output = "sfconv-demo",
         .images = 8,
     };
-    return program_main(argc, argv, &options, "demo",
-                        "Trains six methods on two made tasks; takes --output, --seed and "
-                        "--workers.",
-                        run_demo);
+    return program_main(argc, argv, &demo, &options);
 }

@@ -3,6 +3,14 @@
  * tools/experiment; 02_training.c shows a training loop from the inside. */
 #include "program.h"
 
+static const struct program segmenter = {
+    .name = "segmenter",
+    .summary =
+        "Trains a segmenter, judges it on the test images, saves it and draws what it finds.",
+    .takes = PROGRAM_TAKES_TRAINING,
+    .task = program_work,
+};
+
 int main(int argc, char **argv)
 {
     struct program_options options = {
@@ -10,8 +18,5 @@ int main(int argc, char **argv)
         .output = "segmenter-output",
         .images = 120,
     };
-    return program_main(argc, argv, &options, "segmenter",
-                        "Trains a segmenter, judges it on the test images, saves it and draws "
-                        "what it finds.",
-                        program_work);
+    return program_main(argc, argv, &segmenter, &options);
 }

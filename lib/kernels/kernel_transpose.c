@@ -58,18 +58,30 @@ SFV_INLINE void transpose_rest(float *to, int64_t to_stride, const float *from, 
     }
 }
 
+/* The inner loop follows the rows of the matrix with the longer stride: the other then stays in a
+ * few cache lines and pages. */
 void SFK_NAME(transpose)(float *to, int64_t to_stride, const float *from, int64_t from_stride,
                          int64_t rows, int64_t columns)
 {
+    const int64_t whole_rows = rows / SQUARE * SQUARE;
     const int64_t whole_columns = columns / SQUARE * SQUARE;
-    int64_t r = 0;
-    for (; r + SQUARE <= rows; r += SQUARE) {
+    if (to_stride > from_stride) {
         for (int64_t c = 0; c < whole_columns; c += SQUARE) {
-            transpose_square(to + c * to_stride + r, to_stride, from + r * from_stride + c,
-                             from_stride);
+            for (int64_t r = 0; r < whole_rows; r += SQUARE) {
+                transpose_square(to + c * to_stride + r, to_stride, from + r * from_stride + c,
+                                 from_stride);
+            }
+        }
+    } else {
+        for (int64_t r = 0; r < whole_rows; r += SQUARE) {
+            for (int64_t c = 0; c < whole_columns; c += SQUARE) {
+                transpose_square(to + c * to_stride + r, to_stride, from + r * from_stride + c,
+                                 from_stride);
+            }
         }
     }
-    transpose_rest(to + whole_columns * to_stride, to_stride, from + whole_columns, from_stride, r,
-                   columns - whole_columns);
-    transpose_rest(to + r, to_stride, from + r * from_stride, from_stride, rows - r, columns);
+    transpose_rest(to + whole_columns * to_stride, to_stride, from + whole_columns, from_stride,
+                   whole_rows, columns - whole_columns);
+    transpose_rest(to + whole_rows, to_stride, from + whole_rows * from_stride, from_stride,
+                   rows - whole_rows, columns);
 }

@@ -233,8 +233,9 @@ static void transpose_columns(const struct weight_run *run, const struct part *p
     }
 }
 
+/* Sums start from 0, or where they stand when `accumulate`. */
 static void multiply(const struct weight_run *run, const struct part *part, int64_t pixels,
-                     const struct worker_area *area)
+                     const struct worker_area *area, bool accumulate)
 {
     const sfk_table *kernels = run->kernels;
     const int64_t rows = part->lines * run->taps;
@@ -254,7 +255,7 @@ static void multiply(const struct weight_run *run, const struct part *part, int6
                 .b_steps = run->column_steps,
                 .c = area->sums + m * run->column_pitch + n,
                 .c_stride = run->column_pitch,
-                .accumulate = true,
+                .accumulate = accumulate,
                 .rows = (int32_t)sfi_min(kernels->tile_rows, rows - m),
                 .columns = (int32_t)sfi_min(kernels->tile_columns, width - n),
                 .depth = pixels,
@@ -301,8 +302,8 @@ static void weight_task(void *argument, int64_t index, int32_t worker)
     const struct worker_area area = area_of(run, worker);
     const float *planes =
         run->lines.values + (part.group * run->lines.group + part.first_line) * run->lines.plane;
-    memset(area.sums, 0, (size_t)run->sums_bytes);
-    if (run->segments == 1 && run->accumulate) {
+    bool started = run->segments == 1 && run->accumulate;
+    if (started) {
         load_sums(run, &part, area.sums);
     }
     for (int64_t block = part.first_block; block < part.end_block; block++) {
@@ -311,7 +312,8 @@ static void weight_task(void *argument, int64_t index, int32_t worker)
         const int64_t run_count = sfi_pixel_runs(grid, first, pixels, area.runs);
         sfi_pixel_gather(run->kernels, grid, area.runs, run_count, planes, part.lines, area.lines);
         transpose_columns(run, &part, first, pixels, area.columns);
-        multiply(run, &part, pixels, &area);
+        multiply(run, &part, pixels, &area, started);
+        started = true;
     }
     store_sums(run, &part, area.sums);
 }
@@ -371,15 +373,13 @@ static void bias_task(void *argument, int64_t channel, int32_t worker)
 {
     const struct bias_run *run = argument;
     const int64_t plane = run->shape->out_height * run->shape->out_width;
-    float sum = run->accumulate ? run->dbias[channel] : 0.0f;
+    double sum = run->accumulate ? run->dbias[channel] : 0.0;
     (void)worker;
     for (int64_t image = 0; image < run->shape->batch; image++) {
-        float part;
-        run->kernels->sum(&part, run->dy + (image * run->shape->out_channels + channel) * plane,
-                          plane);
-        sum += part;
+        run->kernels->plane_sum(
+            &sum, run->dy + (image * run->shape->out_channels + channel) * plane, plane);
     }
-    run->dbias[channel] = sum;
+    run->dbias[channel] = (float)sum;
 }
 
 void sfi_conv_backward_bias(sfconv_context *context, const sfi_conv_shape *shape, const float *dy,

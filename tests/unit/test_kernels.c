@@ -249,29 +249,6 @@ START_TEST(transpose_swaps_rows_and_columns_of_any_size)
 }
 END_TEST
 
-START_TEST(sums_have_the_order_of_sixteen_lanes)
-{
-    float x[100];
-    fill(x, 100, (sfi_random){15, 0});
-    for (int i = 0; i < ISA_COUNT; i++) {
-        const sfk_table *table = sfk_table_for(all_isas[i]);
-        for (int count = 0; table && count <= 100; count++) {
-            float lanes[16] = {0}, total;
-            for (int p = 0; p < count; p++) {
-                lanes[p % 16] += x[p];
-            }
-            for (int half = 8; half > 0; half /= 2) {
-                for (int lane = 0; lane < half; lane++) {
-                    lanes[lane] += lanes[lane + half];
-                }
-            }
-            table->sum(&total, x, count);
-            ck_assert_float_eq(total, lanes[0]);
-        }
-    }
-}
-END_TEST
-
 START_TEST(add_to_adds_what_is_asked_for_and_no_more)
 {
     float x[70], sums[70];
@@ -300,7 +277,6 @@ int main(void)
     tcase_add_test(tests, matrix_tile_is_one_chain_of_fma_an_element_and_writes_nothing_else);
     tcase_add_test(tests, gather_shows_what_a_tap_sees_and_zeros_outside);
     tcase_add_test(tests, transpose_swaps_rows_and_columns_of_any_size);
-    tcase_add_test(tests, sums_have_the_order_of_sixteen_lanes);
     tcase_add_test(tests, add_to_adds_what_is_asked_for_and_no_more);
     suite_add_tcase(suite, tests);
     return run_suite(suite);

@@ -3,6 +3,7 @@
 #include "stopwatch.h"
 
 #include <inttypes.h>
+#include <math.h>
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
@@ -18,9 +19,12 @@ static void note_interrupt(int signal_number)
 
 void console_catch_interrupt(void)
 {
-    /* The second Ctrl-C ends the program at once, for whoever does not want to wait. */
-    struct sigaction action = {.sa_handler = note_interrupt, .sa_flags = (int)SA_RESETHAND};
+    /* The second Ctrl-C ends the program at once, for whoever does not want to wait. Writes that
+     * are under way go on. */
+    struct sigaction action = {.sa_handler = note_interrupt,
+                               .sa_flags = (int)(SA_RESETHAND | (unsigned)SA_RESTART)};
     sigaction(SIGINT, &action, NULL);
+    sigaction(SIGTERM, &action, NULL);
 }
 
 bool console_interrupted(void)
@@ -41,7 +45,9 @@ static void show_epoch(const struct console *console, const struct experiment_pr
     printf("%s%-13s epoch %" PRId64 "/%" PRId64 "  loss %.4f  penalty %.4f  %.0f images/s",
            console->terminal ? "\r\033[K" : "", console->label, p->epoch, p->epochs, p->loss,
            p->penalty, p->images_per_second);
-    printf("  validation %s %.4f%s", console->metric, p->validation, p->best ? " *" : "");
+    if (!isnan(p->validation)) {
+        printf("  validation %s %.4f%s", console->metric, p->validation, p->best ? " *" : "");
+    }
 }
 
 bool console_watch(void *user, const struct experiment_progress *p)
@@ -50,12 +56,14 @@ bool console_watch(void *user, const struct experiment_progress *p)
     const double now = stopwatch_seconds();
     if (p->epoch_done) {
         show_epoch(console, p);
-        if (!console->terminal || p->epoch == p->epochs) {
+        console->line_open = console->terminal && p->epoch < p->epochs;
+        if (!console->line_open) {
             printf("\n");
         }
         fflush(stdout);
     } else if (console->terminal && now - console->last_shown > 0.1) {
         console->last_shown = now;
+        console->line_open = true;
         printf("\r\033[K%-13s epoch %" PRId64 "/%" PRId64 "  step %" PRId64 "/%" PRId64
                "  loss %.4f  %.0f images/s",
                console->label, p->epoch, p->epochs, p->step, p->steps, p->loss,
@@ -67,8 +75,9 @@ bool console_watch(void *user, const struct experiment_progress *p)
 
 void console_close(struct console *console)
 {
-    if (console->terminal && interrupted) {
+    if (console->line_open) {
         printf("\n");
+        console->line_open = false;
     }
     fflush(stdout);
 }

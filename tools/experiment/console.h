@@ -12,6 +12,7 @@ struct console {
     /* "Dice" or "accuracy". */
     const char *metric;
     bool terminal;
+    bool line_open;
     double last_shown;
 };
 
@@ -23,7 +24,7 @@ bool console_watch(void *user, const struct experiment_progress *progress);
 /* Ends a line that is being written over. */
 void console_close(struct console *console);
 
-/* Lets Ctrl-C end a training in good order instead of killing the program. */
+/* Lets Ctrl-C and SIGTERM end a training in good order instead of killing the program. */
 void console_catch_interrupt(void);
 bool console_interrupted(void);
 

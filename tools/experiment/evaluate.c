@@ -41,6 +41,22 @@ static bool open_judge(struct judge *judge, const struct experiment_model *model
                  "network");
 }
 
+/* A model file may describe a network that does not do what the file says. */
+static bool check_output(struct judge *judge, const sfconv_view *logits)
+{
+    const struct experiment_model *model = judge->model;
+    const int64_t channels = model->segments ? 1 : model->class_count;
+    const int64_t height = model->segments ? judge->height : 1;
+    const int64_t width = model->segments ? judge->width : 1;
+    if (logits->shape[1] == channels && logits->shape[2] == height && logits->shape[3] == width) {
+        return true;
+    }
+    return image_fail(
+        judge->error, "network: expected logits of %lldx%lldx%lld, got %lldx%lldx%lld",
+        (long long)channels, (long long)height, (long long)width, (long long)logits->shape[1],
+        (long long)logits->shape[2], (long long)logits->shape[3]);
+}
+
 /* Logits of one image. Only the network's own work is timed. */
 static bool compute(struct judge *judge, const struct image *image, sfconv_view *logits)
 {
@@ -53,7 +69,8 @@ static bool compute(struct judge *judge, const struct image *image, sfconv_view 
     const sfconv_status status = sfconv_run_forward(judge->run);
     judge->seconds += stopwatch_seconds() - start;
     return check(judge, status, "network") &&
-           check(judge, sfconv_run_output(judge->run, 0, logits), "network");
+           check(judge, sfconv_run_output(judge->run, 0, logits), "network") &&
+           check_output(judge, logits);
 }
 
 /* The part of a map that belongs to the image, not to what it was filled up with. */

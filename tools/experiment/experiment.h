@@ -19,7 +19,7 @@ struct experiment_options {
     double regularizer_weight; /* λ of the method's regularizer */
     int64_t epochs;
     int64_t batch;
-    int64_t crop; /* side of the training windows; 0: the largest that the network takes */
+    int64_t crop; /* side of the training windows; 0: the largest that fits every image */
     double rate;  /* of Adam, at the top of its cosine */
     bool augment; /* flips, quarter turns, light */
     uint64_t seed;
@@ -55,10 +55,10 @@ struct experiment_progress {
     double penalty; /* λ · regularizer at this step */
     double images_per_second;
     bool epoch_done;
-    double validation; /* Dice or accuracy; of interest when epoch_done */
+    double validation; /* Dice or accuracy when epoch_done; NaN without validation images */
     bool best;
 };
-/* false stops the training; what is best so far is kept. */
+/* false stops the training; the best epoch so far is kept. */
 typedef bool (*experiment_watch)(void *user, const struct experiment_progress *progress);
 
 struct experiment_score {
@@ -79,7 +79,10 @@ struct experiment_costs {
 };
 
 /* Builds and trains a network on `train`, keeps the epoch that is best on `validation` (the last
- * one where that set is empty). *model is the caller's, also after a watch stopped it. */
+ * one where that set is empty). The network takes RGB if any training image is RGB; the other ones
+ * are converted. *model is the caller's, also after a watch stopped the training.
+ * Errors: fewer than two classes; a class's image of another size than the others; an image smaller
+ * than the windows; a loss that is no longer a number; a stop before the first epoch was over. */
 bool experiment_train(struct experiment_model *model, sfconv_context *context,
                       const struct dataset *train, const struct dataset *validation,
                       const struct experiment_options *options, experiment_watch watch, void *user,

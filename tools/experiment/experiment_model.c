@@ -2,6 +2,7 @@
 #include "batch.h"
 #include "train_loop.h"
 
+#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -77,16 +78,16 @@ static bool copy_classes(struct experiment_model *model, char *const *names, int
 
 static bool channels_of(const struct dataset *set, int64_t *channels, struct image_error *error)
 {
-    struct image image;
-    if (set->count == 0) {
-        return image_fail(error, "there is no image to train on");
+    *channels = 0;
+    for (int64_t i = 0; i < set->count; i++) {
+        struct image image;
+        if (!dataset_get(&image, NULL, set, i, error)) {
+            return false;
+        }
+        *channels = image.channels > *channels ? image.channels : *channels;
+        image_destroy(&image);
     }
-    if (!dataset_get(&image, NULL, set, 0, error)) {
-        return false;
-    }
-    *channels = image.channels;
-    image_destroy(&image);
-    return true;
+    return set->count > 0 || image_fail(error, "there is no image to train on");
 }
 
 static bool build(struct experiment_model *model, const struct experiment_options *options,
@@ -115,6 +116,14 @@ static bool check_options(const struct experiment_options *options, struct image
     return true;
 }
 
+static bool check_classes(const struct experiment_model *model, const struct dataset *train,
+                          struct image_error *error)
+{
+    return model->segments || train->class_count > 1 ||
+           image_fail(error, "a classifier needs two classes at least, got %d",
+                      (int)train->class_count);
+}
+
 bool experiment_train(struct experiment_model *model, sfconv_context *context,
                       const struct dataset *train, const struct dataset *validation,
                       const struct experiment_options *options, experiment_watch watch, void *user,
@@ -123,7 +132,8 @@ bool experiment_train(struct experiment_model *model, sfconv_context *context,
     *model = (struct experiment_model){.context = context,
                                        .segments = experiment_segments(options->model),
                                        .multiple = size_multiple(options->model)};
-    const bool ok = check_options(options, error) && channels_of(train, &model->channels, error) &&
+    const bool ok = check_options(options, error) && check_classes(model, train, error) &&
+                    channels_of(train, &model->channels, error) &&
                     copy_classes(model, train->class_names, train->class_count, error) &&
                     build(model, options, error) && batch_measure(model, train, error) &&
                     experiment_run_training(model, train, validation, options, watch, user, error);
@@ -188,11 +198,13 @@ bool experiment_save(const struct experiment_model *model, const char *path,
                      const char *const *facts, struct image_error *error)
 {
     sfconv_metadata *metadata = NULL;
+    /* The library's reason names the file. */
     const bool ok =
         experiment_check(model->context, sfconv_metadata_create(&metadata, model->context), path,
                          error) &&
         describe(model, metadata, facts, error) &&
-        experiment_check(model->context, sfconv_net_save(model->net, path, metadata), path, error);
+        experiment_check(model->context, sfconv_net_save(model->net, path, metadata), "saving",
+                         error);
     sfconv_metadata_destroy(metadata);
     return ok;
 }
@@ -240,6 +252,10 @@ static bool take_description(struct experiment_model *model, const sfconv_metada
         return image_fail(error, "%s: no model of images that this program saved", path);
     }
     model->segments = strcmp(task, "segment") == 0;
+    if (!model->segments && strcmp(task, "classify") != 0) {
+        return image_fail(error, "%s: its task is '%s', expected 'segment' or 'classify'", path,
+                          task);
+    }
     if (!get_number(metadata, "input.multiple", 0, path, &value, error)) {
         return false;
     }
@@ -252,14 +268,17 @@ static bool take_description(struct experiment_model *model, const sfconv_metada
             return false;
         }
         model->mean[c] = (float)value;
+        if (!isfinite(model->mean[c])) {
+            return image_fail(error, "%s: input.mean is %g, expected a finite number", path, value);
+        }
         if (!get_number(metadata, "input.deviation", c, path, &value, error)) {
             return false;
         }
-        if (!(value > 0.0)) {
-            return image_fail(error, "%s: input.deviation is %g, expected more than 0", path,
-                              value);
-        }
         model->deviation[c] = (float)value;
+        if (!(model->deviation[c] > 0.0f && isfinite(model->deviation[c]))) {
+            return image_fail(error, "%s: input.deviation is %g, expected a finite number above 0",
+                              path, value);
+        }
     }
     return take_classes(model, metadata, error);
 }
@@ -270,8 +289,8 @@ bool experiment_load(struct experiment_model *model, sfconv_context *context, co
     sfconv_metadata *metadata = NULL;
     *model = (struct experiment_model){.context = context};
     const bool ok =
-        experiment_check(context, sfconv_model_load(&model->net, &metadata, context, path), path,
-                         error) &&
+        experiment_check(context, sfconv_model_load(&model->net, &metadata, context, path),
+                         "loading", error) &&
         take_description(model, metadata, path, error);
     sfconv_metadata_destroy(metadata);
     if (!ok) {

@@ -8,7 +8,10 @@
 
 #include <errno.h>
 #include <inttypes.h>
+#include <math.h>
+#include <signal.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -37,10 +40,15 @@ bool program_context(sfconv_context **context, const struct program_options *opt
 
 bool program_make_folder(const char *path, struct image_error *error)
 {
-    if (mkdir(path, 0777) == 0 || errno == EEXIST) {
-        return true;
+    struct stat status;
+    if (mkdir(path, 0777) != 0 && errno != EEXIST) {
+        return image_fail(error, "%s: cannot make the folder: %s", path, strerror(errno));
     }
-    return image_fail(error, "%s: cannot make the folder: %s", path, strerror(errno));
+    if (stat(path, &status) != 0 || !S_ISDIR(status.st_mode)) {
+        return image_fail(error, "%s: not a folder", path);
+    }
+    return access(path, W_OK | X_OK) == 0 ||
+           image_fail(error, "%s: cannot write into the folder: %s", path, strerror(errno));
 }
 
 bool program_path(char *path, size_t capacity, const char *folder, const char *name,
@@ -49,6 +57,15 @@ bool program_path(char *path, size_t capacity, const char *folder, const char *n
     const int length = snprintf(path, capacity, "%s/%s", folder, name);
     return (length > 0 && (size_t)length < capacity) ||
            image_fail(error, "%s: the path is too long", folder);
+}
+
+/* As a PNG holds it, so that a saved picture gets the same answer from the network. */
+static void round_to_bytes(struct image *image)
+{
+    for (int64_t i = 0; i < image_pixels(image) * image->channels; i++) {
+        const float value = image->pixels[i];
+        image->pixels[i] = (float)lrintf(fminf(fmaxf(value, 0.0f), 1.0f) * 255.0f) / 255.0f;
+    }
 }
 
 static bool make_images(struct dataset_split *split, const struct program_options *options,
@@ -67,35 +84,86 @@ static bool make_images(struct dataset_split *split, const struct program_option
             dataset_split_destroy(split);
             return false;
         }
+        for (int64_t k = 0; k < sets[i]->count; k++) {
+            round_to_bytes(&sets[i]->samples[k].image);
+        }
         first += wanted;
     }
     return true;
 }
 
-bool program_load(struct dataset_split *split, const struct program_options *options, bool segments,
-                  struct image_error *error)
+/* What only shows once a set is complete. */
+static bool check_split(const struct dataset_split *split, const char *folder,
+                        struct image_error *error)
+{
+    const struct dataset *train = &split->train;
+    if (train->class_count == 1) {
+        return image_fail(error, "%s: only one class, '%s': nothing to tell apart", folder,
+                          train->class_names[0]);
+    }
+    if (train->class_count == 2 && strcmp(train->class_names[0], "images") == 0 &&
+        strcmp(train->class_names[1], "masks") == 0) {
+        return image_fail(error, "%s: images and masks are for a segmenter, not for a classifier",
+                          folder);
+    }
+    if (split->val.count == 0 && split->test.count == 0) {
+        return image_fail(error, "%s: too few images (%" PRId64 ") to hold some back for a test",
+                          folder, train->count);
+    }
+    return true;
+}
+
+static bool load_folder(struct dataset_split *split, const struct program_options *options,
+                        bool segments, struct image_error *error)
 {
     struct dataset_options how = dataset_options_default();
-    *split = (struct dataset_split){0};
-    if (!options->data) {
-        return make_images(split, options, segments, error);
-    }
     how.form.width = how.form.height = options->size;
     how.leave_out = options->left_out;
     how.leave_out_count = options->left_out_count;
-    return segments ? dataset_load_masks(split, options->data, &how, error)
-                    : dataset_load_classes(split, options->data, &how, error);
+    if (!(segments ? dataset_load_masks(split, options->data, &how, error)
+                   : dataset_load_classes(split, options->data, &how, error))) {
+        return false;
+    }
+    bool ok = true;
+    if (split->val.count == 0) {
+        dataset_destroy(&split->val);
+        ok = dataset_take_part(&split->val, &split->train, how.part_val, how.seed, error);
+    }
+    ok = ok && check_split(split, options->data, error);
+    if (!ok) {
+        dataset_split_destroy(split);
+    }
+    return ok;
+}
+
+bool program_load(struct dataset_split *split, const struct program_options *options, bool segments,
+                  struct image_error *error)
+{
+    *split = (struct dataset_split){0};
+    return options->data ? load_folder(split, options, segments, error)
+                         : make_images(split, options, segments, error);
+}
+
+const struct dataset *program_judged_by(const struct dataset_split *split)
+{
+    return split->test.count > 0 ? &split->test : &split->val;
 }
 
 struct watched {
     struct console console;
     double images_per_second;
+    int64_t epochs;
+    int64_t best_epoch;
 };
 
 static bool watch(void *user, const struct experiment_progress *progress)
 {
     struct watched *watched = user;
     watched->images_per_second = progress->images_per_second;
+    if (progress->epoch_done) {
+        watched->epochs = progress->epoch;
+        watched->best_epoch = progress->best ? progress->epoch : watched->best_epoch;
+    }
     return console_watch(&watched->console, progress);
 }
 
@@ -107,14 +175,20 @@ bool program_train(struct experiment_model *model, struct console_row *row, sfco
     struct watched watched = {.console =
                                   console_open(sfconv_method_name(options->method), segments)};
     struct image image;
-    if (!experiment_train(model, context, &split->train, &split->val, options, watch, &watched,
-                          error)) {
+    console_catch_interrupt();
+    const bool trained = experiment_train(model, context, &split->train, &split->val, options,
+                                          watch, &watched, error);
+    console_close(&watched.console);
+    if (!trained) {
         return false;
     }
-    console_close(&watched.console);
+    if (console_interrupted()) {
+        printf("stopped after epoch %" PRId64 "; epoch %" PRId64 ", the best one, is kept\n",
+               watched.epochs, watched.best_epoch);
+    }
     *row = (struct console_row){.method = sfconv_method_name(options->method),
                                 .train_images_per_second = watched.images_per_second};
-    const struct dataset *held_out = split->test.count > 0 ? &split->test : &split->val;
+    const struct dataset *held_out = program_judged_by(split);
     bool ok = experiment_evaluate(&row->score, model, held_out, error) &&
               dataset_get(&image, NULL, held_out, 0, error);
     if (ok) {
@@ -127,53 +201,67 @@ bool program_train(struct experiment_model *model, struct console_row *row, sfco
     return ok;
 }
 
-static bool write_picture(const struct image *image, const char *folder, const char *label,
-                          int64_t index, const char *kind, struct image_error *error)
+/* Pictures of one model's answers. */
+struct gallery {
+    const struct experiment_model *model;
+    const struct dataset *test;
+    const char *folder;
+    const char *label;
+    struct image_error *error;
+};
+
+static bool write_picture(const struct gallery *gallery, const struct image *image, int64_t number,
+                          const char *kind)
 {
     char name[128];
     char path[PATH_CAPACITY];
-    snprintf(name, sizeof name, "%s-%02" PRId64 "-%s.png", label, index + 1, kind);
-    return program_path(path, sizeof path, folder, name, error) &&
-           image_write_png(image, path, error);
+    snprintf(name, sizeof name, "%s-%02" PRId64 "-%s.png", gallery->label, number, kind);
+    return program_path(path, sizeof path, gallery->folder, name, gallery->error) &&
+           image_write_png(image, path, gallery->error);
 }
 
 /* input | truth | prediction | comparison, each also a file of its own. */
-static bool show_mask(const struct experiment_model *model, const struct dataset *test,
-                      int64_t index, const char *folder, const char *label, struct image *cells,
-                      struct image_error *error)
+static bool show_mask(const struct gallery *gallery, int64_t index, int64_t number,
+                      struct image *cells)
 {
     struct image *image = &cells[0];
     struct image *truth = &cells[1];
     struct image *mask = &cells[2];
-    if (!dataset_get(image, truth, test, index, error) ||
-        !experiment_predict(mask, model, image, error)) {
+    if (!dataset_get(image, truth, gallery->test, index, gallery->error) ||
+        !experiment_predict(mask, gallery->model, image, gallery->error)) {
         return false;
     }
     image_threshold(mask, 0.5f);
-    return picture_compare(&cells[3], image, truth, mask, error) &&
-           write_picture(image, folder, label, index, "input", error) &&
-           write_picture(mask, folder, label, index, "mask", error) &&
-           write_picture(&cells[3], folder, label, index, "compared", error);
+    return picture_compare(&cells[3], image, truth, mask, gallery->error) &&
+           write_picture(gallery, image, number, "input") &&
+           write_picture(gallery, mask, number, "mask") &&
+           write_picture(gallery, &cells[3], number, "compared");
 }
 
-static bool show_class(const struct experiment_model *model, const struct dataset *test,
-                       int64_t index, const char *folder, const char *label, struct image *cell,
-                       struct image_error *error)
+int64_t program_best_class(const struct image *probability)
 {
-    struct image probability;
     int64_t best = 0;
-    if (!dataset_get(cell, NULL, test, index, error) ||
-        !experiment_predict(&probability, model, cell, error)) {
+    for (int64_t c = 1; c < probability->width; c++) {
+        best = probability->pixels[c] > probability->pixels[best] ? c : best;
+    }
+    return best;
+}
+
+static bool show_class(const struct gallery *gallery, int64_t index, int64_t number,
+                       struct image *cell)
+{
+    const struct dataset *test = gallery->test;
+    struct image probability;
+    if (!dataset_get(cell, NULL, test, index, gallery->error) ||
+        !experiment_predict(&probability, gallery->model, cell, gallery->error)) {
         return false;
     }
-    for (int64_t c = 1; c < probability.width; c++) {
-        best = probability.pixels[c] > probability.pixels[best] ? c : best;
-    }
-    printf("  %s-%02" PRId64 "-input.png: class '%s', predicted '%s' (%.0f %%)\n", label, index + 1,
-           test->class_names[test->samples[index].label], model->class_names[best],
+    const int64_t best = program_best_class(&probability);
+    printf("  %s-%02" PRId64 "-input.png: class '%s', predicted '%s' (%.0f %%)\n", gallery->label,
+           number, test->class_names[test->samples[index].label], gallery->model->class_names[best],
            100.0 * (double)probability.pixels[best]);
     image_destroy(&probability);
-    return write_picture(cell, folder, label, index, "input", error);
+    return write_picture(gallery, cell, number, "input");
 }
 
 #define SHOWN_MAX 16
@@ -183,16 +271,20 @@ bool program_show_predictions(const struct experiment_model *model, const struct
                               int64_t count, const char *folder, const char *label,
                               struct image_error *error)
 {
+    const struct gallery gallery = {model, test, folder, label, error};
     struct image cells[SHOWN_MAX * CELLS_PER_MASK] = {{0}};
     struct image sheet = {0};
     const int64_t shown = count < test->count ? count : test->count;
     const int64_t columns = model->segments ? CELLS_PER_MASK : shown;
     const int64_t total = model->segments ? shown * CELLS_PER_MASK : shown;
-    bool ok = shown > 0 && shown <= SHOWN_MAX;
+    bool ok = (shown > 0 && shown <= SHOWN_MAX) ||
+              image_fail(error, "%s: %" PRId64 " predictions to show, expected 1 to %d", folder,
+                         shown, SHOWN_MAX);
     for (int64_t i = 0; ok && i < shown; i++) {
-        ok = model->segments
-                 ? show_mask(model, test, i, folder, label, &cells[i * CELLS_PER_MASK], error)
-                 : show_class(model, test, i, folder, label, &cells[i], error);
+        /* Sets are in the order of their classes: all of them shall be seen. */
+        const int64_t index = i * test->count / shown;
+        ok = model->segments ? show_mask(&gallery, index, i + 1, &cells[i * CELLS_PER_MASK])
+                             : show_class(&gallery, index, i + 1, &cells[i]);
     }
     if (ok) {
         char name[128];
@@ -209,14 +301,26 @@ bool program_show_predictions(const struct experiment_model *model, const struct
     return ok;
 }
 
-static void print_score(const struct experiment_score *score, bool segments)
+static void print_sizes(const struct dataset_split *split)
 {
+    printf("%" PRId64 " images to train on, %" PRId64 " to validate, %" PRId64 " to test",
+           split->train.count, split->val.count, split->test.count);
+    if (split->ignored > 0) {
+        printf("; %" PRId64 " other files are passed over", split->ignored);
+    }
+    printf("\n");
+    fflush(stdout);
+}
+
+static void print_score(const struct experiment_score *score, bool segments, bool tested)
+{
+    /* Without test images the number comes from those that chose the epoch. */
+    printf("%s: ", tested ? "test" : "validation (no test images)");
     if (segments) {
-        printf("test: Dice %.4f +- %.4f over %" PRId64 " images, sensitivity %.4f, "
-               "specificity %.4f\n",
+        printf("Dice %.4f +- %.4f over %" PRId64 " images, sensitivity %.4f, specificity %.4f\n",
                score->metric, score->spread, score->images, score->sensitivity, score->specificity);
     } else {
-        printf("test: accuracy %.4f over %" PRId64 " images, quadratic kappa %.4f\n", score->metric,
+        printf("accuracy %.4f over %" PRId64 " images, quadratic kappa %.4f\n", score->metric,
                score->images, score->kappa);
     }
 }
@@ -238,20 +342,19 @@ bool program_work(sfconv_context *context, const struct program_options *options
     struct dataset_split split;
     struct experiment_model model = {0};
     struct console_row row;
-    if (!program_make_folder(options->output, error) ||
-        !program_load(&split, options, segments, error)) {
+    if (!program_load(&split, options, segments, error)) {
         return false;
     }
-    const struct dataset *test = split.test.count > 0 ? &split.test : &split.val;
-    printf("%" PRId64 " images to train on, %" PRId64 " to validate, %" PRId64 " to test\n",
-           split.train.count, split.val.count, test->count);
-    bool ok = program_train(&model, &row, context, &split, &options->experiment, error);
+    print_sizes(&split);
+    bool ok = program_make_folder(options->output, error) &&
+              program_train(&model, &row, context, &split, &options->experiment, error);
     if (ok) {
         console_table_head(segments);
         console_table_row(&row);
-        print_score(&row.score, segments);
+        print_score(&row.score, segments, split.test.count > 0);
         ok = program_save(&model, options->output, name, error) &&
-             program_show_predictions(&model, test, 4, options->output, name, error);
+             program_show_predictions(&model, program_judged_by(&split), 4, options->output, name,
+                                      error);
     }
     if (ok) {
         printf("model and pictures are in %s\n", options->output);
@@ -261,22 +364,26 @@ bool program_work(sfconv_context *context, const struct program_options *options
     return ok;
 }
 
-int program_main(int argc, char **argv, struct program_options *options, const char *name,
-                 const char *summary, program_task task)
+int program_main(int argc, char **argv, const struct program *program,
+                 struct program_options *options)
 {
     struct image_error error = {{0}};
     sfconv_context *context = NULL;
-    const int status = program_parse(options, argc, argv, summary);
+    const int status = program_parse(options, program, argc, argv);
     if (status >= 0) {
         return status;
     }
-    console_catch_interrupt();
-    const bool ok =
-        program_context(&context, options, &error) && task(context, options, name, &error);
+    /* A file over the limit of the shell is an error like a full disk, not a reason to die. */
+    signal(SIGXFSZ, SIG_IGN);
+    bool ok = program_context(&context, options, &error) &&
+              program->task(context, options, program->name, &error);
     sfconv_context_destroy(context);
+    if (fflush(stdout) != 0 && ok) {
+        ok = image_fail(&error, "standard output: %s", strerror(errno));
+    }
     if (!ok) {
-        fprintf(stderr, "%s: %s\n", name, error.text);
+        fprintf(stderr, "%s: %s\n", program->name, error.text);
         return PROGRAM_EXIT_FAILURE;
     }
-    return 0;
+    return EXIT_SUCCESS;
 }

@@ -18,35 +18,62 @@ struct program_options {
     int64_t images;     /* of each made set */
     const char *left_out[PROGRAM_MAX_LEFT_OUT];
     int64_t left_out_count;
+    /* What stands on the command line beside the options. */
+    const char *const *operands;
+    int64_t operand_count;
+};
+
+/* Which options a program takes: each line adds some to those of the line before. */
+enum program_takes {
+    PROGRAM_TAKES_OUTPUT, /* --output, --workers, --help */
+    PROGRAM_TAKES_SEED,
+    PROGRAM_TAKES_TRAINING,
+};
+
+struct program {
+    const char *name;
+    const char *summary;
+    enum program_takes takes;
+    const char *operands; /* as the usage shows them; NULL: none are taken */
+    int64_t least_operands;
+    bool (*task)(sfconv_context *context, const struct program_options *options, const char *name,
+                 struct image_error *error);
 };
 
 /* Reads the command line over the defaults that *options brings. Returns -1 to go on, else the exit
- * status of a program that has said what it had to say (help, or what is wrong). */
-int program_parse(struct program_options *options, int argc, char **argv, const char *summary);
+ * status of a program that has said what it had to say (help, or what is wrong). A network of the
+ * other task than the default one's is refused. */
+int program_parse(struct program_options *options, const struct program *program, int argc,
+                  char **argv);
 
 /* A context with the workers asked for, that writes warnings to standard error. */
 bool program_context(sfconv_context **context, const struct program_options *options,
                      struct image_error *error);
 
-/* Makes the folder unless it is there. */
+/* Makes the folder unless it is there; fails where nothing can be written into it. */
 bool program_make_folder(const char *path, struct image_error *error);
 
 /* "FOLDER/NAME"; false when it does not fit. */
 bool program_path(char *path, size_t capacity, const char *folder, const char *name,
                   struct image_error *error);
 
-/* Loads --data, or makes images where there is none. */
+/* Loads --data, or makes images where there is none. A set without validation images gives up 15 %
+ * of its training images for them. Fails where nothing would be left to judge a network by. */
 bool program_load(struct dataset_split *split, const struct program_options *options, bool segments,
                   struct image_error *error);
 
-/* Trains with the console watching, judges on `test` and fills a row of the table. */
+/* The set that a trained network is judged by: test, or validation where there is no test. */
+const struct dataset *program_judged_by(const struct dataset_split *split);
+
+/* Trains with the console watching, judges the network and fills a row of the table. Ctrl-C ends
+ * the training after the step, and the best epoch so far is the result. */
 struct console_row;
 bool program_train(struct experiment_model *model, struct console_row *row, sfconv_context *context,
                    const struct dataset_split *split, const struct experiment_options *options,
                    struct image_error *error);
 
-/* Predicts the first `count` test images: for masks a PNG each of input, prediction and comparison
- * beside it, and a sheet of all; for classes a sheet and lines on standard output. */
+/* Predicts `count` images from all over `test`: for masks a PNG each of input, prediction and
+ * comparison beside it, and a sheet of all; for classes a sheet and lines on standard output. */
 bool program_show_predictions(const struct experiment_model *model, const struct dataset *test,
                               int64_t count, const char *folder, const char *label,
                               struct image_error *error);
@@ -60,10 +87,11 @@ bool program_save(const struct experiment_model *model, const char *folder, cons
 bool program_work(sfconv_context *context, const struct program_options *options, const char *name,
                   struct image_error *error);
 
-/* main() of a program whose task is `work`; *options brings its defaults. */
-typedef bool (*program_task)(sfconv_context *context, const struct program_options *options,
-                             const char *name, struct image_error *error);
-int program_main(int argc, char **argv, struct program_options *options, const char *name,
-                 const char *summary, program_task task);
+/* Number of the first most probable class. */
+int64_t program_best_class(const struct image *probability);
+
+/* main() of a program; *options brings its defaults. */
+int program_main(int argc, char **argv, const struct program *program,
+                 struct program_options *options);
 
 #endif

@@ -28,46 +28,69 @@ enum option_key {
     KEY_HELP,
 };
 
-static const struct option long_options[] = {
-    {"data", required_argument, NULL, KEY_DATA},
-    {"method", required_argument, NULL, KEY_METHOD},
-    {"model", required_argument, NULL, KEY_MODEL},
-    {"epochs", required_argument, NULL, KEY_EPOCHS},
-    {"batch", required_argument, NULL, KEY_BATCH},
-    {"crop", required_argument, NULL, KEY_CROP},
-    {"size", required_argument, NULL, KEY_SIZE},
-    {"rate", required_argument, NULL, KEY_RATE},
-    {"rho", required_argument, NULL, KEY_RHO},
-    {"min-rank", required_argument, NULL, KEY_MIN_RANK},
-    {"lambda", required_argument, NULL, KEY_LAMBDA},
-    {"seed", required_argument, NULL, KEY_SEED},
-    {"workers", required_argument, NULL, KEY_WORKERS},
-    {"images", required_argument, NULL, KEY_IMAGES},
-    {"leave-out", required_argument, NULL, KEY_LEAVE_OUT},
-    {"output", required_argument, NULL, KEY_OUTPUT},
-    {"help", no_argument, NULL, KEY_HELP},
-    {NULL, 0, NULL, 0},
+struct known_option {
+    const char *name;
+    const char *value; /* NULL: takes none */
+    enum option_key key;
+    enum program_takes needed;
+    const char *help;
 };
 
-static void print_help(const char *program, const char *summary)
+static const struct known_option known_options[] = {
+    {"data", "DIR", KEY_DATA, PROGRAM_TAKES_TRAINING,
+     "real images (docs/datasets.md); without it images are made"},
+    {"method", "NAME", KEY_METHOD, PROGRAM_TAKES_TRAINING,
+     "conv, fconv, fconvsn, dpcconv, sfconv_no_kl or sfconv"},
+    {"model", "NAME", KEY_MODEL, PROGRAM_TAKES_TRAINING,
+     "resnet18 or tiny_classifier; unet or tiny_segmenter"},
+    {"rho", "RATIO", KEY_RHO, PROGRAM_TAKES_TRAINING,
+     "rank = max(min-rank, round(rho * min(in, out))); 1/32 is a number too"},
+    {"min-rank", "N", KEY_MIN_RANK, PROGRAM_TAKES_TRAINING, "floor of the rank"},
+    {"lambda", "X", KEY_LAMBDA, PROGRAM_TAKES_TRAINING, "weight of the method's regularizer"},
+    {"epochs", "N", KEY_EPOCHS, PROGRAM_TAKES_TRAINING, "passes over the training images"},
+    {"batch", "N", KEY_BATCH, PROGRAM_TAKES_TRAINING, "images a step"},
+    {"rate", "X", KEY_RATE, PROGRAM_TAKES_TRAINING,
+     "learning rate of Adam at the top of its cosine"},
+    {"crop", "N", KEY_CROP, PROGRAM_TAKES_TRAINING, "train segmentation on windows of N x N"},
+    {"size", "N", KEY_SIZE, PROGRAM_TAKES_TRAINING, "resize all images to N x N"},
+    {"images", "N", KEY_IMAGES, PROGRAM_TAKES_TRAINING, "made images to train on"},
+    {"leave-out", "NAME", KEY_LEAVE_OUT, PROGRAM_TAKES_TRAINING,
+     "drop a file (\"131\" or \"val/images/131\"); may be repeated"},
+    {"seed", "N", KEY_SEED, PROGRAM_TAKES_SEED, "of weights, order and augmentation"},
+    {"workers", "N", KEY_WORKERS, PROGRAM_TAKES_OUTPUT, "threads; results do not depend on it"},
+    {"output", "DIR", KEY_OUTPUT, PROGRAM_TAKES_OUTPUT, "folder for what the program writes"},
+    {"help", NULL, KEY_HELP, PROGRAM_TAKES_OUTPUT, "this text"},
+};
+#define KNOWN_OPTIONS (sizeof known_options / sizeof known_options[0])
+
+/* What getopt_long() takes of them for this program. */
+static void list_options(struct option list[KNOWN_OPTIONS + 1], const struct program *program)
 {
-    printf("usage: %s [options]\n%s\n\n", program, summary);
-    puts("  --data DIR        real images (docs/datasets.md); without it images are made\n"
-         "  --method NAME     conv, fconv, fconvsn, dpcconv, sfconv_no_kl or sfconv\n"
-         "  --model NAME      resnet18 or tiny_classifier; unet or tiny_segmenter\n"
-         "  --rho RATIO       rank = max(min-rank, round(rho * min(in, out)))\n"
-         "  --min-rank N      floor of the rank\n"
-         "  --lambda X        weight of the method's regularizer\n"
-         "  --epochs N        passes over the training images\n"
-         "  --batch N         images a step\n"
-         "  --rate X          learning rate of Adam at the top of its cosine\n"
-         "  --crop N          train segmentation on windows of N x N\n"
-         "  --size N          resize all images to N x N\n"
-         "  --images N        made images to train on\n"
-         "  --leave-out NAME  drop a file (\"131\" or \"val/images/131\"); may be repeated\n"
-         "  --seed N          of weights, order and augmentation\n"
-         "  --workers N       threads; results do not depend on it\n"
-         "  --output DIR      folder for the model and pictures");
+    size_t count = 0;
+    for (size_t i = 0; i < KNOWN_OPTIONS; i++) {
+        const struct known_option *known = &known_options[i];
+        if (known->needed <= program->takes) {
+            list[count++] = (struct option){
+                known->name, known->value ? required_argument : no_argument, NULL, (int)known->key};
+        }
+    }
+    list[count] = (struct option){0};
+}
+
+static void print_help(const char *path, const struct program *program)
+{
+    printf("usage: %s [options]%s%s\n%s\n\n", path, program->operands ? " " : "",
+           program->operands ? program->operands : "", program->summary);
+    for (size_t i = 0; i < KNOWN_OPTIONS; i++) {
+        const struct known_option *known = &known_options[i];
+        if (known->needed <= program->takes) {
+            printf("  --%-9s %-6s %s\n", known->name, known->value ? known->value : "",
+                   known->help);
+        }
+    }
+    if (program->takes == PROGRAM_TAKES_TRAINING) {
+        printf("\nCtrl-C ends the training and keeps the best epoch so far.\n");
+    }
 }
 
 static bool parse_integer(int64_t *value, const char *text, int64_t least, int64_t most,
@@ -86,7 +109,7 @@ static bool parse_integer(int64_t *value, const char *text, int64_t least, int64
 }
 
 /* A number, or a fraction like 1/32. */
-static bool parse_number(double *value, const char *text, const char *name)
+static bool parse_number(double *value, const char *text, bool zero_allowed, const char *name)
 {
     char *end = NULL;
     double parsed = strtod(text, &end);
@@ -95,8 +118,10 @@ static bool parse_number(double *value, const char *text, const char *name)
         parsed /= strtod(below, &end);
         end = end == below ? (char *)(uintptr_t)text : end;
     }
-    if (end == text || *end || !isfinite(parsed) || parsed < 0.0) {
-        fprintf(stderr, "--%s: '%s' is not a number of 0 or more\n", name, text);
+    if (end == text || *end || !isfinite(parsed) || parsed < 0.0 ||
+        (parsed == 0.0 && !zero_allowed)) {
+        fprintf(stderr, "--%s: '%s' is not a number %s\n", name, text,
+                zero_allowed ? "of 0 or more" : "above 0");
         return false;
     }
     *value = parsed;
@@ -143,6 +168,10 @@ static bool take_option(struct program_options *options, int key, const char *te
     case KEY_BATCH:
         return parse_integer(&experiment->batch, text, 1, 65536, "batch");
     case KEY_CROP:
+        if (!experiment_segments(experiment->model)) {
+            fprintf(stderr, "--crop: only segmentation trains on windows\n");
+            return false;
+        }
         return parse_integer(&experiment->crop, text, 1, 65536, "crop");
     case KEY_SIZE:
         return parse_integer(&options->size, text, 1, 65536, "size");
@@ -151,11 +180,11 @@ static bool take_option(struct program_options *options, int key, const char *te
     case KEY_IMAGES:
         return parse_integer(&options->images, text, 8, 1000000, "images");
     case KEY_RATE:
-        return parse_number(&experiment->rate, text, "rate");
+        return parse_number(&experiment->rate, text, false, "rate");
     case KEY_RHO:
-        return parse_number(&experiment->ratio, text, "rho");
+        return parse_number(&experiment->ratio, text, false, "rho");
     case KEY_LAMBDA:
-        return parse_number(&experiment->regularizer_weight, text, "lambda");
+        return parse_number(&experiment->regularizer_weight, text, true, "lambda");
     case KEY_SEED:
         if (!parse_integer(&number, text, 0, INT64_MAX, "seed")) {
             return false;
@@ -173,45 +202,74 @@ static bool take_option(struct program_options *options, int key, const char *te
     }
 }
 
+/* A program that draws masks has no use for a network that names classes. */
+static bool fits_task(int32_t model, int32_t usual)
+{
+    if (experiment_segments(model) == experiment_segments(usual)) {
+        return true;
+    }
+    fprintf(stderr, "--model: %s %s; here it must be %s\n", sfconv_model_name(model),
+            experiment_segments(model) ? "draws masks" : "names classes",
+            experiment_segments(usual) ? "unet or tiny_segmenter" : "resnet18 or tiny_classifier");
+    return false;
+}
+
+static bool take_operands(struct program_options *options, const struct program *program, int argc,
+                          char **argv)
+{
+    options->operands = (const char *const *)argv + optind;
+    options->operand_count = argc - optind;
+    if (options->operand_count > 0 && !program->operands) {
+        fprintf(stderr, "%s: '%s' is no option; see --help\n", program->name, argv[optind]);
+        return false;
+    }
+    if (options->operand_count < program->least_operands) {
+        fprintf(stderr, "%s: expected %s; see --help\n", program->name, program->operands);
+        return false;
+    }
+    return true;
+}
+
 /* Network and method first: they decide the defaults that the other options then change. */
-static int take_kinds(struct program_options *options, int argc, char **argv, const char *summary)
+static int take_kinds(struct program_options *options, const struct program *program, int argc,
+                      char **argv, const struct option *list)
 {
     int32_t model = options->experiment.model;
     int32_t method = options->experiment.method;
     int key;
     optind = 1;
-    while ((key = getopt_long(argc, argv, "", long_options, NULL)) != -1) {
+    while ((key = getopt_long(argc, argv, "", list, NULL)) != -1) {
         bool ok = key != '?';
         if (key == KEY_HELP) {
-            print_help(argv[0], summary);
+            print_help(argv[0], program);
             return EXIT_SUCCESS;
         }
         if (key == KEY_METHOD) {
             ok = parse_name(&method, optarg, "method", sfconv_method_from_name);
         } else if (key == KEY_MODEL) {
-            ok = parse_name(&model, optarg, "model", sfconv_model_from_name);
+            ok = parse_name(&model, optarg, "model", sfconv_model_from_name) &&
+                 fits_task(model, options->experiment.model);
         }
         if (!ok) {
             return PROGRAM_EXIT_USAGE;
         }
     }
-    if (optind < argc) {
-        fprintf(stderr, "%s: '%s' is no option; see --help\n", argv[0], argv[optind]);
-        return PROGRAM_EXIT_USAGE;
-    }
     options->experiment = experiment_options_default(model, method);
-    return -1;
+    return take_operands(options, program, argc, argv) ? -1 : PROGRAM_EXIT_USAGE;
 }
 
-int program_parse(struct program_options *options, int argc, char **argv, const char *summary)
+int program_parse(struct program_options *options, const struct program *program, int argc,
+                  char **argv)
 {
-    const int status = take_kinds(options, argc, argv, summary);
+    struct option list[KNOWN_OPTIONS + 1];
+    list_options(list, program);
+    const int status = take_kinds(options, program, argc, argv, list);
     int key;
     if (status >= 0) {
         return status;
     }
     optind = 1;
-    while ((key = getopt_long(argc, argv, "", long_options, NULL)) != -1) {
+    while ((key = getopt_long(argc, argv, "", list, NULL)) != -1) {
         if (!take_option(options, key, optarg)) {
             return PROGRAM_EXIT_USAGE;
         }

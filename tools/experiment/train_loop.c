@@ -5,6 +5,7 @@
 #include "chance.h"
 #include "stopwatch.h"
 
+#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -26,6 +27,7 @@ struct training {
     float *best;
     double best_metric;
     int64_t steps_done;
+    int64_t epochs_done;
     double penalty;
 };
 
@@ -61,24 +63,58 @@ static void exchange(const sfconv_net *net, float *copy, bool to_net)
     }
 }
 
-/* The size of the training windows: what the caller asks for, or the first image cut to what the
- * network takes. A classifier sees whole images. */
+/* A classifier sees whole images, and those of a batch have one size. */
+static bool fit_whole(struct training *t, const struct image *image, const char *path)
+{
+    if (t->width == 0) {
+        t->width = image->width;
+        t->height = image->height;
+    }
+    return (image->width == t->width && image->height == t->height) ||
+           image_fail(t->error,
+                      "%s: %lldx%lld pixels, the images before have %lldx%lld; --size N brings all "
+                      "to one size",
+                      path, (long long)image->width, (long long)image->height, (long long)t->width,
+                      (long long)t->height);
+}
+
+/* Checks the window that the caller asks for, or shrinks it to what the network takes of the image.
+ */
+static bool fit_window(struct training *t, const struct image *image, const char *path)
+{
+    const int64_t crop = t->options->crop;
+    const int64_t least = crop > 0 ? crop : t->model->multiple;
+    if (image->width < least || image->height < least) {
+        return image_fail(
+            t->error, "%s: %lldx%lld pixels are too few for training windows of %lldx%lld", path,
+            (long long)image->width, (long long)image->height, (long long)least, (long long)least);
+    }
+    const int64_t width = crop > 0 ? crop : batch_round_down(t->model, image->width);
+    const int64_t height = crop > 0 ? crop : batch_round_down(t->model, image->height);
+    t->width = t->width == 0 || width < t->width ? width : t->width;
+    t->height = t->height == 0 || height < t->height ? height : t->height;
+    return true;
+}
+
 static bool choose_window(struct training *t)
 {
-    struct image image;
-    if (!dataset_get(&image, NULL, t->train, 0, t->error)) {
-        return false;
+    const bool segments = t->model->segments;
+    if (segments && t->options->crop % t->model->multiple != 0) {
+        return image_fail(t->error, "windows of %lldx%lld pixels: %s takes multiples of %lld",
+                          (long long)t->options->crop, (long long)t->options->crop,
+                          sfconv_model_name(t->options->model), (long long)t->model->multiple);
     }
-    t->width = batch_round_down(t->model, image.width);
-    t->height = batch_round_down(t->model, image.height);
-    image_destroy(&image);
-    if (t->model->segments && t->options->crop > 0) {
-        t->width = t->height = t->options->crop;
-    }
-    if (t->width < 1 || t->height < 1 || t->width % t->model->multiple != 0) {
-        return image_fail(t->error,
-                          "windows of %lldx%lld pixels: this network takes multiples of %lld",
-                          (long long)t->width, (long long)t->height, (long long)t->model->multiple);
+    for (int64_t i = 0; i < t->train->count; i++) {
+        const char *path = t->train->samples[i].path;
+        struct image image;
+        if (!dataset_get(&image, NULL, t->train, i, t->error)) {
+            return false;
+        }
+        const bool fits = segments ? fit_window(t, &image, path) : fit_whole(t, &image, path);
+        image_destroy(&image);
+        if (!fits) {
+            return false;
+        }
     }
     return true;
 }
@@ -106,14 +142,14 @@ static bool prepare(struct training *t)
                "learning rate")) {
         return false;
     }
+    const int64_t pixels = t->model->segments ? t->width * t->height : 1;
     t->order = calloc((size_t)t->train->count, sizeof *t->order);
-    t->targets = calloc((size_t)(batch * t->width * t->height), sizeof *t->targets);
+    t->targets = calloc((size_t)(batch * pixels), sizeof *t->targets);
     t->labels = calloc((size_t)batch, sizeof *t->labels);
     t->best = calloc((size_t)parameter_floats(net), sizeof *t->best);
     if (!t->order || !t->targets || !t->labels || !t->best) {
         return image_fail(t->error, "training: out of memory");
     }
-    exchange(net, t->best, false);
     t->best_metric = -1.0;
     return true;
 }
@@ -161,7 +197,8 @@ static bool fill_batch(struct training *t, int64_t first, sfconv_view *target)
     if (!check(t, sfconv_run_input(t->run, 0, &input), "training")) {
         return false;
     }
-    const int64_t shape[4] = {input.shape[0], 1, t->height, t->width};
+    const bool segments = t->model->segments;
+    const int64_t shape[4] = {input.shape[0], 1, segments ? t->height : 1, segments ? t->width : 1};
     if (!check(t, sfconv_view_init(target, t->targets, 4, shape), "training")) {
         return false;
     }
@@ -194,6 +231,7 @@ static bool train_step(struct training *t, int64_t first, double *loss)
 {
     sfconv_view target;
     double rate;
+    *loss = 0.0;
     const bool ok =
         fill_batch(t, first, &target) && check(t, sfconv_run_forward(t->run), "forward") &&
         compute_loss(t, &target, loss) && check(t, sfconv_run_zero_gradients(t->run), "backward") &&
@@ -203,7 +241,22 @@ static bool train_step(struct training *t, int64_t first, double *loss)
         check(t, sfconv_schedule_rate(t->schedule, t->steps_done, &rate), "learning rate") &&
         check(t, sfconv_optimizer_step(t->optimizer, t->run, rate), "optimizer");
     t->steps_done++;
+    if (ok && !isfinite(*loss + t->penalty)) {
+        return image_fail(t->error, "loss %g, penalty %g", *loss, t->penalty);
+    }
     return ok;
+}
+
+/* Puts the place in front of the reason. What fails once training goes on is nearly always numbers
+ * that grew out of bounds. */
+static bool fail_at(struct training *t, const struct experiment_progress *progress)
+{
+    const struct image_error reason = *t->error;
+    return image_fail(
+        t->error,
+        "training stopped in epoch %lld, step %lld: %s; a smaller --rate keeps numbers "
+        "in bounds",
+        (long long)progress->epoch, (long long)progress->step, reason.text);
 }
 
 /* Judges the epoch and keeps its parameters if they are the best so far. */
@@ -211,6 +264,7 @@ static bool finish_epoch(struct training *t, struct experiment_progress *progres
 {
     progress->epoch_done = true;
     progress->best = true;
+    progress->validation = NAN;
     if (t->validation->count > 0) {
         struct experiment_score score;
         if (!experiment_evaluate(&score, t->model, t->validation, t->error)) {
@@ -223,6 +277,7 @@ static bool finish_epoch(struct training *t, struct experiment_progress *progres
         t->best_metric = progress->validation;
         exchange(t->model->net, t->best, false);
     }
+    t->epochs_done++;
     return true;
 }
 
@@ -236,11 +291,11 @@ static bool run_epoch(struct training *t, struct experiment_progress *progress,
     shuffle(t, progress->epoch);
     for (int64_t step = 0; step < progress->steps && *go_on; step++) {
         double loss;
+        progress->step = step + 1;
         if (!train_step(t, step * batch, &loss)) {
-            return false;
+            return fail_at(t, progress);
         }
         sum += loss;
-        progress->step = step + 1;
         progress->loss = sum / (double)(step + 1);
         progress->penalty = t->penalty;
         progress->images_per_second = (double)((step + 1) * batch) / (stopwatch_seconds() - start);
@@ -250,7 +305,7 @@ static bool run_epoch(struct training *t, struct experiment_progress *progress,
         return true;
     }
     if (!finish_epoch(t, progress)) {
-        return false;
+        return fail_at(t, progress);
     }
     *go_on = !watch || watch(user, progress);
     return true;
@@ -282,6 +337,9 @@ bool experiment_run_training(struct experiment_model *model, const struct datase
     for (int64_t epoch = 1; ok && go_on && epoch <= options->epochs; epoch++) {
         struct experiment_progress progress = {.epoch = epoch, .epochs = options->epochs};
         ok = run_epoch(&t, &progress, watch, user, &go_on);
+    }
+    if (ok && t.epochs_done == 0) {
+        ok = image_fail(error, "stopped before the first epoch was over; nothing is kept");
     }
     if (ok) {
         exchange(model->net, t.best, true);

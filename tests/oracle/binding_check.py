@@ -1,0 +1,186 @@
+# SPDX-License-Identifier: BSD-2-Clause
+"""The Python binding: its tables against the headers, and what it adds to the C interface.
+
+usage: binding_check.py INCLUDE_FOLDER
+"""
+
+import ctypes
+import gc
+import pathlib
+import re
+import sys
+import tempfile
+import unittest
+from array import array
+
+import sfconv
+from sfconv import _library
+
+INCLUDE = pathlib.Path(sys.argv.pop())
+COMMENT = re.compile(r"/\*.*?\*/|//[^\n]*", re.DOTALL)
+FUNCTION = re.compile(r"SFCONV_API\s+([\w\s]+?[\s*]+)sfconv_(\w+)\(([^)]*)\)", re.DOTALL)
+STRUCT = re.compile(r"typedef struct sfconv_(\w+) \{(.*?)\}", re.DOTALL)
+FIELD = re.compile(r"((?:const )?\w+ [\s*]*)(\w+)((?:\[\d+\])?);")
+
+NUMBERS = {"sfconv_status": "e", "int32_t": "i", "int64_t": "l", "uint64_t": "u", "size_t": "z",
+           "double": "d", "void": "v"}
+STRUCTURES = {"view": "View", "shape": "Shape", "cost": "CostStruct",
+              "checkpoint": "CheckpointStruct", "spectrum": "SpectrumStruct",
+              "overlap": "OverlapStruct"}
+# Offered in C only: what Python has by itself.
+C_ONLY = {"view_init", "view_count", "context_last_error", "net_find_parameter", "net_node_layer",
+          "model_name", "method_name"}
+
+
+def headers():
+    text = "\n".join(path.read_text(encoding="utf-8") for path in sorted(INCLUDE.rglob("*.h")))
+    return COMMENT.sub("", text)
+
+
+def letter(declaration):
+    """The binding's letter of a C type, with or without the name of an argument."""
+    if "*" in declaration or "[" in declaration or "_fn " in declaration:
+        return "s" if re.match(r"const char \*(?!\*)", declaration) else "p"
+    return NUMBERS[declaration.split()[0]]
+
+
+def signatures():
+    for result, name, arguments in FUNCTION.findall(headers()):
+        declared = [" ".join(argument.split()) for argument in arguments.split(",")]
+        letters = "".join(letter(argument) for argument in declared if argument != "void")
+        yield name, f"{letter(' '.join(result.split()))} {letters}".strip()
+
+
+class Tables(unittest.TestCase):
+    maxDiff = None
+
+    def test_signatures_are_those_of_the_headers(self):
+        declared = {name: signature for name, signature in signatures()
+                    if name not in C_ONLY}
+        self.assertEqual(declared, _library.SIGNATURES)
+
+    def test_every_function_is_in_the_library(self):
+        for name in _library.SIGNATURES:
+            getattr(_library.library, name)
+
+    def test_structures_are_those_of_the_headers(self):
+        for name, body in STRUCT.findall(headers()):
+            own = STRUCTURES.get(name) or "".join(map(str.capitalize, name.split("_")))
+            structure = getattr(_library, own)
+            fields = [(field, letter(kind) if "*" in kind or "_fn" in kind else kind.split()[0],
+                       int(count.strip("[]") or 1)) for kind, field, count in FIELD.findall(body)]
+            sizes = {"int32_t": 4, "int64_t": 8, "uint64_t": 8, "double": 8,
+                     "size_t": ctypes.sizeof(ctypes.c_size_t),
+                     "sfconv_view": ctypes.sizeof(_library.View)}
+            pointer = ctypes.sizeof(ctypes.c_void_p)
+            with self.subTest(structure=name):
+                self.assertEqual([(field, sizes.get(kind, pointer) * count)
+                                  for field, kind, count in fields],
+                                 [(field, ctypes.sizeof(kind))
+                                  for field, kind in structure._fields_])
+
+
+class Behaviour(unittest.TestCase):
+    def setUp(self):
+        self.context = sfconv.Context()
+
+    def test_an_error_carries_status_name_and_reason(self):
+        with self.assertRaises(sfconv.Error) as caught:
+            sfconv.sfconv2d(self.context, 4, 4, rank=100)
+        self.assertEqual(caught.exception.name, "SFCONV_ERROR_ARGUMENT")
+        self.assertIn("rank", str(caught.exception))
+        with self.assertRaises(sfconv.Error):
+            sfconv.Context(workers=-1)
+
+    def test_a_closed_object_raises(self):
+        layer = sfconv.conv2d(self.context, 2, 2)
+        layer.close()
+        layer.close()
+        with self.assertRaises(sfconv.Error):
+            layer.initialize(1)
+
+    def test_memory_outlives_the_objects_it_belongs_to(self):
+        run = sfconv.Run.for_layer(sfconv.conv2d(self.context, 2, 3), [2])
+        run.reshape((1, 2, 64, 64))
+        output = run.output()
+        del run
+        gc.collect()
+        self.assertEqual(output.shape, (1, 3, 64, 64))
+        output[0, 2, 63, 63] = 1.0
+        self.assertEqual(output[0, 2, 63, 63], 1.0)
+
+    def test_a_copy_takes_any_floats_of_the_same_shape(self):
+        run = sfconv.Run.for_layer(sfconv.activation(self.context, "relu"), [1])
+        run.reshape((1, 1, 1, 3))
+        numbers = memoryview(array("f", [-1.0, 2.0, 3.0])).cast("B").cast("f", [1, 1, 1, 3])
+        self.assertEqual(run.forward(numbers).tolist(), [[[[0.0, 2.0, 3.0]]]])
+        self.assertEqual(run.forward(numbers.toreadonly()).tolist(), [[[[0.0, 2.0, 3.0]]]])
+        with self.assertRaises(sfconv.Error):
+            sfconv.copy(run.input(), array("f", [1.0, 2.0, 3.0]))
+        with self.assertRaises(TypeError):
+            sfconv.copy(run.input(), array("d", [1.0, 2.0, 3.0]))
+        with self.assertRaises(TypeError):
+            sfconv.copy(numbers.toreadonly(), run.input())
+
+    def test_measures_of_results(self):
+        confusion = sfconv.Confusion(self.context, 3)
+        logits = memoryview(array("f", [0, 1, 2, 5, 0, 0])).cast("B").cast("f", [2, 3, 1, 1])
+        confusion.add_logits(logits, [2, 1])
+        confusion.add(1, 1)
+        self.assertEqual([confusion.count(1, 0), confusion.count(1, 1)], [1, 1])
+        self.assertAlmostEqual(confusion.accuracy, 2 / 3)
+        self.assertAlmostEqual(confusion.balanced_accuracy, 3 / 4)
+        self.assertEqual(sfconv.auc(self.context, [0.1, 0.9, 0.5], [0, 1, 0]), 1.0)
+        overlap = sfconv.Overlap(self.context)
+        mask = memoryview(array("f", [1, 1, 0, 0, 0, 1])).cast("B").cast("f", [2, 3, 1, 1])
+        overlap.add(logits, mask)
+        self.assertAlmostEqual(overlap.iou, 1 / 5)
+        self.assertAlmostEqual(overlap.dice, 1 / 3)
+        self.assertAlmostEqual(overlap.sensitivity, 1 / 3)
+        self.assertAlmostEqual(overlap.specificity, 1 / 3)
+
+    def test_files_bring_back_nets_texts_and_trainings(self):
+        net = sfconv.model(self.context, "tiny_classifier", "sfconv", out_channels=3, seed=5)
+        weights = {name: p.data.tolist() for name, p in net.parameters().items()}
+        optimizer = sfconv.Optimizer(net, "adam")
+        run = sfconv.Run(net, sfconv.TRAINING)
+        run.reshape((2, 3, 32, 32))
+        position = sfconv.Metadata(self.context)
+        position["epoch"] = "7"
+        with tempfile.TemporaryDirectory() as folder:
+            model, checkpoint = (pathlib.Path(folder, name) for name in ("model", "checkpoint"))
+            net.save(model, {"classes": "healthy, “sick”"})
+            sfconv.save_checkpoint(checkpoint, net, optimizer, run=run, metadata=position)
+
+            loaded, texts = sfconv.load_model(self.context, model)
+            self.assertEqual(texts["classes"], "healthy, “sick”")
+            self.assertEqual({name: p.data.tolist() for name, p in loaded.parameters().items()},
+                             weights)
+
+            net.initialize(6)
+            position["epoch"] = "0"
+            sfconv.load_checkpoint(checkpoint, net, optimizer, run=run, metadata=position)
+            self.assertEqual(position["epoch"], "7")
+            self.assertEqual({name: p.data.tolist() for name, p in net.parameters().items()},
+                             weights)
+            with self.assertRaises(sfconv.Error) as caught:
+                net.load(pathlib.Path(folder, "absent"))
+            self.assertEqual(caught.exception.name, "SFCONV_ERROR_IO")
+
+    def test_what_a_callback_raises_comes_out_of_the_call(self):
+        dense = sfconv.conv2d(self.context, 32, 32)
+
+        def fail(part):
+            raise KeyError(part)
+
+        with self.assertRaises(KeyError):
+            dense.decompose(rank=2, progress=fail)
+        with self.assertRaises(sfconv.Error) as caught:
+            dense.decompose(rank=2, progress=lambda part: True)
+        self.assertEqual(caught.exception.name, "SFCONV_ERROR_CANCELLED")
+        _, error = dense.decompose(rank=2, progress=lambda part: False)
+        self.assertGreater(error, 0)
+
+
+if __name__ == "__main__":
+    unittest.main(verbosity=2)
