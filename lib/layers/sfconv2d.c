@@ -314,9 +314,9 @@ static void draw_power_vector(sfi_parameter *u, uint64_t seed)
     }
 }
 
-static sfconv_status initialize(sfconv_layer *layer, uint64_t seed)
+/* Draws all parameters of a layer that nobody has yet; a failure leaves some of them drawn. */
+static sfconv_status draw(sfi_sfconv2d *self, uint64_t seed)
 {
-    sfi_sfconv2d *self = sfi_as_sfconv2d(layer);
     int32_t next = FIRST_OPTIONAL;
     if (self->desc.initialization == SFCONV_INITIALIZATION_SPECTRAL) {
         const sfconv_status status = draw_spectral(self, seed);
@@ -328,13 +328,39 @@ static sfconv_status initialize(sfconv_layer *layer, uint64_t seed)
     }
     if (self->desc.has_bias) {
         const double fan_in = (double)(self->desc.rank * self->desc.kernel[0]);
-        sfi_parameter_uniform(&layer->parameters[next++], seed, 1.0 / sqrt(fan_in));
+        sfi_parameter_uniform(&self->base.parameters[next++], seed, 1.0 / sqrt(fan_in));
     }
     if (!self->desc.spectral_norm) {
         return SFCONV_OK;
     }
-    draw_power_vector(&layer->parameters[next], seed);
+    draw_power_vector(&self->base.parameters[next], seed);
     return sfi_norm_settle(self, INITIAL_ITERATIONS, NULL);
+}
+
+static bool may_fail_to_draw(const sfi_sfconv2d *self)
+{
+    return self->desc.spectral_norm || self->desc.initialization == SFCONV_INITIALIZATION_SPECTRAL;
+}
+
+/* Where drawing may fail, a twin is drawn first, so that a failure changes nothing. */
+static sfconv_status initialize(sfconv_layer *layer, uint64_t seed)
+{
+    sfi_sfconv2d *self = sfi_as_sfconv2d(layer);
+    sfi_sfconv2d *twin;
+    if (!may_fail_to_draw(self)) {
+        return draw(self, seed);
+    }
+    sfconv_status status = sfi_sfconv2d_allocate(&twin, layer->context, &self->desc);
+    if (status < 0) {
+        return status;
+    }
+    status = draw(twin, seed);
+    for (int32_t i = 0; status >= 0 && i < layer->parameter_count; i++) {
+        memcpy(layer->parameters[i].data, twin->base.parameters[i].data,
+               (size_t)layer->parameters[i].count * sizeof(float));
+    }
+    sfi_layer_release(&twin->base);
+    return status;
 }
 
 static void destroy(sfconv_layer *layer)
@@ -437,7 +463,7 @@ sfconv_status sfi_sfconv2d_new(sfconv_layer **out, sfconv_context *context,
     if (status < 0) {
         return status;
     }
-    status = initialize(&self->base, desc->seed);
+    status = draw(self, desc->seed);
     if (status < 0) {
         sfi_layer_release(&self->base);
         return status;
