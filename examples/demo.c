@@ -17,8 +17,8 @@ struct task {
 
 static const struct task tasks[] = {
     {"classifier", "Grading of made fundus photographs, tiny classifier",
-     SFCONV_MODEL_TINY_CLASSIFIER, 1000, 8},
-    {"segmenter", "Vessels in made angiograms, tiny segmenter", SFCONV_MODEL_TINY_SEGMENTER, 96, 6},
+     SFCONV_MODEL_TINY_CLASSIFIER, 1500, 10},
+    {"segmenter", "Vessels in made angiograms, tiny segmenter", SFCONV_MODEL_TINY_SEGMENTER, 96, 8},
 };
 
 static void print_table(const struct task *task, const struct console_row *rows, int32_t count)

@@ -99,8 +99,9 @@ const char *console_grouped(int64_t number, char *buffer, size_t capacity)
 
 void console_table_head(bool segments)
 {
-    printf("%-14s %12s %14s %14s %13s %13s %10s\n", "Method", "#Params", "MACs/image",
-           "FLOPs/image", "train img/s", "predict img/s", segments ? "Dice" : "Accuracy");
+    printf("%-14s %12s %14s %14s %13s %13s %10s%s\n", "Method", "#Params", "MACs/image",
+           "FLOPs/image", "train img/s", "predict img/s", segments ? "Dice" : "Accuracy",
+           segments ? "" : "      Kappa");
 }
 
 void console_table_row(const struct console_row *row)
@@ -108,10 +109,14 @@ void console_table_row(const struct console_row *row)
     char parameters[32];
     char macs[32];
     char flops[32];
-    printf("%-14s %12s %14s %14s %13.1f %13.1f %10.4f\n", row->method,
+    printf("%-14s %12s %14s %14s %13.1f %13.1f %10.4f", row->method,
            console_grouped(row->costs.parameters, parameters, sizeof parameters),
            console_grouped(row->costs.macs, macs, sizeof macs),
            console_grouped(row->costs.flops, flops, sizeof flops), row->train_images_per_second,
            row->score.images_per_second, row->score.metric);
+    if (!row->segments) {
+        printf(" %10.4f", row->score.kappa);
+    }
+    printf("\n");
     fflush(stdout);
 }

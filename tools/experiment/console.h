@@ -31,9 +31,10 @@ bool console_interrupted(void);
 /* "1,234,567" */
 const char *console_grouped(int64_t number, char *buffer, size_t capacity);
 
-/* The paper's table. */
+/* The paper's table; classes have their quadratic kappa beside the accuracy. */
 struct console_row {
     const char *method;
+    bool segments;
     struct experiment_costs costs;
     double train_images_per_second;
     struct experiment_score score;

@@ -187,6 +187,7 @@ bool program_train(struct experiment_model *model, struct console_row *row, sfco
                watched.epochs, watched.best_epoch);
     }
     *row = (struct console_row){.method = sfconv_method_name(options->method),
+                                .segments = segments,
                                 .train_images_per_second = watched.images_per_second};
     const struct dataset *held_out = program_judged_by(split);
     bool ok = experiment_evaluate(&row->score, model, held_out, error) &&
