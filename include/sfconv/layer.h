@@ -155,7 +155,8 @@ typedef struct sfconv_sfconv2d_desc {
     /** SFCONV_REGULARIZER_… */
     int32_t regularizer;
     /** 1: the effective weight is P·Q / σ(P·Q), σ by one step of the power iteration a training
-     * forward (Zeng et al., ISBI 2022). */
+     * forward (Zeng et al., ISBI 2022). u moves first and σ is |Wᵀu| of the new u, so that
+     * inference repeats it from u alone; v is kept for files. */
     int32_t spectral_norm;
     /** λ of the regularizer, not negative. */
     double regularizer_weight;

@@ -75,8 +75,9 @@ SFCONV_API sfconv_status sfconv_layer_regularizer(const sfconv_layer *layer, int
  * KL term of one matrix: *value is F and, where `gradient` is not NULL, gradient += weight · ∂F/∂M.
  * Matrices are rank-2 views of the same shape, any strides, at least as many rows as columns or the
  * transposed; `kind` is SFCONV_REGULARIZER_KL or _KL_REVERSE. p is clamped from below at 2^-20,
- * about what the Gram route makes of a singular value of zero. Errors: ARGUMENT, SHAPE, NUMERIC
- * (NaN, infinity, all singular values zero), MEMORY. Any thread. Since: 0.1
+ * about ten times what the Gram route makes of a singular value of zero.
+ * Errors: ARGUMENT (a weight that is negative or not finite too), SHAPE, NUMERIC (NaN, infinity,
+ * all singular values zero), MEMORY. Any thread. Since: 0.1
  */
 SFCONV_API sfconv_status sfconv_kl(sfconv_context *context, const sfconv_view *matrix, int32_t kind,
                                    int32_t method, double weight, double *value,

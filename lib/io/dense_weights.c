@@ -8,7 +8,6 @@
 #include "unfold.h"
 
 #include <assert.h>
-#include <stdio.h>
 #include <string.h>
 
 #define Q_ENDING ".q.weight"
@@ -24,7 +23,8 @@ static void replace_ending(char *name, size_t capacity, const char *q_name, cons
     name[0] = '\0';
     if (length >= sizeof Q_ENDING && strcmp(q_name + kept, Q_ENDING) == 0 &&
         length + strlen(ending) < capacity) {
-        snprintf(name, capacity, "%.*s%s", (int)kept, q_name, ending);
+        memcpy(name, q_name, kept);
+        strcpy(name + kept, ending);
     }
 }
 
