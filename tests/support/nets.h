@@ -342,4 +342,33 @@ static inline bool reason_holds(sfconv_context *context, const char *text)
     return strstr(sfconv_context_last_error(context), text) != NULL;
 }
 
+/* x -> conv -> bn -> relu -> sfconv -> output */
+static inline sfconv_net *plain_net(sfconv_context *context)
+{
+    sfconv_net *net = empty_net(context);
+    const int32_t x = put_input(net, "x", 3);
+    const int32_t a = put_after(net, "a", new_conv(context, 3, 8, 1, 1), x);
+    const int32_t b = put_after(net, "b", new_batchnorm(context, 8), a);
+    const int32_t c = put_after(net, "c", new_activation(context, SFCONV_ACTIVATION_RELU), b);
+    put_output(net,
+               put_after(net, "d", new_sfconv(context, 8, 4, 2, SFCONV_REGULARIZER_KL, 0, 2), c));
+    return net;
+}
+
+static inline uint64_t forward_hash(sfconv_run *run, uint64_t stream)
+{
+    fill_inputs(run, stream);
+    run_forward(run);
+    return hash_outputs(run);
+}
+
+static inline uint64_t training_hash(sfconv_run *run, uint64_t stream)
+{
+    const uint64_t outputs = forward_hash(run, stream);
+    ck_assert_int_eq(sfconv_run_zero_gradients(run), SFCONV_OK);
+    fill_output_gradients(run, stream + 50);
+    run_backward(run);
+    return outputs ^ hash_gradients(run);
+}
+
 #endif
