@@ -4,6 +4,7 @@
 
 import os
 import resource
+import shutil
 import subprocess
 import unittest
 
@@ -117,6 +118,14 @@ class BadData(ProgramCase):
             self.put_flat(f"set/one/{i}.png")
         self.assert_data_refused("classifier", "set", "'one'")
 
+    def test_name_of_a_class_that_no_model_file_can_hold(self):
+        put_classes(self, "set")
+        train = os.fsencode(self.folder / "set/train")
+        os.rename(train + b"/lines", train + b"/lin\xe9s")
+        for part in ("val", "test"):
+            shutil.rmtree(self.folder / "set" / part / "lines")
+        self.assert_data_refused("classifier", "class.1", "UTF-8")
+
     def test_masks_for_a_classifier(self):
         put_masks(self, "set")
         self.assert_data_refused("classifier", "set", "segmenter")
@@ -197,6 +206,10 @@ class BadModelFile(ProgramCase):
     def setUp(self):
         super().setUp()
         self.put_flat("image.png")
+
+    def test_folder_in_place_of_a_file(self):
+        (self.folder / "folder").mkdir()
+        self.assert_refused(FAILURE, ["folder"], "predict", "folder", "image.png")
 
     def test_is_named(self):
         (self.folder / "text.safetensors").write_text("this is no model, it is a text")

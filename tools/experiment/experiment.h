@@ -10,6 +10,7 @@
 #include "sfconv/sfconv.h"
 
 #define EXPERIMENT_MAX_CHANNELS 3
+#define EXPERIMENT_MAX_CLASSES 1024
 
 struct experiment_options {
     int32_t model;  /* SFCONV_MODEL_… */
@@ -81,8 +82,9 @@ struct experiment_costs {
 /* Builds and trains a network on `train`, keeps the epoch that is best on `validation` (the last
  * one where that set is empty). The network takes RGB if any training image is RGB; the other ones
  * are converted. *model is the caller's, also after a watch stopped the training.
- * Errors: fewer than two classes; a class's image of another size than the others; an image smaller
- * than the windows; a loss that is no longer a number; a stop before the first epoch was over. */
+ * Errors: fewer than two classes or more than EXPERIMENT_MAX_CLASSES; a name of a class that is not
+ * UTF-8; a classifier's image of another size than the others; an image smaller than the windows; a
+ * loss that is no longer a number; a stop before the first epoch was over. */
 bool experiment_train(struct experiment_model *model, sfconv_context *context,
                       const struct dataset *train, const struct dataset *validation,
                       const struct experiment_options *options, experiment_watch watch, void *user,

@@ -116,33 +116,6 @@ static bool check_options(const struct experiment_options *options, struct image
     return true;
 }
 
-static bool check_classes(const struct experiment_model *model, const struct dataset *train,
-                          struct image_error *error)
-{
-    return model->segments || train->class_count > 1 ||
-           image_fail(error, "a classifier needs two classes at least, got %d",
-                      (int)train->class_count);
-}
-
-bool experiment_train(struct experiment_model *model, sfconv_context *context,
-                      const struct dataset *train, const struct dataset *validation,
-                      const struct experiment_options *options, experiment_watch watch, void *user,
-                      struct image_error *error)
-{
-    *model = (struct experiment_model){.context = context,
-                                       .segments = experiment_segments(options->model),
-                                       .multiple = size_multiple(options->model)};
-    const bool ok = check_options(options, error) && check_classes(model, train, error) &&
-                    channels_of(train, &model->channels, error) &&
-                    copy_classes(model, train->class_names, train->class_count, error) &&
-                    build(model, options, error) && batch_measure(model, train, error) &&
-                    experiment_run_training(model, train, validation, options, watch, user, error);
-    if (!ok) {
-        experiment_model_destroy(model);
-    }
-    return ok;
-}
-
 bool experiment_count(struct experiment_costs *costs, const struct experiment_model *model,
                       int64_t width, int64_t height, struct image_error *error)
 {
@@ -174,22 +147,68 @@ static bool set_number(const struct experiment_model *model, sfconv_metadata *me
     return set_text(model, metadata, full, text, error);
 }
 
+static bool describe_classes(const struct experiment_model *model, sfconv_metadata *metadata,
+                             struct image_error *error)
+{
+    char name[NAME_CAPACITY];
+    bool ok = true;
+    for (int32_t i = 0; ok && i < model->class_count; i++) {
+        snprintf(name, sizeof name, "class.%d", i);
+        ok = set_text(model, metadata, name, model->class_names[i], error);
+    }
+    return ok;
+}
+
 static bool describe(const struct experiment_model *model, sfconv_metadata *metadata,
                      const char *const *facts, struct image_error *error)
 {
-    char name[NAME_CAPACITY];
     bool ok = set_text(model, metadata, "task", model->segments ? "segment" : "classify", error) &&
               set_number(model, metadata, "input.multiple", 0, (double)model->multiple, error);
     for (int64_t c = 0; ok && c < model->channels; c++) {
         ok = set_number(model, metadata, "input.mean", c, model->mean[c], error) &&
              set_number(model, metadata, "input.deviation", c, model->deviation[c], error);
     }
-    for (int32_t i = 0; ok && i < model->class_count; i++) {
-        snprintf(name, sizeof name, "class.%d", i);
-        ok = set_text(model, metadata, name, model->class_names[i], error);
-    }
+    ok = ok && describe_classes(model, metadata, error);
     for (; ok && facts && facts[0]; facts += 2) {
         ok = set_text(model, metadata, facts[0], facts[1], error);
+    }
+    return ok;
+}
+
+/* What could not be saved is refused before the training, not after it. */
+static bool check_classes(const struct experiment_model *model, struct image_error *error)
+{
+    sfconv_metadata *metadata = NULL;
+    if (model->segments) {
+        return true;
+    }
+    if (model->class_count < 2 || model->class_count > EXPERIMENT_MAX_CLASSES) {
+        return image_fail(error, "a classifier has 2 to %d classes, got %d", EXPERIMENT_MAX_CLASSES,
+                          (int)model->class_count);
+    }
+    const bool ok =
+        experiment_check(model->context, sfconv_metadata_create(&metadata, model->context),
+                         "classes", error) &&
+        describe_classes(model, metadata, error);
+    sfconv_metadata_destroy(metadata);
+    return ok;
+}
+
+bool experiment_train(struct experiment_model *model, sfconv_context *context,
+                      const struct dataset *train, const struct dataset *validation,
+                      const struct experiment_options *options, experiment_watch watch, void *user,
+                      struct image_error *error)
+{
+    *model = (struct experiment_model){.context = context,
+                                       .segments = experiment_segments(options->model),
+                                       .multiple = size_multiple(options->model)};
+    const bool ok = check_options(options, error) &&
+                    copy_classes(model, train->class_names, train->class_count, error) &&
+                    check_classes(model, error) && channels_of(train, &model->channels, error) &&
+                    build(model, options, error) && batch_measure(model, train, error) &&
+                    experiment_run_training(model, train, validation, options, watch, user, error);
+    if (!ok) {
+        experiment_model_destroy(model);
     }
     return ok;
 }
@@ -230,9 +249,9 @@ static bool take_classes(struct experiment_model *model, const sfconv_metadata *
                          struct image_error *error)
 {
     char name[NAME_CAPACITY];
-    char *names[1024];
+    char *names[EXPERIMENT_MAX_CLASSES];
     int32_t count = 0;
-    for (; count < 1024; count++) {
+    for (; count < EXPERIMENT_MAX_CLASSES; count++) {
         snprintf(name, sizeof name, "class.%d", count);
         names[count] = (char *)(uintptr_t)sfconv_metadata_get(metadata, name);
         if (!names[count]) {
