@@ -100,7 +100,8 @@ typedef struct sfconv_cost {
         sizeof(sfconv_cost), 0, 0, 0, 0                                                            \
     }
 
-/** Counts for inputs of these shapes (one a net input). Errors: ARGUMENT, SHAPE, OVERFLOW.
+/** Counts of all nodes, whether an output needs them or not, for inputs of these shapes (one a net
+ * input). Errors: ARGUMENT, SHAPE, OVERFLOW.
  * Since: 0.1 */
 SFCONV_API sfconv_status sfconv_net_cost(const sfconv_net *net, const sfconv_shape *inputs,
                                          int32_t count, sfconv_cost *cost);

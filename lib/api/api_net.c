@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #include "handles.h"
+#include "settings.h"
 #include "sizes.h"
 
 #include "sfconv/net.h"
@@ -169,6 +170,9 @@ sfconv_status sfconv_net_initialize(sfconv_net *net, uint64_t seed)
 sfconv_status sfconv_net_set_regularizer(sfconv_net *net, int32_t regularizer, double weight)
 {
     sfconv_status status = sfi_check_net(net);
+    if (status >= 0) {
+        status = sfi_check_regularizer(net->context, __func__, regularizer, weight);
+    }
     for (int32_t i = 0; status >= 0 && i < net->node_count; i++) {
         sfconv_layer *layer = net->nodes[i].layer;
         if (layer && layer->kind->regularizes) {
