@@ -17,7 +17,7 @@ struct task {
 
 static const struct task tasks[] = {
     {"classifier", "Grading of made fundus photographs, tiny classifier",
-     SFCONV_MODEL_TINY_CLASSIFIER, 1500, 10},
+     SFCONV_MODEL_TINY_CLASSIFIER, 1200, 9},
     {"segmenter", "Vessels in made angiograms, tiny segmenter", SFCONV_MODEL_TINY_SEGMENTER, 96, 8},
 };
 
