@@ -100,8 +100,7 @@ typedef struct sfconv_cost {
         sizeof(sfconv_cost), 0, 0, 0, 0                                                            \
     }
 
-/** Counts of all nodes, whether an output needs them or not, for inputs of these shapes (one a net
- * input). Errors: ARGUMENT, SHAPE, OVERFLOW.
+/** Counts for inputs of these shapes (one a net input). Errors: ARGUMENT, SHAPE, OVERFLOW.
  * Since: 0.1 */
 SFCONV_API sfconv_status sfconv_net_cost(const sfconv_net *net, const sfconv_shape *inputs,
                                          int32_t count, sfconv_cost *cost);
@@ -130,11 +129,32 @@ SFCONV_API void sfconv_run_destroy(sfconv_run *run);
 /** Borrowed; NULL for NULL. Since: 0.1 */
 SFCONV_API sfconv_net *sfconv_run_net(const sfconv_run *run);
 
+/** Each layer in turn, every activation stored. */
+#define SFCONV_ENGINE_LAYERS 1
+/** Between factorized layers only rank-many maps are stored: full-width maps are made a strip at a
+ * time, where BatchNorm, activation, 2x2 max pooling, sums, up-sampling and concatenation take
+ * part, and stored only where another kind of layer or the caller reads them. Results agree with
+ * the layer path to rounding. */
+#define SFCONV_ENGINE_RANK_SPACE 2
+
 /**
- * Bytes that a run of this mode takes from the allocator at reshape, exactly; sfconv_run_reshape()
- * with lent memory needs as many, aligned to 64. They depend on the context's number of workers.
- * Errors: ARGUMENT, STATE, SHAPE, OVERFLOW.
- * Since: 0.1
+ * How an inference run computes: SFCONV_ENGINE_RANK_SPACE, the default, or SFCONV_ENGINE_LAYERS.
+ * Takes effect at the next reshape. Parameters may change between forwards with either.
+ * Errors: ARGUMENT (no such engine), UNSUPPORTED (rank space for a training run, which goes layer
+ * by layer). Since: 0.1
+ */
+SFCONV_API sfconv_status sfconv_run_set_engine(sfconv_run *run, int32_t engine);
+
+/** Bytes that the next sfconv_run_reshape() of this run takes for these inputs, exactly, with the
+ * engine and the input gradients that are set. Errors: ARGUMENT, SHAPE, OVERFLOW, MEMORY.
+ * Since: 0.1 */
+SFCONV_API sfconv_status sfconv_run_bytes(const sfconv_run *run, const sfconv_shape *inputs,
+                                          int32_t count, int64_t *bytes);
+
+/**
+ * Bytes that a run of this mode with its default engine takes from the allocator at reshape,
+ * exactly; sfconv_run_reshape() with lent memory needs as many, aligned to 64. They depend on the
+ * context's number of workers. Errors: ARGUMENT, STATE, SHAPE, OVERFLOW. Since: 0.1
  */
 SFCONV_API sfconv_status sfconv_net_run_bytes(const sfconv_net *net, int32_t mode,
                                               const sfconv_shape *inputs, int32_t count,
@@ -195,7 +215,11 @@ SFCONV_API sfconv_status sfconv_run_set_seed(sfconv_run *run, uint64_t seed, uin
 SFCONV_API uint64_t sfconv_run_step(const sfconv_run *run);
 
 /**
- * The plan in words: a line a step with node, kind, output shape, MACs and bytes, and totals.
+ * The plan in words: a line a node with what becomes of it, its name, kind, output shape, bytes of
+ * its map in memory (0: the map is virtual) and MACs at its turn, and totals. "layer": computed by
+ * itself. In rank space: "expand": the end of a unit that makes a full-width map from rank maps,
+ * "fused": computed within such a unit, "virtual": only ever taken along on the way from a map to
+ * rank maps, "mixed": a 1x1 convolution computed while its input is made.
  * Writes at most `capacity` bytes, terminated, and sets *length to the length of the whole text
  * without the terminator. `buffer` may be NULL when capacity is 0. Errors: ARGUMENT, STATE (before
  * reshape). Since: 0.1

@@ -115,12 +115,47 @@ sfconv_status sfconv_net_run_bytes(const sfconv_net *net, int32_t mode, const sf
     if (!sfi_plan_create(&plan, net)) {
         return sfi_fail_memory(net->context, call, sizeof(sfi_step));
     }
-    status = sfi_plan_make(&plan, net, mode == SFCONV_MODE_TRAINING, false, inputs, count);
+    const bool training = mode == SFCONV_MODE_TRAINING;
+    status = sfi_plan_make(&plan, net, (sfi_plan_mode){training, false, !training}, inputs, count);
     if (status >= 0) {
         *bytes = plan.bytes;
     }
     sfi_plan_destroy(&plan, net);
     return status;
+}
+
+sfconv_status sfconv_run_set_engine(sfconv_run *run, int32_t engine)
+{
+    static const char call[] = "sfconv_run_set_engine";
+    const sfconv_status status = sfi_check_run(run);
+    if (status < 0) {
+        return status;
+    }
+    if (engine != SFCONV_ENGINE_LAYERS && engine != SFCONV_ENGINE_RANK_SPACE) {
+        return sfi_fail(run->context, SFCONV_ERROR_ARGUMENT,
+                        "%s: engine is %d, expected SFCONV_ENGINE_LAYERS or _RANK_SPACE", call,
+                        engine);
+    }
+    if (run->training && engine == SFCONV_ENGINE_RANK_SPACE) {
+        return sfi_fail(run->context, SFCONV_ERROR_UNSUPPORTED,
+                        "%s: a training run goes layer by layer", call);
+    }
+    run->engine = engine;
+    return SFCONV_OK;
+}
+
+sfconv_status sfconv_run_bytes(const sfconv_run *run, const sfconv_shape *inputs, int32_t count,
+                               int64_t *bytes)
+{
+    static const char call[] = "sfconv_run_bytes";
+    const sfconv_status status = sfi_check_run(run);
+    if (status < 0) {
+        return status;
+    }
+    if (!inputs || !bytes) {
+        return sfi_refuse_null(run->context, call, inputs ? "bytes" : "inputs");
+    }
+    return sfi_run_bytes(run, inputs, count, bytes);
 }
 
 sfconv_status sfconv_run_reshape(sfconv_run *run, const sfconv_shape *inputs, int32_t count,

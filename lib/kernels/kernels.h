@@ -29,6 +29,55 @@ typedef struct sfk_tile {
     int64_t depth;
 } sfk_tile;
 
+#define SFK_IDENTITY 0
+#define SFK_RELU 1
+#define SFK_LEAKY_RELU 2
+
+/* Rows of sums over a strip of pixels that follow each other:
+ *   to[m][n] = activation(start + Σ_k weights[m][weight_first + k·weight_step]
+ *                         * sources[k][first + n] + Σ_i residuals[i][m][first + n])
+ * with one chain of fma in the order of k for each element, then the residuals in their order.
+ * Taps to channels (expansion) and channels to mixed maps (contraction) are both of this form. */
+typedef struct sfk_strip {
+    const float *const *weights;
+    int64_t weight_first;
+    int64_t weight_step;
+    /* Whole vectors are read of sources and residuals: up to 15 elements behind the last column
+     * must exist. */
+    const float *const *sources;
+    int64_t first;
+    int64_t depth;
+    const float *const *residuals;
+    int64_t residual_count;
+    /* From row to row of a residual. */
+    int64_t residual_stride;
+    float *to;
+    int64_t to_stride;
+    int64_t rows;
+    int64_t columns;
+    /* Where the chain starts: NULL: 0, otherwise bias[m]; unless `accumulate`: then to[m][n]. */
+    const float *bias;
+    bool accumulate;
+    /* SFK_IDENTITY, SFK_RELU or SFK_LEAKY_RELU with 0 < slope <= 1. */
+    int32_t activation;
+    float slope;
+} sfk_strip;
+
+/* The horizontal taps of a convolution whose channels are mixed already:
+ *   to[x] = start + Σ_tap from[tap][x·stride + tap·dilation - padding], zeros outside the row,
+ * in the order of the taps; start is 0 or, where `accumulate`, to[x]. */
+typedef struct sfk_shift {
+    const float *from;
+    int64_t from_stride;
+    int64_t taps;
+    int64_t stride;
+    int64_t dilation;
+    int64_t padding;
+    int64_t width;
+    int64_t out_width;
+    bool accumulate;
+} sfk_shift;
+
 /* y = ((x - mean) - mean_rest)·scale + shift. The mean comes as the sum of two floats: where the
  * deviation is tiny against the mean, the rounding of one float would show in y. */
 typedef struct sfk_normal {

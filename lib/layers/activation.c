@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #include "error.h"
 #include "kernels.h"
+#include "layer_facts.h"
 #include "layer_kinds.h"
 #include "parallel.h"
 #include "split.h"
@@ -110,6 +111,16 @@ static const sfi_layer_class kind = {
     .forward = forward,
     .backward = backward,
 };
+
+bool sfi_activation_facts(const sfconv_layer *layer, int32_t *which, float *slope)
+{
+    if (layer->kind != &kind) {
+        return false;
+    }
+    *which = ((const activation *)layer)->activation;
+    *slope = ((const activation *)layer)->slope;
+    return true;
+}
 
 sfconv_status sfi_activation_new(sfconv_layer **layer, sfconv_context *context, int32_t which,
                                  double slope)

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #include "error.h"
 #include "kernels.h"
+#include "layer_facts.h"
 #include "layer_kinds.h"
 #include "parallel.h"
 #include "split.h"
@@ -96,6 +97,11 @@ static const sfi_layer_class kind = {
     .forward = forward,
     .backward = backward,
 };
+
+bool sfi_is_add(const sfconv_layer *layer)
+{
+    return layer->kind == &kind;
+}
 
 sfconv_status sfi_add_new(sfconv_layer **layer, sfconv_context *context)
 {

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #include "error.h"
 #include "kernels.h"
+#include "layer_facts.h"
 #include "layer_kinds.h"
 #include "parallel.h"
 #include "sizes.h"
@@ -197,6 +198,21 @@ static const sfi_layer_class kind = {
     .backward = backward,
     .initialize = initialize,
 };
+
+bool sfi_is_batchnorm2d(const sfconv_layer *layer)
+{
+    return layer->kind == &kind;
+}
+
+void sfi_batchnorm2d_line(const sfconv_layer *layer, int64_t channel, double *scale, double *shift)
+{
+    const sfi_parameter *parameters = layer->parameters;
+    const double mean = (double)parameters[RUNNING_MEAN].data[channel];
+    const double variance = (double)parameters[RUNNING_VARIANCE].data[channel];
+    const double epsilon = ((const batchnorm2d *)layer)->epsilon;
+    *scale = (double)parameters[SCALE].data[channel] / sqrt(variance + epsilon);
+    *shift = (double)parameters[SHIFT].data[channel] - *scale * mean;
+}
 
 sfconv_status sfi_batchnorm2d_new(sfconv_layer **out, sfconv_context *context,
                                   const sfconv_batchnorm2d_desc *desc)

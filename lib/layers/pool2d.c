@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #include "error.h"
 #include "kernels.h"
+#include "layer_facts.h"
 #include "layer_kinds.h"
 #include "parallel.h"
 #include "split.h"
@@ -209,6 +210,14 @@ static const sfi_layer_class kind = {
     .forward = forward,
     .backward = backward,
 };
+
+bool sfi_is_max_pool_2x2(const sfconv_layer *layer)
+{
+    const pool2d *self = (const pool2d *)layer;
+    return layer->kind == &kind && self->which == SFCONV_POOL_MAX && self->kernel[0] == 2 &&
+           self->kernel[1] == 2 && self->stride[0] == 2 && self->stride[1] == 2 &&
+           self->padding[0] == 0 && self->padding[1] == 0;
+}
 
 sfconv_status sfi_pool2d_new(sfconv_layer **layer, sfconv_context *context,
                              const sfconv_pool2d_desc *desc)

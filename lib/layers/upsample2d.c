@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #include "error.h"
 #include "kernels.h"
+#include "layer_facts.h"
 #include "layer_kinds.h"
 #include "parallel.h"
 #include "sizes.h"
@@ -102,19 +103,22 @@ static sfconv_status memory(const sfconv_layer *layer, bool training, const sfi_
     return SFCONV_OK;
 }
 
-/* Offset of position k·factor + r on an axis of `size` input pixels. */
-static float offset_at(const upsample2d *self, int axis, int64_t size, int64_t k, int64_t r)
+float sfi_upsample2d_offset(int32_t which, int64_t factor, int64_t size, int64_t k, int64_t r)
 {
-    const double factor = (double)self->factor[axis];
-    double offset = ((double)r + 0.5) / factor - 0.5;
-    if (self->which == SFCONV_UPSAMPLE_BILINEAR_ALIGNED) {
+    double offset = ((double)r + 0.5) / (double)factor - 0.5;
+    if (which == SFCONV_UPSAMPLE_BILINEAR_ALIGNED) {
         /* (k·factor + r) · (size - 1) / (size·factor - 1) - k without cancellation. */
-        const double last = (double)size * factor - 1.0;
-        const double ahead = (double)r * (double)(size - 1) - (double)k * (factor - 1.0);
+        const double last = (double)size * (double)factor - 1.0;
+        const double ahead = (double)r * (double)(size - 1) - (double)k * ((double)factor - 1.0);
         offset = last > 0.0 ? ahead / last : 0.0;
     }
     const bool outside = (k == 0 && offset < 0.0) || (k == size - 1 && offset > 0.0);
     return outside ? 0.0f : (float)offset;
+}
+
+static float offset_at(const upsample2d *self, int axis, int64_t size, int64_t k, int64_t r)
+{
+    return sfi_upsample2d_offset(self->which, self->factor[axis], size, k, r);
 }
 
 static void fill_offsets(const upsample_job *job)
@@ -293,6 +297,18 @@ static const sfi_layer_class kind = {
     .forward = forward,
     .backward = backward,
 };
+
+bool sfi_upsample2d_facts(const sfconv_layer *layer, int32_t *which, int64_t factor[2])
+{
+    const upsample2d *self = (const upsample2d *)layer;
+    if (layer->kind != &kind) {
+        return false;
+    }
+    *which = self->which;
+    factor[0] = self->factor[0];
+    factor[1] = self->factor[1];
+    return true;
+}
 
 sfconv_status sfi_upsample2d_new(sfconv_layer **layer, sfconv_context *context, int32_t which,
                                  const int64_t factor[2])

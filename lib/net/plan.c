@@ -2,17 +2,20 @@
 #include "plan.h"
 
 #include "error.h"
+#include "kernels.h"
 #include "memory.h"
+#include "rank_step.h"
 #include "sizes.h"
 
 #include <string.h>
 
-/* Values, gradients, tape and two scratches a node. */
-#define BUFFERS_PER_NODE 5
+/* Values, gradients, tape and two scratches a node; in rank space maps, folded weights and scratch
+ * too, and mixed maps a sink. */
+#define BUFFERS_PER_NODE 8
 
-static size_t max_buffers(const sfconv_net *net)
+static size_t max_buffers(const sfi_plan *plan, const sfconv_net *net)
 {
-    return (size_t)net->node_count * BUFFERS_PER_NODE;
+    return (size_t)net->node_count * BUFFERS_PER_NODE + (size_t)plan->rank.sink_capacity;
 }
 
 bool sfi_plan_create(sfi_plan *plan, const sfconv_net *net)
@@ -22,8 +25,9 @@ bool sfi_plan_create(sfi_plan *plan, const sfconv_net *net)
     /* One more than needed: a net may have no parameters at all. */
     plan->parameter_gradients = sfi_calloc(net->context, (size_t)net->parameter_count + 1,
                                            sizeof *plan->parameter_gradients);
-    plan->buffers = sfi_calloc(net->context, max_buffers(net), sizeof *plan->buffers);
-    if (plan->steps && plan->parameter_gradients && plan->buffers) {
+    const bool ranked = sfi_rank_plan_create(&plan->rank, net);
+    plan->buffers = sfi_calloc(net->context, max_buffers(plan, net), sizeof *plan->buffers);
+    if (plan->steps && plan->parameter_gradients && ranked && plan->buffers) {
         return true;
     }
     sfi_plan_destroy(plan, net);
@@ -36,7 +40,8 @@ void sfi_plan_destroy(sfi_plan *plan, const sfconv_net *net)
     sfi_free(context, plan->steps, (size_t)net->node_count * sizeof *plan->steps);
     sfi_free(context, plan->parameter_gradients,
              ((size_t)net->parameter_count + 1) * sizeof *plan->parameter_gradients);
-    sfi_free(context, plan->buffers, max_buffers(net) * sizeof *plan->buffers);
+    sfi_free(context, plan->buffers, max_buffers(plan, net) * sizeof *plan->buffers);
+    sfi_rank_plan_destroy(&plan->rank, net);
     *plan = (sfi_plan){0};
 }
 
@@ -210,13 +215,14 @@ static use_times times_of(const sfi_plan *plan, const sfconv_net *net, int32_t n
     for (int32_t i = node + 1; i < count; i++) {
         const sfi_node *user = &net->nodes[i];
         const sfi_step *step = &plan->steps[i];
+        const int32_t reads_at = sfi_rank_reads_at(&plan->rank, i);
         for (int32_t j = 0; step->live && j < user->input_count; j++) {
             if (user->inputs[j] != node) {
                 continue;
             }
             const bool kept = training && step->wants_gradient && step->memory.keeps_inputs;
             const int32_t backward = 2 * count - 1 - i;
-            times.value_last = (int32_t)sfi_max(times.value_last, kept ? backward : i);
+            times.value_last = (int32_t)sfi_max(times.value_last, kept ? backward : reads_at);
             times.gradient_first = (int32_t)sfi_min(times.gradient_first, backward);
         }
     }
@@ -224,6 +230,37 @@ static use_times times_of(const sfi_plan *plan, const sfconv_net *net, int32_t n
         times.gradient_first = count;
     }
     return times;
+}
+
+/* Inference in rank space: the map only where somebody reads it, and what a step needs beside. */
+static void list_rank_buffers(sfi_plan *plan, const sfconv_net *net, int32_t node)
+{
+    const int32_t after = 2 * net->node_count;
+    sfi_step *step = &plan->steps[node];
+    sfi_rank_node *self = &plan->rank.nodes[node];
+    const use_times times = times_of(plan, net, node, false);
+    const int64_t slack = self->read_in_strips ? SFK_SLACK : 0;
+    const int64_t bytes = (sfi_shape_count(step->shape) + slack) * (int64_t)sizeof(float);
+    const sfi_rank_bytes needed = sfi_rank_step_bytes(plan, net, node);
+    const bool outside = !net->nodes[node].layer || self->is_output;
+    const int32_t first = self->role == SFI_RANK_SINK ? self->first_base : node;
+    add_buffer(plan, &step->value, self->stored ? bytes : 0, outside ? -1 : first,
+               self->is_output ? after : times.value_last);
+    add_buffer(plan, &step->scratch_forward,
+               self->role == SFI_RANK_LAYER ? step->memory.scratch_forward : 0, node, node);
+    add_buffer(plan, &self->folded, needed.folded, node, node);
+    add_buffer(plan, &self->scratch, needed.scratch, node, node);
+    if (self->contracts) {
+        add_buffer(plan, &self->maps, sfi_rank_maps_bytes(plan, net, node), self->first_base,
+                   self->unit);
+    }
+    for (int32_t i = 0; i < plan->rank.sink_count; i++) {
+        sfi_rank_sink *sink = &plan->rank.sinks[i];
+        if (sink->base == node) {
+            add_buffer(plan, &sink->mixed, sfi_rank_mixed_bytes(plan, net, sink), node, node);
+        }
+    }
+    self->macs = sfi_rank_step_macs(plan, net, node);
 }
 
 static void list_node_buffers(sfi_plan *plan, const sfconv_net *net, int32_t node, bool training)
@@ -258,7 +295,12 @@ static sfconv_status list_buffers(sfi_plan *plan, const sfconv_net *net, bool tr
         sfi_step *step = &plan->steps[i];
         step->value = step->gradient = step->tape = SFI_NO_BUFFER;
         step->scratch_forward = step->scratch_backward = SFI_NO_BUFFER;
-        if (step->live || !net->nodes[i].layer) {
+        if (!step->live && net->nodes[i].layer) {
+            continue;
+        }
+        if (plan->rank.active) {
+            list_rank_buffers(plan, net, i);
+        } else {
             list_node_buffers(plan, net, i, training);
         }
     }
@@ -296,15 +338,20 @@ static void place_parameter_gradients(sfi_plan *plan, const sfconv_net *net, boo
     plan->bytes += sfi_round64(scratch);
 }
 
-sfconv_status sfi_plan_make(sfi_plan *plan, const sfconv_net *net, bool training,
-                            bool want_input_gradients, const sfconv_shape *inputs, int32_t count)
+sfconv_status sfi_plan_make(sfi_plan *plan, const sfconv_net *net, sfi_plan_mode mode,
+                            const sfconv_shape *inputs, int32_t count)
 {
+    const bool training = mode.training;
     sfconv_status status = sfi_plan_shapes(plan, net, training, inputs, count);
     if (status < 0) {
         return status;
     }
     mark_live(plan, net);
-    mark_gradients(plan, net, training && want_input_gradients);
+    mark_gradients(plan, net, training && mode.want_input_gradients);
+    plan->rank.active = mode.rank_space && !training;
+    if (plan->rank.active) {
+        sfi_rank_plan_make(&plan->rank, net, plan->steps);
+    }
     status = ask_memory(plan, net, training);
     if (status >= 0) {
         status = list_buffers(plan, net, training);

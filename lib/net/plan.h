@@ -5,6 +5,7 @@
 #define SFI_PLAN_H
 
 #include "graph.h"
+#include "rank_plan.h"
 
 #define SFI_NO_BUFFER (-1)
 
@@ -43,7 +44,17 @@ typedef struct sfi_plan {
     int64_t bytes;
     sfi_buffer *buffers;
     int32_t buffer_count;
+    /* Inactive where the run goes layer by layer. */
+    sfi_rank_plan rank;
 } sfi_plan;
+
+/* What a run is asked to be. */
+typedef struct sfi_plan_mode {
+    bool training;
+    bool want_input_gradients;
+    /* Inference in rank space. */
+    bool rank_space;
+} sfi_plan_mode;
 
 /* Takes the memory for a plan of this net; false when it runs out, and then nothing is held. */
 bool sfi_plan_create(sfi_plan *plan, const sfconv_net *net);
@@ -55,8 +66,8 @@ sfconv_status sfi_plan_shapes(sfi_plan *plan, const sfconv_net *net, bool traini
                               const sfconv_shape *inputs, int32_t count);
 
 /* The whole plan; allocates nothing. */
-sfconv_status sfi_plan_make(sfi_plan *plan, const sfconv_net *net, bool training,
-                            bool want_input_gradients, const sfconv_shape *inputs, int32_t count);
+sfconv_status sfi_plan_make(sfi_plan *plan, const sfconv_net *net, sfi_plan_mode mode,
+                            const sfconv_shape *inputs, int32_t count);
 
 /* Counts for these shapes, as sfconv_net_cost(). */
 sfconv_status sfi_plan_cost(sfi_plan *plan, const sfconv_net *net, const sfconv_shape *inputs,

@@ -4,6 +4,7 @@
 #include "error.h"
 #include "memory.h"
 #include "random.h"
+#include "rank_step.h"
 #include "sizes.h"
 
 #include <math.h>
@@ -21,6 +22,7 @@ sfconv_status sfi_run_new(sfconv_run **out, sfconv_net *net, int32_t mode)
     run->context = sfi_context_retain(context);
     run->net = sfi_net_retain(net);
     run->training = mode == SFCONV_MODE_TRAINING;
+    run->engine = run->training ? SFCONV_ENGINE_LAYERS : SFCONV_ENGINE_RANK_SPACE;
     atomic_fetch_add(&net->runs, 1);
     run->gradients = sfi_calloc(context, (size_t)net->parameter_count + 1, sizeof(float *));
     if (!run->gradients || !sfi_plan_create(&run->plan, net) || !sfi_plan_create(&run->next, net)) {
@@ -66,13 +68,34 @@ float *sfi_run_gradient(const sfconv_run *run, int32_t node)
     return at(run, run->plan.steps[node].gradient);
 }
 
+static sfi_plan_mode mode_of(const sfconv_run *run)
+{
+    return (sfi_plan_mode){run->training, run->want_input_gradients,
+                           run->engine == SFCONV_ENGINE_RANK_SPACE};
+}
+
+sfconv_status sfi_run_bytes(const sfconv_run *run, const sfconv_shape *inputs, int32_t count,
+                            int64_t *bytes)
+{
+    sfi_plan plan;
+    if (!sfi_plan_create(&plan, run->net)) {
+        return sfi_fail_memory(run->context, "run: plan",
+                               (size_t)run->net->node_count * sizeof(sfi_step));
+    }
+    const sfconv_status status = sfi_plan_make(&plan, run->net, mode_of(run), inputs, count);
+    if (status >= 0) {
+        *bytes = plan.bytes;
+    }
+    sfi_plan_destroy(&plan, run->net);
+    return status;
+}
+
 sfconv_status sfi_run_reshape(sfconv_run *run, const sfconv_shape *inputs, int32_t count,
                               void *memory, int64_t bytes)
 {
     sfi_plan *next = &run->next;
     void *owned = NULL;
-    const sfconv_status status =
-        sfi_plan_make(next, run->net, run->training, run->want_input_gradients, inputs, count);
+    const sfconv_status status = sfi_plan_make(next, run->net, mode_of(run), inputs, count);
     if (status < 0) {
         return status;
     }
@@ -157,16 +180,22 @@ static void zero_output_gradients(const sfconv_run *run)
 
 void sfi_run_forward(sfconv_run *run)
 {
+    const sfi_rank_plan *ranked = &run->plan.rank;
     for (int32_t i = 0; i < run->net->node_count; i++) {
         const sfi_step *step = &run->plan.steps[i];
         sfconv_layer *layer = run->net->nodes[i].layer;
         node_pass filled;
-        if (!layer || !step->live) {
+        if (!step->live) {
             continue;
         }
-        fill_pass(run, i, &filled);
-        filled.pass.scratch = at(run, step->scratch_forward);
-        layer->kind->forward(layer, &filled.pass);
+        if (layer && (!ranked->active || ranked->nodes[i].role == SFI_RANK_LAYER)) {
+            fill_pass(run, i, &filled);
+            filled.pass.scratch = at(run, step->scratch_forward);
+            layer->kind->forward(layer, &filled.pass);
+        }
+        if (sfi_rank_has_step(ranked, i)) {
+            sfi_rank_step(run, i);
+        }
     }
     if (run->training) {
         zero_output_gradients(run);

@@ -10,6 +10,8 @@ struct sfconv_run {
     sfconv_net *net;
     bool training;
     bool want_input_gradients;
+    /* SFCONV_ENGINE_… of the next reshape. */
+    int32_t engine;
     /* A plan is in force. */
     bool shaped;
     /* A forward whose tape no backward has used. */
@@ -32,6 +34,9 @@ sfconv_status sfi_run_new(sfconv_run **run, sfconv_net *net, int32_t mode);
 void sfi_run_release(sfconv_run *run);
 sfconv_status sfi_run_reshape(sfconv_run *run, const sfconv_shape *inputs, int32_t count,
                               void *memory, int64_t bytes);
+/* Bytes that sfi_run_reshape() would take. */
+sfconv_status sfi_run_bytes(const sfconv_run *run, const sfconv_shape *inputs, int32_t count,
+                            int64_t *bytes);
 void sfi_run_forward(sfconv_run *run);
 void sfi_run_backward(sfconv_run *run);
 void sfi_run_zero_gradients(sfconv_run *run);

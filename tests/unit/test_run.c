@@ -235,7 +235,7 @@ START_TEST(nodes_that_no_output_needs_are_not_computed)
         ck_assert(view.data[i] == 0);
     }
     ck_assert_int_eq(sfconv_run_plan_text(run, text, sizeof text, &length), SFCONV_OK);
-    ck_assert_ptr_nonnull(strstr(text, "unused dead"));
+    ck_assert_ptr_nonnull(strstr(text, "unused  dead"));
     sfconv_run_destroy(run);
     sfconv_net_destroy(net);
     sfconv_context_destroy(context);

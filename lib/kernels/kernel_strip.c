@@ -1,0 +1,302 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#include "vec.h"
+
+/* Sources that fit the registers beside one row of sums. */
+#if SFV_TILE_ROWS > 6
+#define SFV_HELD_DEPTH 12
+#else
+#define SFV_HELD_DEPTH 6
+#endif
+
+/* A tile of `rows` x `vectors` registers from (row, column) of the strip on. Both are constants at
+ * every call, so that the arrays become registers; `tail` lanes of the last vector are wanted, 0
+ * for all. */
+SFV_INLINE void start_sums(sfv (*sums)[SFV_TILE_VECTORS], const sfk_strip *strip, int64_t row,
+                           int64_t column, int rows, int vectors, int64_t tail)
+{
+    const int whole = tail ? vectors - 1 : vectors;
+    for (int m = 0; m < rows; m++) {
+        const float *to = strip->to + (row + m) * strip->to_stride + column;
+        for (int v = 0; v < vectors; v++) {
+            if (!strip->accumulate) {
+                sums[m][v] = sfv_set1(strip->bias ? strip->bias[row + m] : 0.0f);
+            } else if (v < whole) {
+                sums[m][v] = sfv_load(to + v * SFV_LANES);
+            } else {
+                sums[m][v] = sfv_load_part(to + v * SFV_LANES, tail);
+            }
+        }
+    }
+}
+
+SFV_INLINE void add_residuals(sfv (*sums)[SFV_TILE_VECTORS], const sfk_strip *strip, int64_t row,
+                              int64_t column, int rows, int vectors)
+{
+    for (int64_t i = 0; i < strip->residual_count; i++) {
+        for (int m = 0; m < rows; m++) {
+            const float *residual = strip->residuals[i] + (row + m) * strip->residual_stride;
+            for (int v = 0; v < vectors; v++) {
+                sums[m][v] =
+                    sfv_add(sums[m][v], sfv_load(residual + strip->first + column + v * SFV_LANES));
+            }
+        }
+    }
+}
+
+SFV_INLINE sfv activate(const sfk_strip *strip, sfv value)
+{
+    if (strip->activation == SFK_RELU) {
+        return sfv_max(sfv_zero(), value);
+    }
+    if (strip->activation == SFK_LEAKY_RELU) {
+        return sfv_max(sfv_mul(sfv_set1(strip->slope), value), value);
+    }
+    return value;
+}
+
+SFV_INLINE void run_tile(const sfk_strip *strip, int64_t row, int64_t column, int rows, int vectors,
+                         int64_t tail)
+{
+    sfv sums[SFV_TILE_ROWS][SFV_TILE_VECTORS];
+    const float *weights[SFV_TILE_ROWS];
+    const int whole = tail ? vectors - 1 : vectors;
+    const int64_t first = strip->first + column;
+    const int64_t step = strip->weight_step;
+    const int64_t depth = strip->depth;
+    const float *const *sources = strip->sources;
+    for (int m = 0; m < rows; m++) {
+        weights[m] = strip->weights[row + m] + strip->weight_first;
+    }
+    start_sums(sums, strip, row, column, rows, vectors, tail);
+    for (int64_t k = 0; k < depth; k++) {
+        const float *source = sources[k] + first;
+        sfv columns[SFV_TILE_VECTORS];
+        for (int v = 0; v < vectors; v++) {
+            columns[v] = sfv_load(source + v * SFV_LANES);
+        }
+        for (int m = 0; m < rows; m++) {
+            const sfv weight = sfv_set1(weights[m][k * step]);
+            for (int v = 0; v < vectors; v++) {
+                sums[m][v] = sfv_fma(weight, columns[v], sums[m][v]);
+            }
+        }
+    }
+    if (strip->residual_count) {
+        add_residuals(sums, strip, row, column, rows, vectors);
+    }
+    for (int m = 0; m < rows; m++) {
+        float *to = strip->to + (row + m) * strip->to_stride + column;
+        for (int v = 0; v < vectors; v++) {
+            const sfv value = activate(strip, sums[m][v]);
+            if (v < whole) {
+                sfv_store(to + v * SFV_LANES, value);
+            } else {
+                sfv_store_part(to + v * SFV_LANES, value, tail);
+            }
+        }
+    }
+}
+
+/* Shallow sums: the sources stay in registers and the rows pass by, each a short chain. `depth` and
+ * `vectors` are constants at every call. */
+SFV_INLINE void run_held(const sfk_strip *strip, int64_t column, int depth, int vectors,
+                         int64_t tail)
+{
+    sfv held[SFV_HELD_DEPTH][SFV_TILE_VECTORS];
+    const int whole = tail ? vectors - 1 : vectors;
+    for (int k = 0; k < depth; k++) {
+        for (int v = 0; v < vectors; v++) {
+            held[k][v] = sfv_load(strip->sources[k] + strip->first + column + v * SFV_LANES);
+        }
+    }
+    for (int64_t row = 0; row < strip->rows; row++) {
+        const float *weights = strip->weights[row] + strip->weight_first;
+        float *to = strip->to + row * strip->to_stride + column;
+        sfv sums[1][SFV_TILE_VECTORS];
+        for (int v = 0; v < vectors; v++) {
+            sums[0][v] = sfv_set1(strip->bias ? strip->bias[row] : 0.0f);
+        }
+        for (int k = 0; k < depth; k++) {
+            const sfv weight = sfv_set1(weights[k * strip->weight_step]);
+            for (int v = 0; v < vectors; v++) {
+                sums[0][v] = sfv_fma(weight, held[k][v], sums[0][v]);
+            }
+        }
+        if (strip->residual_count) {
+            add_residuals(sums, strip, row, column, 1, vectors);
+        }
+        for (int v = 0; v < vectors; v++) {
+            const sfv value = activate(strip, sums[0][v]);
+            if (v < whole) {
+                sfv_store(to + v * SFV_LANES, value);
+            } else {
+                sfv_store_part(to + v * SFV_LANES, value, tail);
+            }
+        }
+    }
+}
+
+/* Whether run_held() served the strip. */
+SFV_INLINE bool hold_sources(const sfk_strip *strip, int64_t column, int vectors, int64_t tail)
+{
+    if (strip->accumulate || strip->rows <= SFV_TILE_ROWS) {
+        return false;
+    }
+    switch (strip->depth) {
+    case 1:
+        run_held(strip, column, 1, vectors, tail);
+        return true;
+    case 2:
+        run_held(strip, column, 2, vectors, tail);
+        return true;
+    case 3:
+        run_held(strip, column, 3, vectors, tail);
+        return true;
+    case 4:
+        run_held(strip, column, 4, vectors, tail);
+        return true;
+    case 6:
+        run_held(strip, column, 6, vectors, tail);
+        return true;
+#if SFV_HELD_DEPTH > 6
+    case 8:
+        run_held(strip, column, 8, vectors, tail);
+        return true;
+    case SFV_HELD_DEPTH:
+        if (vectors <= 2) {
+            run_held(strip, column, SFV_HELD_DEPTH, vectors, tail);
+        }
+        return vectors <= 2;
+#endif
+    default:
+        return false;
+    }
+}
+
+/* The rows of the strip in tiles of nearly equal height, `rows` or one less. */
+SFV_INLINE void run_vectors(const sfk_strip *strip, int64_t column, int vectors, int64_t tail)
+{
+    const int64_t tiles = (strip->rows + SFV_TILE_ROWS - 1) / SFV_TILE_ROWS;
+    int64_t row = 0;
+    if (hold_sources(strip, column, vectors, tail)) {
+        return;
+    }
+    for (int64_t tile = 0; tile < tiles; tile++) {
+        const int64_t rows = (strip->rows - row + tiles - tile - 1) / (tiles - tile);
+        switch (rows) {
+#if SFV_TILE_ROWS > 6
+        case 8:
+            run_tile(strip, row, column, 8, vectors, tail);
+            break;
+        case 7:
+            run_tile(strip, row, column, 7, vectors, tail);
+            break;
+#endif
+#if SFV_TILE_ROWS > 4
+        case 6:
+            run_tile(strip, row, column, 6, vectors, tail);
+            break;
+        case 5:
+            run_tile(strip, row, column, 5, vectors, tail);
+            break;
+#endif
+        case 4:
+            run_tile(strip, row, column, 4, vectors, tail);
+            break;
+        case 3:
+            run_tile(strip, row, column, 3, vectors, tail);
+            break;
+        case 2:
+            run_tile(strip, row, column, 2, vectors, tail);
+            break;
+        default:
+            run_tile(strip, row, column, 1, vectors, tail);
+        }
+        row += rows;
+    }
+}
+
+/* `vectors` at a time, a constant at every call. */
+SFV_INLINE void run_columns(const sfk_strip *strip, int vectors)
+{
+    const int64_t wide = vectors * SFV_LANES;
+    int64_t column = 0;
+    for (; column + wide <= strip->columns; column += wide) {
+        run_vectors(strip, column, vectors, 0);
+    }
+    const int64_t rest = strip->columns - column;
+    const int64_t tail = rest % SFV_LANES;
+    switch ((rest + SFV_LANES - 1) / SFV_LANES) {
+    case 0:
+        break;
+#if SFV_TILE_VECTORS > 2
+    case 3:
+        run_vectors(strip, column, 3, tail);
+        break;
+#endif
+    case 2:
+        run_vectors(strip, column, 2, tail);
+        break;
+    default:
+        run_vectors(strip, column, 1, tail);
+    }
+}
+
+void SFK_NAME(strip_product)(const sfk_strip *strip)
+{
+    if (strip->depth == SFV_HELD_DEPTH && !strip->accumulate) {
+        run_columns(strip, 2);
+    } else {
+        run_columns(strip, SFV_TILE_VECTORS);
+    }
+}
+
+SFV_INLINE void add_tap(float *restrict to, const float *restrict from, int64_t step, int64_t count)
+{
+    for (int64_t x = 0; x < count; x++) {
+        to[x] += from[x * step];
+    }
+}
+
+void SFK_NAME(shift_add)(float *to, const sfk_shift *shift)
+{
+    if (!shift->accumulate) {
+        for (int64_t x = 0; x < shift->out_width; x++) {
+            to[x] = 0.0f;
+        }
+    }
+    for (int64_t tap = 0; tap < shift->taps; tap++) {
+        /* Output x reads column x·stride + offset, which must lie inside the row. */
+        const int64_t offset = tap * shift->dilation - shift->padding;
+        const int64_t begin = offset < 0 ? (-offset + shift->stride - 1) / shift->stride : 0;
+        int64_t end = shift->width > offset ? (shift->width - offset - 1) / shift->stride + 1 : 0;
+        end = end < shift->out_width ? end : shift->out_width;
+        const float *from = shift->from + tap * shift->from_stride + begin * shift->stride + offset;
+        if (begin >= end) {
+            continue;
+        }
+        if (shift->stride == 1) {
+            add_tap(to + begin, from, 1, end - begin);
+        } else if (shift->stride == 2) {
+            add_tap(to + begin, from, 2, end - begin);
+        } else {
+            add_tap(to + begin, from, shift->stride, end - begin);
+        }
+    }
+}
+
+/* The larger; NaN where either is. */
+SFV_INLINE float winner(float a, float b)
+{
+    return b > a || b != b ? b : a;
+}
+
+void SFK_NAME(pool_pairs)(float *restrict out, const float *restrict upper,
+                          const float *restrict lower, int64_t count)
+{
+    for (int64_t x = 0; x < count; x++) {
+        const float left = winner(upper[2 * x], lower[2 * x]);
+        const float right = winner(upper[2 * x + 1], lower[2 * x + 1]);
+        out[x] = winner(left, right);
+    }
+}

@@ -1,0 +1,28 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* Settings of layers whose structures are private to their files, for whoever computes a net in
+ * another way than layer by layer. Each answers whether the layer is of its kind. */
+#ifndef SFI_LAYER_FACTS_H
+#define SFI_LAYER_FACTS_H
+
+#include "layer_class.h"
+
+/* y = scale·x + shift of channel `channel` at inference. */
+bool sfi_is_batchnorm2d(const sfconv_layer *layer);
+void sfi_batchnorm2d_line(const sfconv_layer *layer, int64_t channel, double *scale, double *shift);
+
+/* `which` is SFCONV_ACTIVATION_…; the slope below 0 of LeakyReLU, 0 for the others. */
+bool sfi_activation_facts(const sfconv_layer *layer, int32_t *which, float *slope);
+
+/* Max pooling over 2 x 2 pixels without overlap or padding. */
+bool sfi_is_max_pool_2x2(const sfconv_layer *layer);
+
+/* `which` is SFCONV_UPSAMPLE_…. */
+bool sfi_upsample2d_facts(const sfconv_layer *layer, int32_t *which, int64_t factor[2]);
+/* Position k·factor + r of an up-sampled axis of `size` input pixels lies at k + offset, -1 <
+ * offset < 1; 0 where the neighbour on that side is missing. `which` is bilinear. */
+float sfi_upsample2d_offset(int32_t which, int64_t factor, int64_t size, int64_t k, int64_t r);
+
+bool sfi_is_add(const sfconv_layer *layer);
+bool sfi_is_concat(const sfconv_layer *layer);
+
+#endif

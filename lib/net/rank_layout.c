@@ -1,0 +1,194 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#include "rank_work.h"
+
+#include "parallel.h"
+
+#include <string.h>
+
+/* Pixels of a task: many strips, and still several tasks on the small maps deep inside a net. */
+#define MIN_TASK_PIXELS 96
+#define MAX_TASK_PIXELS 768
+#define TASKS_WANTED 8
+
+bool sfi_rank_is_direct(const sfi_rank_sink *sink, const sfi_rank_maps *maps)
+{
+    return sink->via == SFI_VIA_UPSAMPLE ||
+           (sink->via == SFI_VIA_NOTHING && maps->taps == 1 && maps->stride == 1 &&
+            maps->shift == 0 && maps->residues == 1);
+}
+
+sfi_rank_cut sfi_rank_cut_of(const sfi_plan *plan, int32_t node)
+{
+    const sfi_shape shape = plan->steps[node].shape;
+    sfi_rank_cut result = {.shape = shape, .plane = shape.h * shape.w};
+    for (int32_t i = 0; i < plan->rank.sink_count; i++) {
+        const sfi_rank_sink *sink = &plan->rank.sinks[i];
+        result.pooled |= sink->base == node && sink->via == SFI_VIA_POOL;
+    }
+    const int64_t wanted =
+        sfi_max(MIN_TASK_PIXELS, sfi_min(MAX_TASK_PIXELS, result.plane / TASKS_WANTED));
+    const int64_t tasks = sfi_ceil_div(shape.h, sfi_ceil_div(wanted, shape.w));
+    int64_t rows = sfi_ceil_div(shape.h, tasks);
+    rows += result.pooled ? rows % 2 : 0;
+    result.rows_per_task = rows;
+    result.tasks_per_image = sfi_ceil_div(shape.h, rows);
+    return result;
+}
+
+int64_t sfi_rank_mixed_stride(const sfi_rank_cut *cut, enum sfi_rank_via via)
+{
+    const int64_t pixels = via == SFI_VIA_POOL ? cut->rows_per_task / 2 * (cut->shape.w / 2)
+                                               : cut->rows_per_task * cut->shape.w;
+    return sfi_ceil_div(pixels, SFK_SLACK) * SFK_SLACK;
+}
+
+int64_t sfi_rank_lay_out(sfi_rank_bench *bench, const sfi_plan *plan, const sfconv_net *net,
+                         int32_t node, unsigned char *memory)
+{
+    const sfi_rank_cut cut = sfi_rank_cut_of(plan, node);
+    const bool has_unit = plan->rank.nodes[node].role == SFI_RANK_UNIT;
+    const int64_t strip = has_unit ? SFI_RANK_CHANNELS * SFI_RANK_STRIP + SFK_SLACK : 0;
+    sfi_rank_unit unit = {0};
+    unsigned char *at = memory;
+    int64_t mixed = 0;
+    int64_t sinks = 0;
+    if (has_unit) {
+        sfi_rank_unit_of(&unit, &plan->rank, net, node);
+    }
+    for (int32_t i = 0; i < plan->rank.sink_count; i++) {
+        const sfi_rank_sink *sink = &plan->rank.sinks[i];
+        const bool served = sink->base == node;
+        const sfi_rank_maps maps = sfi_rank_maps_of(net, plan->steps, sink->consumer);
+        sinks += served ? 1 : 0;
+        if (served && !sfi_rank_is_direct(sink, &maps)) {
+            mixed += sfi_rank_mixed_count(&maps) * sfi_rank_mixed_stride(&cut, sink->via);
+        }
+    }
+    bench->strip = sfi_rank_take(&at, strip, sizeof(float));
+    bench->lower = sfi_rank_take(&at, cut.pooled ? strip : 0, sizeof(float));
+    bench->pooled = sfi_rank_take(&at, cut.pooled ? strip : 0, sizeof(float));
+    bench->taps = sfi_rank_take(&at, unit.depth, sizeof(float *));
+    bench->rows = sfi_rank_take(&at, SFI_RANK_CHANNELS, sizeof(float *));
+    bench->lower_rows = sfi_rank_take(&at, SFI_RANK_CHANNELS, sizeof(float *));
+    bench->pooled_rows = sfi_rank_take(&at, SFI_RANK_CHANNELS, sizeof(float *));
+    bench->residuals = sfi_rank_take(&at, unit.residual_count, sizeof(float *));
+    bench->sinks = sfi_rank_take(&at, sinks, sizeof *bench->sinks);
+    bench->mixed = sfi_rank_take(&at, mixed + SFK_SLACK, sizeof(float));
+    return at - memory;
+}
+
+bool sfi_rank_has_step(const sfi_rank_plan *plan, int32_t node)
+{
+    bool has = plan->active && plan->nodes[node].role == SFI_RANK_UNIT;
+    for (int32_t i = 0; plan->active && !has && i < plan->sink_count; i++) {
+        has = plan->sinks[i].base == node;
+    }
+    return has;
+}
+
+static int64_t maps_elements(const sfi_rank_maps *maps, int64_t images)
+{
+    return images * maps->image + SFK_SLACK;
+}
+
+int64_t sfi_rank_maps_bytes(const sfi_plan *plan, const sfconv_net *net, int32_t node)
+{
+    const sfi_rank_maps maps = sfi_rank_maps_of(net, plan->steps, node);
+    if (plan->rank.nodes[node].role == SFI_RANK_SINK) {
+        return 0;
+    }
+    return maps_elements(&maps, plan->steps[node].shape.n) * (int64_t)sizeof(float);
+}
+
+int64_t sfi_rank_mixed_bytes(const sfi_plan *plan, const sfconv_net *net, const sfi_rank_sink *sink)
+{
+    const sfi_rank_maps maps = sfi_rank_maps_of(net, plan->steps, sink->consumer);
+    const sfi_shape in = plan->steps[sink->base].shape;
+    if (sink->via != SFI_VIA_UPSAMPLE) {
+        return 0;
+    }
+    return (in.n * sfi_rank_mixed_count(&maps) * in.h * in.w + SFK_SLACK) * (int64_t)sizeof(float);
+}
+
+static int64_t weight_elements(const sfi_rank_unit *unit, int64_t channels)
+{
+    return channels * unit->depth;
+}
+
+sfi_rank_bytes sfi_rank_step_bytes(const sfi_plan *plan, const sfconv_net *net, int32_t node)
+{
+    sfi_rank_bytes bytes = {0, 0};
+    sfi_rank_bench bench;
+    unsigned char *nowhere = NULL;
+    int64_t pointers = 0;
+    if (!sfi_rank_has_step(&plan->rank, node)) {
+        return bytes;
+    }
+    bytes.scratch =
+        sfi_rank_lay_out(&bench, plan, net, node, nowhere) * (int64_t)sfi_workers(net->context);
+    for (int32_t i = 0; i < plan->rank.sink_count; i++) {
+        const sfi_rank_sink *sink = &plan->rank.sinks[i];
+        const sfi_rank_maps maps = sfi_rank_maps_of(net, plan->steps, sink->consumer);
+        if (sink->base != node) {
+            continue;
+        }
+        pointers += sfi_rank_mixed_count(&maps);
+        if (sink->via == SFI_VIA_UPSAMPLE) {
+            bytes.scratch = sfi_max(bytes.scratch, sfi_rank_upsample_bytes(plan, net, sink));
+        }
+    }
+    bytes.folded = sfi_round64(pointers * (int64_t)sizeof(float *));
+    if (plan->rank.nodes[node].role == SFI_RANK_UNIT) {
+        const int64_t channels = plan->steps[node].shape.c;
+        sfi_rank_unit unit;
+        sfi_rank_unit_of(&unit, &plan->rank, net, node);
+        bytes.folded += sfi_round64(weight_elements(&unit, channels) * (int64_t)sizeof(float)) +
+                        sfi_round64(channels * (int64_t)sizeof(float)) +
+                        sfi_round64(channels * (int64_t)sizeof(float *));
+    }
+    return bytes;
+}
+
+int64_t sfi_rank_step_macs(const sfi_plan *plan, const sfconv_net *net, int32_t node)
+{
+    const sfi_shape shape = plan->steps[node].shape;
+    int64_t macs = 0;
+    if (plan->rank.nodes[node].role == SFI_RANK_UNIT) {
+        sfi_rank_unit unit;
+        sfi_rank_unit_of(&unit, &plan->rank, net, node);
+        macs += sfi_shape_count(shape) * unit.depth;
+    }
+    for (int32_t i = 0; i < plan->rank.sink_count; i++) {
+        const sfi_rank_sink *sink = &plan->rank.sinks[i];
+        const sfi_rank_maps maps = sfi_rank_maps_of(net, plan->steps, sink->consumer);
+        const int64_t pixels =
+            sink->via == SFI_VIA_POOL ? shape.h / 2 * (shape.w / 2) : shape.h * shape.w;
+        macs += sink->base == node ? shape.n * shape.c * pixels * sfi_rank_mixed_count(&maps) : 0;
+    }
+    return macs;
+}
+
+bool sfi_rank_row_is_read(const sfi_rank_maps *maps, int64_t row)
+{
+    const int64_t residue = (row + maps->padding) % maps->residues;
+    for (int64_t tap = 0; tap < maps->reach; tap++) {
+        if (tap * maps->spacing % maps->residues == residue) {
+            return true;
+        }
+    }
+    return false;
+}
+
+void sfi_rank_clear_padding(const sfi_rank_maps *maps, int64_t images, int64_t height,
+                            float *target)
+{
+    const int64_t end = maps->residues * maps->rows - maps->padding;
+    for (int64_t map = 0; map < images * maps->count; map++) {
+        for (int64_t row = -maps->padding; row < end; row++) {
+            if (row < 0 || row >= height) {
+                memset(target + map * maps->plane + sfi_rank_row(maps, row), 0,
+                       (size_t)maps->width * sizeof *target);
+            }
+        }
+    }
+}

@@ -1,0 +1,372 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#include "rank_plan.h"
+
+#include "conv2d.h"
+#include "kernels.h"
+#include "layer_facts.h"
+#include "memory.h"
+#include "plan.h"
+#include "sfconv2d.h"
+#include "sizes.h"
+
+#include <string.h>
+
+/* A wider 1x1 convolution is better served by the dense product. */
+#define MAX_POINTWISE 32
+
+/* Each consumer has at most one sink an input of the concatenation before it. */
+static int64_t max_sinks(const sfconv_net *net)
+{
+    int64_t count = 1;
+    for (int32_t i = 0; i < net->node_count; i++) {
+        if (net->nodes[i].layer) {
+            count += sfi_max(1, net->nodes[net->nodes[i].inputs[0]].input_count);
+        }
+    }
+    return count;
+}
+
+bool sfi_rank_plan_create(sfi_rank_plan *plan, const sfconv_net *net)
+{
+    *plan = (sfi_rank_plan){.sink_capacity = (int32_t)max_sinks(net)};
+    plan->nodes = sfi_calloc(net->context, (size_t)net->node_count, sizeof *plan->nodes);
+    plan->sinks = sfi_calloc(net->context, (size_t)plan->sink_capacity, sizeof *plan->sinks);
+    if (plan->nodes && plan->sinks) {
+        return true;
+    }
+    sfi_rank_plan_destroy(plan, net);
+    return false;
+}
+
+void sfi_rank_plan_destroy(sfi_rank_plan *plan, const sfconv_net *net)
+{
+    sfi_free(net->context, plan->nodes, (size_t)net->node_count * sizeof *plan->nodes);
+    sfi_free(net->context, plan->sinks, (size_t)plan->sink_capacity * sizeof *plan->sinks);
+    *plan = (sfi_rank_plan){0};
+}
+
+sfi_rank_maps sfi_rank_maps_of(const sfconv_net *net, const sfi_step *steps, int32_t consumer)
+{
+    const sfi_node *node = &net->nodes[consumer];
+    const sfi_sfconv2d *conv = sfi_as_const_sfconv2d(node->layer);
+    const sfi_shape in = steps[node->inputs[0]].shape;
+    const sfi_shape out = steps[consumer].shape;
+    sfi_rank_maps maps = {.count = out.c,
+                          .residues = 1,
+                          .rows = in.h,
+                          .width = out.w,
+                          .taps = 1,
+                          .stride = 1,
+                          .dilation = 1,
+                          .reach = 1,
+                          .spacing = 1};
+    if (conv) {
+        const sfconv_sfconv2d_desc *desc = &conv->desc;
+        maps.count = desc->rank;
+        maps.residues = desc->stride[0];
+        maps.rows = sfi_ceil_div(in.h + 2 * desc->padding[0], desc->stride[0]);
+        maps.padding = desc->padding[0];
+        maps.taps = desc->kernel[1];
+        maps.stride = desc->stride[1];
+        maps.dilation = desc->dilation[1];
+        maps.shift = desc->padding[1];
+        maps.reach = desc->kernel[0];
+        maps.spacing = desc->dilation[0];
+    }
+    maps.plane = maps.residues * maps.rows * maps.width;
+    maps.image = maps.count * maps.plane;
+    return maps;
+}
+
+/* Sizes that the step multiplies must be countable: maps, mixed maps and folded weights. */
+static bool sizes_fit(const sfi_sfconv2d *conv, sfi_shape in, sfi_shape out)
+{
+    const sfconv_sfconv2d_desc *desc = &conv->desc;
+    int64_t padded;
+    int64_t bytes;
+    return sfi_add(&padded, in.h, 2 * desc->padding[0] + desc->stride[0]) &&
+           sfi_product(&bytes, (int64_t[]){in.n, desc->rank, padded, out.w, 8}, 5) &&
+           sfi_product(&bytes, (int64_t[]){in.n, desc->rank, desc->kernel[1], in.h, in.w, 8}, 6) &&
+           sfi_product(&bytes, (int64_t[]){desc->rank, desc->kernel[0], out.c, 16}, 4);
+}
+
+static bool can_contract(const sfconv_net *net, const sfi_step *steps, int32_t index)
+{
+    const sfi_node *node = &net->nodes[index];
+    if (!node->layer || !steps[index].live) {
+        return false;
+    }
+    const sfi_sfconv2d *factorized = sfi_as_const_sfconv2d(node->layer);
+    if (factorized) {
+        return !factorized->desc.spectral_norm &&
+               sizes_fit(factorized, steps[node->inputs[0]].shape, steps[index].shape);
+    }
+    const sfi_conv2d *dense = sfi_as_conv2d(node->layer);
+    if (!dense) {
+        return false;
+    }
+    const sfconv_conv2d_desc *desc = &dense->desc;
+    return desc->kernel[0] == 1 && desc->kernel[1] == 1 && desc->stride[0] == 1 &&
+           desc->stride[1] == 1 && desc->padding[0] == 0 && desc->padding[1] == 0 &&
+           desc->groups == 1 && desc->out_channels <= MAX_POINTWISE;
+}
+
+static void count_uses(sfi_rank_plan *plan, const sfconv_net *net, const sfi_step *steps)
+{
+    for (int32_t i = 0; i < net->node_count; i++) {
+        sfi_rank_node *node = &plan->nodes[i];
+        *node = (sfi_rank_node){.user = -1,
+                                .unit = -1,
+                                .sum = -1,
+                                .chain = -1,
+                                .first_base = -1,
+                                .maps = SFI_NO_BUFFER,
+                                .folded = SFI_NO_BUFFER,
+                                .scratch = SFI_NO_BUFFER};
+        node->contracts = can_contract(net, steps, i);
+        for (int32_t j = 0; steps[i].live && j < net->nodes[i].input_count; j++) {
+            plan->nodes[net->nodes[i].inputs[j]].uses++;
+            plan->nodes[net->nodes[i].inputs[j]].user = i;
+        }
+    }
+    for (int32_t i = 0; i < net->output_count; i++) {
+        plan->nodes[net->outputs[i]].is_output = true;
+    }
+}
+
+/* The one node that uses `node`, if nobody else sees its map; -1 otherwise. */
+static int32_t only_user(const sfi_rank_plan *plan, int32_t node)
+{
+    const sfi_rank_node *self = &plan->nodes[node];
+    return self->uses == 1 && !self->is_output ? self->user : -1;
+}
+
+static const sfconv_layer *layer_of(const sfconv_net *net, int32_t node)
+{
+    return node < 0 ? NULL : net->nodes[node].layer;
+}
+
+/* The activation behind `node`, if a unit can take it in; `node` itself otherwise. */
+static int32_t take_activation(const sfi_rank_plan *plan, const sfconv_net *net, int32_t node)
+{
+    const int32_t user = only_user(plan, node);
+    const sfconv_layer *layer = layer_of(net, user);
+    int32_t which;
+    float slope;
+    const bool fits = layer && sfi_activation_facts(layer, &which, &slope) &&
+                      (which == SFCONV_ACTIVATION_RELU || which == SFCONV_ACTIVATION_LEAKY_RELU);
+    return fits ? user : node;
+}
+
+static void close_unit(sfi_rank_plan *plan, const sfconv_net *net, int32_t node, int32_t sum)
+{
+    const int32_t last = take_activation(plan, net, node);
+    plan->nodes[node].role = SFI_RANK_ABSORBED;
+    plan->nodes[node].unit = last;
+    plan->nodes[last].role = SFI_RANK_UNIT;
+    plan->nodes[last].unit = last;
+    plan->nodes[last].sum = sum;
+    plan->nodes[last].chain = node;
+}
+
+/* sfconv2d, and BatchNorm where it follows. */
+static int32_t open_chain(sfi_rank_plan *plan, const sfconv_net *net, int32_t conv)
+{
+    const int32_t user = only_user(plan, conv);
+    const sfconv_layer *layer = layer_of(net, user);
+    plan->nodes[conv].role = SFI_RANK_ABSORBED;
+    if (!layer || !sfi_is_batchnorm2d(layer)) {
+        return conv;
+    }
+    plan->nodes[user].role = SFI_RANK_ABSORBED;
+    return user;
+}
+
+/* Chains end in a sum that takes them all in, or alone in an activation. A sum comes after its
+ * inputs, so it finds their chains marked. */
+static void find_units(sfi_rank_plan *plan, const sfconv_net *net, const sfi_step *steps)
+{
+    for (int32_t i = 0; i < net->node_count; i++) {
+        const sfconv_layer *layer = net->nodes[i].layer;
+        sfi_rank_node *node = &plan->nodes[i];
+        if (node->contracts && sfi_as_const_sfconv2d(layer)) {
+            const int32_t end = open_chain(plan, net, i);
+            const sfconv_layer *user = layer_of(net, only_user(plan, end));
+            if (user && sfi_is_add(user)) {
+                plan->nodes[only_user(plan, end)].chain = end;
+            } else {
+                close_unit(plan, net, end, -1);
+            }
+        } else if (layer && steps[i].live && sfi_is_add(layer) && node->chain >= 0) {
+            close_unit(plan, net, i, i);
+        }
+    }
+}
+
+/* Every node of a unit knows its last one. */
+static void join_units(sfi_rank_plan *plan, const sfconv_net *net)
+{
+    for (int32_t i = net->node_count - 1; i >= 0; i--) {
+        sfi_rank_node *node = &plan->nodes[i];
+        if (node->role == SFI_RANK_ABSORBED && node->unit < 0) {
+            node->unit = plan->nodes[node->user].unit;
+        }
+    }
+}
+
+static void find_only_contracted(sfi_rank_plan *plan, const sfconv_net *net, const sfi_step *steps)
+{
+    for (int32_t i = net->node_count - 1; i >= 0; i--) {
+        const sfi_node *node = &net->nodes[i];
+        sfi_rank_node *self = &plan->nodes[i];
+        const sfconv_layer *layer = node->layer;
+        int32_t which;
+        int64_t factor[2];
+        self->only_contracted = self->uses > 0 && !self->is_output;
+        for (int32_t user = i + 1; self->only_contracted && user < net->node_count; user++) {
+            for (int32_t j = 0; steps[user].live && j < net->nodes[user].input_count; j++) {
+                const bool transports = plan->nodes[user].role == SFI_RANK_VIRTUAL &&
+                                        sfi_is_concat(net->nodes[user].layer) &&
+                                        !(layer && sfi_is_concat(layer));
+                if (net->nodes[user].inputs[j] == i && !plan->nodes[user].contracts &&
+                    !transports) {
+                    self->only_contracted = false;
+                }
+            }
+        }
+        if (!layer || !self->only_contracted) {
+            continue;
+        }
+        const bool pooled_unit =
+            sfi_is_max_pool_2x2(layer) && plan->nodes[node->inputs[0]].role == SFI_RANK_UNIT;
+        if (sfi_is_concat(layer) || pooled_unit || sfi_upsample2d_facts(layer, &which, factor)) {
+            self->role = SFI_RANK_VIRTUAL;
+        }
+    }
+}
+
+/* A map is stored when a user reads it as a map. */
+static void find_stored(sfi_rank_plan *plan, const sfconv_net *net, const sfi_step *steps)
+{
+    for (int32_t i = 0; i < net->node_count; i++) {
+        sfi_rank_node *node = &plan->nodes[i];
+        if (node->contracts && node->role == SFI_RANK_LAYER) {
+            node->role = SFI_RANK_SINK;
+        }
+        node->stored =
+            node->role == SFI_RANK_LAYER || node->role == SFI_RANK_SINK || node->is_output;
+        for (int32_t j = 0; steps[i].live && j < net->nodes[i].input_count; j++) {
+            sfi_rank_node *input = &plan->nodes[net->nodes[i].inputs[j]];
+            const bool reads = !node->contracts && node->role != SFI_RANK_VIRTUAL;
+            input->stored |= reads && input->role == SFI_RANK_UNIT;
+            input->read_in_strips |= reads && node->unit >= 0;
+        }
+    }
+}
+
+static void add_sink(sfi_rank_plan *plan, const sfconv_net *net, int32_t consumer, int32_t source,
+                     int64_t channel)
+{
+    sfi_rank_sink sink = {.base = source,
+                          .consumer = consumer,
+                          .transport = -1,
+                          .channel = channel,
+                          .mixed = SFI_NO_BUFFER};
+    if (plan->nodes[source].role == SFI_RANK_VIRTUAL) {
+        sink.transport = source;
+        sink.base = net->nodes[source].inputs[0];
+        sink.via = sfi_is_max_pool_2x2(net->nodes[source].layer) ? SFI_VIA_POOL : SFI_VIA_UPSAMPLE;
+    }
+    plan->nodes[sink.base].read_in_strips = true;
+    plan->sinks[plan->sink_count++] = sink;
+}
+
+/* The sink whose step comes first begins the maps. */
+static void choose_first(sfi_rank_plan *plan, int32_t consumer, int32_t begin)
+{
+    int32_t first = begin;
+    for (int32_t i = begin; i < plan->sink_count; i++) {
+        plan->sinks[i].accumulate = true;
+        if (plan->sinks[i].base < plan->sinks[first].base) {
+            first = i;
+        }
+    }
+    plan->sinks[first].accumulate = false;
+    plan->nodes[consumer].first_base = plan->sinks[first].base;
+}
+
+static void list_sinks(sfi_rank_plan *plan, const sfconv_net *net, const sfi_step *steps)
+{
+    plan->sink_count = 0;
+    for (int32_t i = 0; i < net->node_count; i++) {
+        const int32_t begin = plan->sink_count;
+        if (!plan->nodes[i].contracts) {
+            continue;
+        }
+        const int32_t source = net->nodes[i].inputs[0];
+        const sfi_node *node = &net->nodes[source];
+        if (plan->nodes[source].role == SFI_RANK_VIRTUAL && sfi_is_concat(node->layer)) {
+            int64_t channel = 0;
+            for (int32_t j = 0; j < node->input_count; j++) {
+                add_sink(plan, net, i, node->inputs[j], channel);
+                channel += steps[node->inputs[j]].shape.c;
+            }
+        } else {
+            add_sink(plan, net, i, source, 0);
+        }
+        choose_first(plan, i, begin);
+    }
+}
+
+void sfi_rank_plan_make(sfi_rank_plan *plan, const sfconv_net *net, const sfi_step *steps)
+{
+    count_uses(plan, net, steps);
+    find_units(plan, net, steps);
+    join_units(plan, net);
+    find_only_contracted(plan, net, steps);
+    find_stored(plan, net, steps);
+    list_sinks(plan, net, steps);
+}
+
+static void add_part(sfi_rank_unit *unit, const sfconv_net *net, int32_t end)
+{
+    const bool is_conv = sfi_as_const_sfconv2d(net->nodes[end].layer) != NULL;
+    const int32_t conv = is_conv ? end : net->nodes[end].inputs[0];
+    const sfconv_sfconv2d_desc *desc = &sfi_as_const_sfconv2d(net->nodes[conv].layer)->desc;
+    unit->conv[unit->part_count] = conv;
+    unit->norm[unit->part_count++] = is_conv ? -1 : end;
+    unit->depth += desc->rank * desc->kernel[0];
+}
+
+void sfi_rank_unit_of(sfi_rank_unit *unit, const sfi_rank_plan *plan, const sfconv_net *net,
+                      int32_t node)
+{
+    const sfi_rank_node *self = &plan->nodes[node];
+    int32_t which;
+    *unit = (sfi_rank_unit){.activation = SFK_IDENTITY};
+    if (sfi_activation_facts(net->nodes[node].layer, &which, &unit->slope)) {
+        unit->activation = unit->slope > 0.0f ? SFK_LEAKY_RELU : SFK_RELU;
+    }
+    if (self->sum < 0) {
+        add_part(unit, net, self->chain);
+        return;
+    }
+    const sfi_node *sum = &net->nodes[self->sum];
+    for (int32_t i = 0; i < sum->input_count; i++) {
+        const int32_t input = sum->inputs[i];
+        if (plan->nodes[input].unit == node) {
+            add_part(unit, net, input);
+        } else {
+            unit->residual[unit->residual_count++] = input;
+        }
+    }
+}
+
+int32_t sfi_rank_reads_at(const sfi_rank_plan *plan, int32_t user)
+{
+    const sfi_rank_node *node = &plan->nodes[user];
+    if (!plan->active || node->role == SFI_RANK_LAYER) {
+        return user;
+    }
+    return node->contracts || node->role == SFI_RANK_VIRTUAL ? -1 : node->unit;
+}

@@ -1,0 +1,132 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* Rank-space execution of inference: between two factorized layers only rank-many maps are stored.
+ *
+ * A unit is what makes a full-width map from such maps: the vertical halves P of one or more
+ * sfconv2d, the BatchNorms behind them, a sum with stored maps, an activation. Whatever is linear
+ * and mixes channels behind the map, the horizontal half Q of an sfconv2d or a 1x1 convolution, is
+ * a sink: it is computed while a strip of the map is in the cache, also through a 2x2 max pooling,
+ * an up-sampling (which commutes with mixing) or a concatenation (whose parts add). The map itself
+ * is stored only if somebody else reads it. A map that an ordinary layer has stored, or an input,
+ * may feed sinks too. */
+#ifndef SFI_RANK_PLAN_H
+#define SFI_RANK_PLAN_H
+
+#include "graph.h"
+
+struct sfi_step;
+
+enum sfi_rank_role {
+    /* Computed by its layer, or an input. */
+    SFI_RANK_LAYER,
+    /* Last node of a unit: computes all of it. */
+    SFI_RANK_UNIT,
+    /* Another node of a unit. */
+    SFI_RANK_ABSORBED,
+    /* Pooling, up-sampling or concatenation between a map and sinks: never computed as such. */
+    SFI_RANK_VIRTUAL,
+    /* A 1x1 convolution that is a sink and nothing else. */
+    SFI_RANK_SINK
+};
+
+enum sfi_rank_via { SFI_VIA_NOTHING, SFI_VIA_POOL, SFI_VIA_UPSAMPLE };
+
+/* One contraction: channels `channel` … of the consumer's input come from node `base`. */
+typedef struct sfi_rank_sink {
+    int32_t base;
+    int32_t consumer;
+    enum sfi_rank_via via;
+    /* The node of the pooling or up-sampling. */
+    int32_t transport;
+    int64_t channel;
+    /* An earlier sink has begun the consumer's maps. */
+    bool accumulate;
+    /* Offset of the mixed maps that wait for their up-sampling. */
+    int64_t mixed;
+} sfi_rank_sink;
+
+typedef struct sfi_rank_node {
+    enum sfi_rank_role role;
+    /* Its map is kept in memory. */
+    bool stored;
+    /* Strips read it, whole vectors at a time: elements behind its end must exist. */
+    bool read_in_strips;
+    bool is_output;
+    /* The first half of a factorized layer or a 1x1 convolution, as far as the kind goes. */
+    bool contracts;
+    /* Every live user contracts, or is a virtual concatenation. */
+    bool only_contracted;
+    /* Live users, one counted for each input it takes, and the last of them. */
+    int32_t uses;
+    int32_t user;
+    /* Of every node of a unit: its last node. */
+    int32_t unit;
+    /* Of a unit's last node: the sum, or -1 and the one sfconv2d or BatchNorm before activation. */
+    int32_t sum;
+    int32_t chain;
+    /* Of a consumer of sinks: the first base; offset of the maps an sfconv2d gathers. */
+    int32_t first_base;
+    int64_t maps;
+    /* Of a base: offsets of what its step needs, and its multiply-adds. */
+    int64_t folded;
+    int64_t scratch;
+    int64_t macs;
+} sfi_rank_node;
+
+typedef struct sfi_rank_plan {
+    bool active;
+    sfi_rank_node *nodes;
+    sfi_rank_sink *sinks;
+    int32_t sink_count;
+    int32_t sink_capacity;
+} sfi_rank_plan;
+
+/* A unit as its step needs it. */
+typedef struct sfi_rank_unit {
+    int32_t part_count;
+    /* sfconv2d nodes, and the BatchNorm behind each or -1. */
+    int32_t conv[SFI_MAX_INPUTS];
+    int32_t norm[SFI_MAX_INPUTS];
+    int32_t residual_count;
+    int32_t residual[SFI_MAX_INPUTS];
+    /* SFK_IDENTITY … */
+    int32_t activation;
+    float slope;
+    /* Taps of all parts. */
+    int64_t depth;
+} sfi_rank_unit;
+
+/* The maps a consumer gathers: [image][map][residue of the padded row by the vertical stride][row]
+ * [column], so that every vertical tap is a constant distance from its output pixel. */
+typedef struct sfi_rank_maps {
+    int64_t count;
+    int64_t residues;
+    int64_t rows;
+    int64_t width;
+    int64_t padding;
+    int64_t plane;
+    int64_t image;
+    /* The horizontal taps. */
+    int64_t taps;
+    int64_t stride;
+    int64_t dilation;
+    int64_t shift;
+    /* The vertical ones. */
+    int64_t reach;
+    int64_t spacing;
+} sfi_rank_maps;
+
+bool sfi_rank_plan_create(sfi_rank_plan *plan, const sfconv_net *net);
+void sfi_rank_plan_destroy(sfi_rank_plan *plan, const sfconv_net *net);
+
+/* Decides roles and sinks; shapes and liveness of `steps` are known. */
+void sfi_rank_plan_make(sfi_rank_plan *plan, const sfconv_net *net, const struct sfi_step *steps);
+
+void sfi_rank_unit_of(sfi_rank_unit *unit, const sfi_rank_plan *plan, const sfconv_net *net,
+                      int32_t node);
+sfi_rank_maps sfi_rank_maps_of(const sfconv_net *net, const struct sfi_step *steps,
+                               int32_t consumer);
+
+/* The time at which node `user` reads its stored inputs; -1 when it reads none itself. */
+int32_t sfi_rank_reads_at(const sfi_rank_plan *plan, int32_t user);
+
+#endif

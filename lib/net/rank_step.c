@@ -1,0 +1,255 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#include "rank_work.h"
+
+#include "conv2d.h"
+#include "layer_facts.h"
+#include "parallel.h"
+#include "sfconv2d.h"
+
+/* BatchNorm folds into P and the bias: scale·(P·z + b) + shift. */
+static void fold_part(const sfi_rank_unit *unit, const sfconv_net *net, int32_t part, int64_t first,
+                      int64_t channels, float *weights, float *bias)
+{
+    const sfi_sfconv2d *conv = sfi_as_const_sfconv2d(net->nodes[unit->conv[part]].layer);
+    const int64_t depth = conv->desc.rank * conv->desc.kernel[0];
+    const float *p = sfi_sfconv2d_p(conv);
+    const float *own_bias = sfi_sfconv2d_bias(conv);
+    for (int64_t c = 0; c < channels; c++) {
+        double scale = 1.0;
+        double shift = 0.0;
+        if (unit->norm[part] >= 0) {
+            sfi_batchnorm2d_line(net->nodes[unit->norm[part]].layer, c, &scale, &shift);
+        }
+        const float factor = (float)scale;
+        float *row = weights + c * unit->depth + first;
+        for (int64_t k = 0; k < depth; k++) {
+            row[k] = factor * p[c * depth + k];
+        }
+        shift += own_bias ? scale * (double)own_bias[c] : 0.0;
+        bias[c] = part == 0 ? (float)shift : bias[c] + (float)shift;
+    }
+}
+
+static void fold(sfi_rank_job *job, unsigned char **memory)
+{
+    const sfconv_net *net = job->run->net;
+    const sfi_rank_unit *unit = &job->unit;
+    const int64_t channels = job->cut.shape.c;
+    float *weights = sfi_rank_take(memory, channels * unit->depth, sizeof(float));
+    float *bias = sfi_rank_take(memory, channels, sizeof(float));
+    const float **rows = sfi_rank_take(memory, channels, sizeof(float *));
+    int64_t first = 0;
+    for (int32_t part = 0; part < unit->part_count; part++) {
+        const sfi_sfconv2d *conv = sfi_as_const_sfconv2d(net->nodes[unit->conv[part]].layer);
+        fold_part(unit, net, part, first, channels, weights, bias);
+        first += conv->desc.rank * conv->desc.kernel[0];
+    }
+    for (int64_t c = 0; c < channels; c++) {
+        rows[c] = weights + c * unit->depth;
+    }
+    job->weights = rows;
+    job->bias = bias;
+}
+
+/* Q of an sfconv2d [rank][in][kw], or the weight of a 1x1 convolution [out][in]. */
+static const float *mixing_weights(const sfconv_layer *layer)
+{
+    const sfi_sfconv2d *conv = sfi_as_const_sfconv2d(layer);
+    return conv ? sfi_sfconv2d_q(conv) : layer->parameters[0].data;
+}
+
+static void point_at_weights(sfi_rank_job *job, unsigned char **memory)
+{
+    const sfconv_run *run = job->run;
+    const sfi_rank_plan *plan = &run->plan.rank;
+    const float **rows = (const float **)*memory;
+    job->sink_weights = rows;
+    for (int32_t i = 0; i < plan->sink_count; i++) {
+        const sfi_rank_sink *sink = &plan->sinks[i];
+        if (sink->base != job->node) {
+            continue;
+        }
+        const sfi_rank_maps maps = sfi_rank_maps_of(run->net, run->plan.steps, sink->consumer);
+        const sfi_node *consumer = &run->net->nodes[sink->consumer];
+        const float *weights = mixing_weights(consumer->layer);
+        const int64_t per_map = run->plan.steps[consumer->inputs[0]].shape.c * maps.taps;
+        for (int64_t t = 0; t < maps.count; t++) {
+            for (int64_t tap = 0; tap < maps.taps; tap++) {
+                *rows++ = weights + t * per_map + sink->channel * maps.taps + tap;
+            }
+        }
+    }
+}
+
+float *sfi_rank_target(const sfconv_run *run, int32_t consumer)
+{
+    const sfi_rank_node *node = &run->plan.rank.nodes[consumer];
+    return node->role == SFI_RANK_SINK ? sfi_run_value(run, consumer)
+                                       : (float *)(run->memory + node->maps);
+}
+
+/* Where each tap of each part finds output pixel 0 of image `image`. */
+static void point_at_taps(const sfi_rank_job *job, int64_t image, const float **taps)
+{
+    const sfconv_run *run = job->run;
+    for (int32_t part = 0; part < job->unit.part_count; part++) {
+        const int32_t conv = job->unit.conv[part];
+        const sfi_rank_maps maps = sfi_rank_maps_of(run->net, run->plan.steps, conv);
+        const float *source = sfi_rank_target(run, conv) + image * maps.image;
+        for (int64_t t = 0; t < maps.count; t++) {
+            for (int64_t tap = 0; tap < maps.reach; tap++) {
+                const int64_t row = tap * maps.spacing;
+                *taps++ = source + t * maps.plane +
+                          (row % maps.residues * maps.rows + row / maps.residues) * maps.width;
+            }
+        }
+    }
+}
+
+/* Adds the shifted taps of a task's mixed maps into the consumer's maps. */
+static void shift_rows(const sfi_rank_task *task, const sfi_rank_open *sink)
+{
+    const sfi_rank_job *job = task->job;
+    const sfi_rank_maps *maps = &sink->maps;
+    const int64_t scale = sink->sink->via == SFI_VIA_POOL ? 2 : 1;
+    const int64_t width = job->cut.shape.w / scale;
+    const int64_t first = task->first_row / scale;
+    const int64_t end = task->end_row / scale;
+    float *target = sfi_rank_target(job->run, sink->sink->consumer) + task->image * maps->image;
+    for (int64_t row = first; row < end; row++) {
+        if (!sfi_rank_row_is_read(maps, row)) {
+            continue;
+        }
+        for (int64_t t = 0; t < maps->count; t++) {
+            const sfk_shift shift = {.from = sink->to + t * maps->taps * sink->stride +
+                                             (row - first) * width,
+                                     .from_stride = sink->stride,
+                                     .taps = maps->taps,
+                                     .stride = maps->stride,
+                                     .dilation = maps->dilation,
+                                     .padding = maps->shift,
+                                     .width = width,
+                                     .out_width = maps->width,
+                                     .accumulate = sink->sink->accumulate};
+            job->kernels->shift_add(target + t * maps->plane + sfi_rank_row(maps, row), &shift);
+        }
+    }
+}
+
+/* Bias of a 1x1 convolution, once. */
+static const float *sink_bias(const sfconv_run *run, const sfi_rank_sink *sink)
+{
+    const sfconv_layer *layer = run->net->nodes[sink->consumer].layer;
+    const sfi_conv2d *dense = sfi_as_conv2d(layer);
+    return dense && dense->desc.has_bias && !sink->accumulate ? layer->parameters[1].data : NULL;
+}
+
+static void open_one(const sfi_rank_task *task, const sfi_rank_sink *sink, sfi_rank_open *open,
+                     float **mixed)
+{
+    const sfi_rank_job *job = task->job;
+    const sfconv_run *run = job->run;
+    const int64_t first = task->first_row * job->cut.shape.w;
+    open->sink = sink;
+    open->maps = sfi_rank_maps_of(run->net, run->plan.steps, sink->consumer);
+    open->mixed_count = sfi_rank_mixed_count(&open->maps);
+    open->bias = sink_bias(run, sink);
+    open->direct = sfi_rank_is_direct(sink, &open->maps);
+    if (sink->via == SFI_VIA_UPSAMPLE) {
+        open->stride = job->cut.plane;
+        open->to = (float *)(run->memory + sink->mixed) +
+                   task->image * open->mixed_count * open->stride + first;
+    } else if (open->direct) {
+        open->stride = open->maps.plane;
+        open->to = sfi_rank_target(run, sink->consumer) + task->image * open->maps.image +
+                   open->maps.padding * open->maps.width + first;
+    } else {
+        open->stride = sfi_rank_mixed_stride(&job->cut, sink->via);
+        open->to = *mixed;
+        *mixed += open->mixed_count * open->stride;
+    }
+}
+
+static int32_t open_sinks(const sfi_rank_task *task)
+{
+    const sfi_rank_plan *plan = &task->job->run->plan.rank;
+    const float *const *weights = task->job->sink_weights;
+    float *mixed = task->bench.mixed;
+    int32_t count = 0;
+    for (int32_t i = 0; i < plan->sink_count; i++) {
+        if (plan->sinks[i].base == task->job->node) {
+            sfi_rank_open *open = &task->bench.sinks[count++];
+            open_one(task, &plan->sinks[i], open, &mixed);
+            open->weights = weights;
+            weights += open->mixed_count;
+        }
+    }
+    return count;
+}
+
+static void run_task(void *argument, int64_t index, int32_t worker)
+{
+    const sfi_rank_job *job = argument;
+    const sfi_rank_cut *cut = &job->cut;
+    const sfconv_run *run = job->run;
+    sfi_rank_task task = {.job = job, .image = index / cut->tasks_per_image};
+    task.first_row = index % cut->tasks_per_image * cut->rows_per_task;
+    task.end_row = sfi_min(cut->shape.h, task.first_row + cut->rows_per_task);
+    sfi_rank_lay_out(&task.bench, &run->plan, run->net, job->node,
+                     job->scratch + worker * job->scratch_per_worker);
+    point_at_taps(job, task.image, task.bench.taps);
+    for (int32_t i = 0; i < job->unit.residual_count; i++) {
+        task.bench.residuals[i] =
+            sfi_run_value(run, job->unit.residual[i]) + task.image * cut->shape.c * cut->plane;
+    }
+    task.sink_count = open_sinks(&task);
+    sfi_rank_run_strips(&task);
+    for (int32_t i = 0; i < task.sink_count; i++) {
+        if (!task.bench.sinks[i].direct) {
+            shift_rows(&task, &task.bench.sinks[i]);
+        }
+    }
+}
+
+/* Padding of the maps that this step begins. */
+static void clear_paddings(const sfconv_run *run, int32_t node)
+{
+    const sfi_rank_plan *plan = &run->plan.rank;
+    for (int32_t i = 0; i < plan->sink_count; i++) {
+        const sfi_rank_sink *sink = &plan->sinks[i];
+        if (sink->base == node && !sink->accumulate) {
+            const sfi_rank_maps maps = sfi_rank_maps_of(run->net, run->plan.steps, sink->consumer);
+            const int32_t input = run->net->nodes[sink->consumer].inputs[0];
+            const sfi_shape in = run->plan.steps[input].shape;
+            sfi_rank_clear_padding(&maps, in.n, in.h, sfi_rank_target(run, sink->consumer));
+        }
+    }
+}
+
+void sfi_rank_step(const sfconv_run *run, int32_t node)
+{
+    const sfi_rank_plan *plan = &run->plan.rank;
+    const sfi_rank_node *self = &plan->nodes[node];
+    unsigned char *folded = self->folded == SFI_NO_BUFFER ? NULL : run->memory + self->folded;
+    sfi_rank_bench bench;
+    sfi_rank_job job = {.run = run,
+                        .kernels = run->context->kernels,
+                        .node = node,
+                        .cut = sfi_rank_cut_of(&run->plan, node),
+                        .has_unit = self->role == SFI_RANK_UNIT,
+                        .map = self->stored ? sfi_run_value(run, node) : NULL,
+                        .scratch = run->memory + self->scratch};
+    job.scratch_per_worker = sfi_rank_lay_out(&bench, &run->plan, run->net, node, job.scratch);
+    if (job.has_unit) {
+        sfi_rank_unit_of(&job.unit, plan, run->net, node);
+        fold(&job, &folded);
+    }
+    point_at_weights(&job, &folded);
+    clear_paddings(run, node);
+    sfi_parallel_for(run->context, job.cut.shape.n * job.cut.tasks_per_image, run_task, &job);
+    for (int32_t i = 0; i < plan->sink_count; i++) {
+        if (plan->sinks[i].base == node && plan->sinks[i].via == SFI_VIA_UPSAMPLE) {
+            sfi_rank_upsample(run, &plan->sinks[i], job.scratch);
+        }
+    }
+}

@@ -1,0 +1,105 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* What the files of a rank-space step share: how its work is cut, a worker's memory, and a task. */
+#ifndef SFI_RANK_WORK_H
+#define SFI_RANK_WORK_H
+
+#include "kernels.h"
+#include "rank_step.h"
+#include "sizes.h"
+
+/* A strip of channels times pixels fits the first-level cache beside its sources and weights. */
+#define SFI_RANK_STRIP 96
+#define SFI_RANK_CHANNELS 64
+
+/* How the work on one base is cut, by its shape alone. */
+typedef struct sfi_rank_cut {
+    sfi_shape shape;
+    int64_t plane;
+    int64_t rows_per_task;
+    int64_t tasks_per_image;
+    bool pooled;
+} sfi_rank_cut;
+
+/* One sink during one task. */
+typedef struct sfi_rank_open {
+    const sfi_rank_sink *sink;
+    sfi_rank_maps maps;
+    const float *const *weights;
+    int64_t mixed_count;
+    const float *bias;
+    /* Where the mixed maps go, row m at to + m·stride. */
+    float *to;
+    int64_t stride;
+    /* They are the consumer's maps already. */
+    bool direct;
+} sfi_rank_open;
+
+/* A worker's memory: a strip of expanded channels (two where rows are pooled in pairs, and the
+ * pooled one), tables of row pointers, mixed maps of each sink. */
+typedef struct sfi_rank_bench {
+    float *strip;
+    float *lower;
+    float *pooled;
+    const float **taps;
+    const float **rows;
+    const float **lower_rows;
+    const float **pooled_rows;
+    const float **residuals;
+    sfi_rank_open *sinks;
+    float *mixed;
+} sfi_rank_bench;
+
+typedef struct sfi_rank_job {
+    const sfconv_run *run;
+    const sfk_table *kernels;
+    int32_t node;
+    sfi_rank_cut cut;
+    bool has_unit;
+    sfi_rank_unit unit;
+    /* Of the unit: one row of `depth` weights a channel, and a bias. */
+    const float *const *weights;
+    const float *bias;
+    /* Of the sinks, one after the other: a row of weights for each mixed map. */
+    const float *const *sink_weights;
+    /* The stored map, or NULL. */
+    float *map;
+    unsigned char *scratch;
+    int64_t scratch_per_worker;
+} sfi_rank_job;
+
+typedef struct sfi_rank_task {
+    const sfi_rank_job *job;
+    sfi_rank_bench bench;
+    int32_t sink_count;
+    int64_t image;
+    int64_t first_row;
+    int64_t end_row;
+} sfi_rank_task;
+
+/* A map that an up-sampled or pooled base mixes for each horizontal tap. */
+static inline int64_t sfi_rank_mixed_count(const sfi_rank_maps *maps)
+{
+    return maps->count * maps->taps;
+}
+
+sfi_rank_cut sfi_rank_cut_of(const sfi_plan *plan, int32_t node);
+/* Without horizontal taps, and with rows in the order of the image, mixing is all there is to do.
+ */
+bool sfi_rank_is_direct(const sfi_rank_sink *sink, const sfi_rank_maps *maps);
+/* Distance between mixed maps in a worker's memory. */
+int64_t sfi_rank_mixed_stride(const sfi_rank_cut *cut, enum sfi_rank_via via);
+/* Lays out a worker's memory from `memory` on and returns its bytes. */
+int64_t sfi_rank_lay_out(sfi_rank_bench *bench, const sfi_plan *plan, const sfconv_net *net,
+                         int32_t node, unsigned char *memory);
+/* The next block of some memory, on its own cache lines. */
+static inline void *sfi_rank_take(unsigned char **memory, int64_t count, size_t size)
+{
+    void *taken = *memory;
+    *memory += sfi_round64(count * (int64_t)size);
+    return taken;
+}
+
+/* Makes the strips of a task and contracts them for its sinks. */
+void sfi_rank_run_strips(const sfi_rank_task *task);
+
+#endif

@@ -1,0 +1,291 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* Inference in rank space: the numbers of the layer path, the same bits everywhere, less memory. */
+#include "random_nets.h"
+#include "tally.h"
+
+#define RANDOM_NETS 400
+
+static sfconv_run *run_with(sfconv_net *net, int32_t engine, sfconv_shape shape)
+{
+    sfconv_run *run = new_run(net, SFCONV_MODE_INFERENCE);
+    ck_assert_int_eq(sfconv_run_set_engine(run, engine), SFCONV_OK);
+    ck_assert_int_eq(sfconv_run_reshape(run, &shape, 1, NULL, 0), SFCONV_OK);
+    return run;
+}
+
+static void forward_filled(sfconv_run *run, uint64_t stream)
+{
+    fill_inputs(run, stream);
+    run_forward(run);
+}
+
+/* Largest distance, in parts of the largest number. */
+static double relative_distance(const sfconv_view *a, const sfconv_view *b)
+{
+    double largest = 1e-30, distance = 0;
+    for (int64_t i = 0; i < sfconv_view_count(a); i++) {
+        largest = fmax(largest, fabs((double)a->data[i]));
+        distance = fmax(distance, fabs((double)a->data[i] - (double)b->data[i]));
+    }
+    return distance / largest;
+}
+
+static void check_engines_agree(sfconv_net *net, sfconv_shape shape, double tolerance,
+                                const char *name)
+{
+    sfconv_run *layers = run_with(net, SFCONV_ENGINE_LAYERS, shape);
+    sfconv_run *ranks = run_with(net, SFCONV_ENGINE_RANK_SPACE, shape);
+    forward_filled(layers, 5);
+    forward_filled(ranks, 5);
+    for (int32_t i = 0; i < sfconv_net_output_count(net); i++) {
+        const sfconv_view a = output_of(layers, i), b = output_of(ranks, i);
+        const double distance = relative_distance(&a, &b);
+        ck_assert_msg(distance <= tolerance, "%s: output %d differs by %g", name, i, distance);
+    }
+    sfconv_run_destroy(layers);
+    sfconv_run_destroy(ranks);
+}
+
+START_TEST(random_nets_agree_with_the_layer_path)
+{
+    sfconv_context *context = public_context(1, SFCONV_ISA_BEST);
+    for (uint64_t seed = 0; seed < RANDOM_NETS; seed++) {
+        char name[32];
+        random_net made = new_random_net(context, NETS_SEED + seed);
+        snprintf(name, sizeof name, "random net %d", (int)seed);
+        /* Fewer than one in a hundred of these nets cancel so much that rounding exceeds 1e-5. */
+        check_engines_agree(made.net, random_net_shape(&made), 2e-5, name);
+        sfconv_net_destroy(made.net);
+    }
+    sfconv_context_destroy(context);
+}
+END_TEST
+
+static sfconv_net *new_model(sfconv_context *context, int32_t model, int32_t method, double ratio)
+{
+    sfconv_model_desc desc = SFCONV_MODEL_DESC_INIT;
+    sfconv_net *net;
+    desc.model = model;
+    desc.method = method;
+    desc.ratio = ratio;
+    desc.out_channels = 3;
+    ck_assert_int_eq(sfconv_model_create(&net, context, &desc), SFCONV_OK);
+    return net;
+}
+
+static const int32_t models[] = {SFCONV_MODEL_RESNET18, SFCONV_MODEL_UNET,
+                                 SFCONV_MODEL_TINY_CLASSIFIER, SFCONV_MODEL_TINY_SEGMENTER};
+
+START_TEST(ready_made_networks_agree_with_the_layer_path)
+{
+    static const int32_t methods[] = {SFCONV_METHOD_SFCONV, SFCONV_METHOD_FCONVSN,
+                                      SFCONV_METHOD_CONV, SFCONV_METHOD_DPCCONV};
+    sfconv_context *context = public_context(2, SFCONV_ISA_BEST);
+    for (int method = 0; method < 4; method++) {
+        sfconv_net *net = new_model(context, models[_i], methods[method], 1.0 / 32);
+        /* A step of training brings the running statistics near those of the data. */
+        sfconv_run *training = new_run(net, SFCONV_MODE_TRAINING);
+        reshape_run(training, 2, 64, 64);
+        for (uint64_t step = 0; step < 12; step++) {
+            forward_filled(training, step);
+        }
+        sfconv_run_destroy(training);
+        check_engines_agree(net, (sfconv_shape){2, 3, 64, 64}, 1e-5, "ready-made network");
+        sfconv_net_destroy(net);
+    }
+    sfconv_context_destroy(context);
+}
+END_TEST
+
+static uint64_t bits_of(int32_t workers, int32_t isa, uint64_t seed)
+{
+    sfconv_context_desc desc = SFCONV_CONTEXT_DESC_INIT;
+    sfconv_context *context;
+    desc.workers = workers;
+    desc.isa = isa;
+    if (sfconv_context_create(&context, &desc) < 0) {
+        return 0;
+    }
+    random_net made = new_random_net(context, NETS_SEED + seed);
+    sfconv_run *run = run_with(made.net, SFCONV_ENGINE_RANK_SPACE, random_net_shape(&made));
+    forward_filled(run, 6);
+    const uint64_t bits = hash_outputs(run);
+    sfconv_run_destroy(run);
+    sfconv_net_destroy(made.net);
+    sfconv_context_destroy(context);
+    return bits;
+}
+
+START_TEST(every_instruction_set_and_number_of_workers_gives_the_same_bits)
+{
+    static const int32_t workers[] = {1, 2, 3, 5, 8, 16};
+    static const int32_t isas[] = {SFCONV_ISA_REFERENCE, SFCONV_ISA_AVX2, SFCONV_ISA_AVX512,
+                                   SFCONV_ISA_NEON};
+    for (uint64_t seed = 0; seed < 12; seed++) {
+        const uint64_t expected = bits_of(1, SFCONV_ISA_BEST, seed);
+        for (int i = 0; i < 6; i++) {
+            ck_assert_msg(bits_of(workers[i], SFCONV_ISA_BEST, seed) == expected,
+                          "random net %d, %d workers", (int)seed, workers[i]);
+        }
+        for (int i = 0; i < 4; i++) {
+            const uint64_t bits = bits_of(1, isas[i], seed);
+            ck_assert_msg(bits == 0 || bits == expected, "random net %d, isa %d", (int)seed,
+                          isas[i]);
+        }
+    }
+}
+END_TEST
+
+START_TEST(memory_is_known_to_the_byte_and_forward_takes_none)
+{
+    for (uint64_t seed = 0; seed < 40; seed++) {
+        tally memory = {0};
+        sfconv_context *context = tally_context(&memory, 1 + (int32_t)seed % 3, SFCONV_ISA_BEST);
+        random_net made = new_random_net(context, NETS_SEED + seed);
+        const sfconv_shape shape = random_net_shape(&made);
+        sfconv_run *run = new_run(made.net, SFCONV_MODE_INFERENCE);
+        int64_t told[2], by_net;
+        for (int32_t engine = SFCONV_ENGINE_LAYERS; engine <= SFCONV_ENGINE_RANK_SPACE; engine++) {
+            const int64_t before = tally_bytes(&memory);
+            ck_assert_int_eq(sfconv_run_set_engine(run, engine), SFCONV_OK);
+            ck_assert_int_eq(sfconv_run_bytes(run, &shape, 1, &told[engine - 1]), SFCONV_OK);
+            ck_assert_int_eq(tally_bytes(&memory), before);
+            ck_assert_int_eq(sfconv_run_reshape(run, &shape, 1, NULL, 0), SFCONV_OK);
+            const int64_t other = engine == SFCONV_ENGINE_LAYERS ? 0 : told[0];
+            ck_assert_int_eq(tally_bytes(&memory) - before, told[engine - 1] - other);
+        }
+        ck_assert_int_eq(sfconv_net_run_bytes(made.net, SFCONV_MODE_INFERENCE, &shape, 1, &by_net),
+                         SFCONV_OK);
+        ck_assert_int_eq(by_net, told[1]);
+        tally_refuse(&memory, 0);
+        forward_filled(run, 7);
+        ck_assert_int_eq(tally_requests(&memory), 0);
+        sfconv_run_destroy(run);
+        sfconv_net_destroy(made.net);
+        sfconv_context_destroy(context);
+        ck_assert_int_eq(tally_bytes(&memory), 0);
+    }
+}
+END_TEST
+
+static void plan_of(sfconv_run *run, char *text, size_t capacity)
+{
+    size_t length;
+    ck_assert_int_eq(sfconv_run_plan_text(run, text, capacity, &length), SFCONV_OK);
+    ck_assert_uint_lt(length, capacity);
+}
+
+START_TEST(a_factorized_unet_stores_no_full_map)
+{
+    sfconv_context *context = public_context(1, SFCONV_ISA_BEST);
+    sfconv_net *net = new_model(context, SFCONV_MODEL_UNET, SFCONV_METHOD_SFCONV, 1.0 / 32);
+    const sfconv_shape shape = {1, 3, 64, 64};
+    static char text[32768];
+    sfconv_run *run = run_with(net, SFCONV_ENGINE_RANK_SPACE, shape);
+    plan_of(run, text, sizeof text);
+    ck_assert_ptr_nonnull(strstr(text, "inference, in rank space\n"));
+    ck_assert_ptr_null(strstr(text, "\nlayer "));
+    ck_assert_ptr_nonnull(strstr(text, "\nvirtual up1.concat"));
+    ck_assert_ptr_nonnull(strstr(text, "\nmixed   outc.conv"));
+    int stored = 0;
+    for (const char *at = text; (at = strstr(at, "stored ")) != NULL; at += 7) {
+        stored += strtol(at + 7, NULL, 10) > 0;
+    }
+    /* Input and output. */
+    ck_assert_int_eq(stored, 2);
+    ck_assert_int_eq(sfconv_run_set_engine(run, SFCONV_ENGINE_LAYERS), SFCONV_OK);
+    ck_assert_int_eq(sfconv_run_reshape(run, &shape, 1, NULL, 0), SFCONV_OK);
+    plan_of(run, text, sizeof text);
+    ck_assert_ptr_nonnull(strstr(text, "inference, layer by layer\n"));
+    ck_assert_ptr_null(strstr(text, "\nvirtual"));
+    sfconv_run_destroy(run);
+    sfconv_net_destroy(net);
+    sfconv_context_destroy(context);
+}
+END_TEST
+
+START_TEST(the_plan_counts_the_work_of_a_pair_of_layers)
+{
+    sfconv_context *context = public_context(1, SFCONV_ISA_BEST);
+    sfconv_net *net = empty_net(context);
+    static char text[4096];
+    const int32_t x = put_input(net, "x", 5);
+    const int32_t a = put_after(net, "a", new_sfconv(context, 5, 16, 2, 0, 0, 1), x);
+    const int32_t b = put_after(net, "b", new_activation(context, SFCONV_ACTIVATION_RELU), a);
+    put_output(net, put_after(net, "c", new_sfconv(context, 16, 7, 3, 0, 0, 2), b));
+    sfconv_run *run = run_with(net, SFCONV_ENGINE_RANK_SPACE, (sfconv_shape){1, 5, 10, 12});
+    plan_of(run, text, sizeof text);
+    /* Q of a; P of a and Q of c; P of c. */
+    const long long macs = 120 * (5 * 3 * 2 + 16 * (3 * 2 + 3 * 3) + 7 * 3 * 3);
+    char total[64];
+    snprintf(total, sizeof total, "total  %lld MACs", macs);
+    ck_assert_msg(strstr(text, total) != NULL, "%s is not in\n%s", total, text);
+    sfconv_run_destroy(run);
+    sfconv_net_destroy(net);
+    sfconv_context_destroy(context);
+}
+END_TEST
+
+START_TEST(changed_parameters_count_at_the_next_forward)
+{
+    sfconv_context *context = public_context(1, SFCONV_ISA_BEST);
+    sfconv_net *net = new_model(context, SFCONV_MODEL_TINY_SEGMENTER, SFCONV_METHOD_SFCONV, 0.25);
+    const sfconv_shape shape = {1, 3, 16, 16};
+    sfconv_run *ranks = run_with(net, SFCONV_ENGINE_RANK_SPACE, shape);
+    forward_filled(ranks, 8);
+    for (int32_t i = 0; i < sfconv_net_parameter_count(net); i++) {
+        const sfconv_parameter_info info = parameter_of(net, i);
+        info.view.data[sfconv_view_count(&info.view) - 1] += 0.5f;
+        sfconv_run *fresh = run_with(net, SFCONV_ENGINE_RANK_SPACE, shape);
+        forward_filled(ranks, 8);
+        forward_filled(fresh, 8);
+        ck_assert_msg(hash_outputs(ranks) == hash_outputs(fresh), "%s", info.name);
+        sfconv_run_destroy(fresh);
+    }
+    sfconv_run_destroy(ranks);
+    sfconv_net_destroy(net);
+    sfconv_context_destroy(context);
+}
+END_TEST
+
+START_TEST(the_engine_is_a_setting_of_inference)
+{
+    sfconv_context *context = public_context(1, SFCONV_ISA_BEST);
+    sfconv_net *net = new_model(context, SFCONV_MODEL_TINY_SEGMENTER, SFCONV_METHOD_SFCONV, 0.25);
+    sfconv_run *inference = new_run(net, SFCONV_MODE_INFERENCE);
+    sfconv_run *training = new_run(net, SFCONV_MODE_TRAINING);
+    const sfconv_shape shape = {1, 3, 16, 16};
+    int64_t bytes;
+    ck_assert_int_eq(sfconv_run_set_engine(inference, 0), SFCONV_ERROR_ARGUMENT);
+    ck_assert_int_eq(sfconv_run_set_engine(inference, 3), SFCONV_ERROR_ARGUMENT);
+    ck_assert_int_eq(sfconv_run_set_engine(NULL, 1), SFCONV_ERROR_ARGUMENT);
+    ck_assert_int_eq(sfconv_run_set_engine(training, SFCONV_ENGINE_RANK_SPACE),
+                     SFCONV_ERROR_UNSUPPORTED);
+    ck_assert_int_eq(sfconv_run_set_engine(training, SFCONV_ENGINE_LAYERS), SFCONV_OK);
+    ck_assert_int_eq(sfconv_run_bytes(inference, NULL, 1, &bytes), SFCONV_ERROR_ARGUMENT);
+    ck_assert_int_eq(sfconv_run_bytes(inference, &shape, 1, NULL), SFCONV_ERROR_ARGUMENT);
+    ck_assert_int_eq(sfconv_run_bytes(inference, &shape, 2, &bytes), SFCONV_ERROR_ARGUMENT);
+    ck_assert_int_eq(sfconv_run_bytes(NULL, &shape, 1, &bytes), SFCONV_ERROR_ARGUMENT);
+    sfconv_run_destroy(inference);
+    sfconv_run_destroy(training);
+    sfconv_net_destroy(net);
+    sfconv_context_destroy(context);
+}
+END_TEST
+
+int main(void)
+{
+    Suite *suite = suite_create("rank_space");
+    TCase *tests = tcase_create("rank_space");
+    tcase_set_timeout(tests, 120);
+    tcase_add_test(tests, random_nets_agree_with_the_layer_path);
+    tcase_add_loop_test(tests, ready_made_networks_agree_with_the_layer_path, 0, 4);
+    tcase_add_test(tests, every_instruction_set_and_number_of_workers_gives_the_same_bits);
+    tcase_add_test(tests, memory_is_known_to_the_byte_and_forward_takes_none);
+    tcase_add_test(tests, a_factorized_unet_stores_no_full_map);
+    tcase_add_test(tests, the_plan_counts_the_work_of_a_pair_of_layers);
+    tcase_add_test(tests, changed_parameters_count_at_the_next_forward);
+    tcase_add_test(tests, the_engine_is_a_setting_of_inference);
+    suite_add_tcase(suite, tests);
+    return run_suite(suite);
+}

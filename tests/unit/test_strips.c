@@ -1,0 +1,226 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* The kernels of rank-space execution against their definitions, bit for bit on every instruction
+ * set, at sizes below, at and above their tiles. */
+#include "support.h"
+
+#include "kernels.h"
+#include "random.h"
+
+#include "sfconv/context.h"
+
+#include <math.h>
+#include <string.h>
+
+static const int32_t all_isas[] = {SFCONV_ISA_REFERENCE, SFCONV_ISA_AVX2, SFCONV_ISA_AVX512,
+                                   SFCONV_ISA_NEON};
+#define ISA_COUNT ((int)(sizeof all_isas / sizeof all_isas[0]))
+
+#define MAX_ROWS 19
+#define MAX_DEPTH 27
+#define MAX_COLUMNS 101
+#define STRIDE 120
+#define WEIGHT_STEP 3
+#define CANARY 12345.5f
+
+typedef struct strip_data {
+    float weights[MAX_ROWS][MAX_DEPTH * WEIGHT_STEP + 5];
+    float sources[MAX_DEPTH][STRIDE];
+    float residuals[2][MAX_ROWS * STRIDE];
+    float bias[MAX_ROWS];
+    const float *weight_rows[MAX_ROWS];
+    const float *source_rows[MAX_DEPTH];
+    const float *residual_maps[2];
+} strip_data;
+
+static void fill(float *values, int64_t count, uint64_t stream)
+{
+    for (int64_t i = 0; i < count; i++) {
+        values[i] = (float)sfi_random_normal((sfi_random){21, stream}, (uint64_t)i);
+    }
+}
+
+static void fill_data(strip_data *data)
+{
+    fill(data->weights[0], sizeof data->weights / sizeof(float), 0);
+    fill(data->sources[0], sizeof data->sources / sizeof(float), 1);
+    fill(data->residuals[0], sizeof data->residuals / sizeof(float), 2);
+    fill(data->bias, MAX_ROWS, 3);
+    for (int m = 0; m < MAX_ROWS; m++) {
+        data->weight_rows[m] = data->weights[MAX_ROWS - 1 - m];
+    }
+    for (int k = 0; k < MAX_DEPTH; k++) {
+        data->source_rows[k] = data->sources[k * 5 % MAX_DEPTH];
+    }
+    data->residual_maps[0] = data->residuals[0];
+    data->residual_maps[1] = data->residuals[1];
+}
+
+static float defined_element(const sfk_strip *strip, float before, int m, int n)
+{
+    float sum = strip->accumulate ? before : strip->bias ? strip->bias[m] : 0.0f;
+    for (int64_t k = 0; k < strip->depth; k++) {
+        sum = fmaf(strip->weights[m][strip->weight_first + k * strip->weight_step],
+                   strip->sources[k][strip->first + n], sum);
+    }
+    for (int64_t i = 0; i < strip->residual_count; i++) {
+        sum += strip->residuals[i][m * strip->residual_stride + strip->first + n];
+    }
+    if (strip->activation == SFK_RELU) {
+        return sum < 0 ? 0.0f : sum;
+    }
+    return strip->activation == SFK_LEAKY_RELU && sum < 0 ? sum * strip->slope : sum;
+}
+
+/* `variant` turns accumulation, bias, residuals and activations on and off. */
+static void check_strip(const sfk_table *table, const strip_data *data, int rows, int depth,
+                        int columns, int variant)
+{
+    static float before[MAX_ROWS * STRIDE], to[MAX_ROWS * STRIDE];
+    const sfk_strip strip = {.weights = data->weight_rows,
+                             .weight_first = variant % 2 ? 4 : 0,
+                             .weight_step = variant % 2 ? WEIGHT_STEP : 1,
+                             .sources = data->source_rows,
+                             .first = 3,
+                             .depth = depth,
+                             .residuals = data->residual_maps,
+                             .residual_count = variant % 3,
+                             .residual_stride = STRIDE,
+                             .to = to,
+                             .to_stride = STRIDE,
+                             .rows = rows,
+                             .columns = columns,
+                             .bias = variant % 4 < 2 ? data->bias : NULL,
+                             .accumulate = variant % 5 == 4,
+                             .activation = variant % 3 == 0   ? SFK_IDENTITY
+                                           : variant % 3 == 1 ? SFK_RELU
+                                                              : SFK_LEAKY_RELU,
+                             .slope = 0.125f};
+    fill(before, MAX_ROWS * STRIDE, 4);
+    memcpy(to, before, sizeof to);
+    table->strip_product(&strip);
+    for (int m = 0; m < MAX_ROWS; m++) {
+        for (int n = 0; n < STRIDE; n++) {
+            const int at = m * STRIDE + n;
+            const bool written = m < rows && n < columns;
+            const float expected = written ? defined_element(&strip, before[at], m, n) : before[at];
+            /* Not an assertion for each element: Check writes a mark for every one. */
+            if (memcmp(&to[at], &expected, sizeof expected) != 0) {
+                ck_abort_msg("isa %d, %d rows, depth %d, %d columns, variant %d: [%d][%d] is %a, "
+                             "expected %a",
+                             table->isa, rows, depth, columns, variant, m, n, (double)to[at],
+                             (double)expected);
+            }
+        }
+    }
+}
+
+START_TEST(a_strip_is_one_chain_of_fma_an_element_and_nothing_else_is_written)
+{
+    static const int columns[] = {1, 3, 4, 5, 8, 15, 16, 17, 32, 33, 47, 48, 49, 64, 96, 97, 101};
+    static const int depths[] = {0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 11, 12, 13, 27};
+    static strip_data data;
+    const sfk_table *table = sfk_table_for(all_isas[_i]);
+    int variant = 0;
+    if (!table) {
+        return;
+    }
+    fill_data(&data);
+    for (int rows = 1; rows <= MAX_ROWS; rows++) {
+        for (size_t d = 0; d < sizeof depths / sizeof *depths; d++) {
+            for (size_t c = 0; c < sizeof columns / sizeof *columns; c++) {
+                check_strip(table, &data, rows, depths[d], columns[c], variant++ % 60);
+            }
+        }
+    }
+}
+END_TEST
+
+static void check_shift(const sfk_table *table, sfk_shift shift)
+{
+    float from[7 * STRIDE], to[STRIDE], expected[STRIDE];
+    fill(from, 7 * STRIDE, 5);
+    fill(to, STRIDE, 6);
+    memcpy(expected, to, sizeof to);
+    shift.from = from;
+    shift.from_stride = STRIDE;
+    for (int64_t x = 0; x < shift.out_width; x++) {
+        float sum = shift.accumulate ? expected[x] : 0.0f;
+        for (int64_t tap = 0; tap < shift.taps; tap++) {
+            const int64_t column = x * shift.stride + tap * shift.dilation - shift.padding;
+            sum += column >= 0 && column < shift.width ? from[tap * STRIDE + column] : 0.0f;
+        }
+        expected[x] = sum;
+    }
+    table->shift_add(to, &shift);
+    ck_assert_msg(memcmp(to, expected, sizeof to) == 0,
+                  "isa %d, %lld taps, stride %lld, dilation %lld, padding %lld, %lld -> %lld",
+                  table->isa, (long long)shift.taps, (long long)shift.stride,
+                  (long long)shift.dilation, (long long)shift.padding, (long long)shift.width,
+                  (long long)shift.out_width);
+}
+
+START_TEST(shifted_taps_add_up_and_stop_at_the_ends_of_the_row)
+{
+    const sfk_table *table = sfk_table_for(all_isas[_i]);
+    for (int64_t taps = 1; table && taps <= 7; taps += 2) {
+        for (int64_t setting = 0; setting < 3 * 2 * 5 * 2; setting++) {
+            const int64_t stride = setting % 3 + 1, dilation = setting / 3 % 2 + 1;
+            const int64_t padding = setting / 6 % 5;
+            for (int64_t width = 1; width <= 70; width += width < 20 ? 1 : 13) {
+                const int64_t room = width + 2 * padding - dilation * (taps - 1) - 1;
+                if (room >= 0) {
+                    check_shift(table, (sfk_shift){.taps = taps,
+                                                   .stride = stride,
+                                                   .dilation = dilation,
+                                                   .padding = padding,
+                                                   .width = width,
+                                                   .out_width = room / stride + 1,
+                                                   .accumulate = setting / 30 == 1});
+                }
+            }
+        }
+    }
+}
+END_TEST
+
+START_TEST(pairs_of_two_rows_are_pooled_and_a_nan_wins)
+{
+    const sfk_table *table = sfk_table_for(all_isas[_i]);
+    float upper[132], lower[132], out[67];
+    for (int count = 1; table && count <= 65; count++) {
+        fill(upper, 132, 7);
+        fill(lower, 132, 8);
+        upper[count] = NAN;
+        lower[2 * count - 1] = NAN;
+        out[count] = CANARY;
+        table->pool_pairs(out, upper, lower, count);
+        for (int x = 0; x < count; x++) {
+            const float four[] = {upper[2 * x], upper[2 * x + 1], lower[2 * x], lower[2 * x + 1]};
+            float largest = -INFINITY;
+            for (int i = 0; i < 4; i++) {
+                largest = isnan(four[i]) || four[i] > largest ? four[i] : largest;
+                if (isnan(largest)) {
+                    break;
+                }
+            }
+            ck_assert_msg(isnan(largest) ? isnan(out[x]) : out[x] == largest,
+                          "isa %d, %d windows: %d is %g, expected %g", table->isa, count, x,
+                          (double)out[x], (double)largest);
+        }
+        ck_assert(out[count] == CANARY);
+    }
+}
+END_TEST
+
+int main(void)
+{
+    Suite *suite = suite_create("strips");
+    TCase *tests = tcase_create("strips");
+    tcase_set_timeout(tests, 120);
+    tcase_add_loop_test(tests, a_strip_is_one_chain_of_fma_an_element_and_nothing_else_is_written,
+                        0, ISA_COUNT);
+    tcase_add_loop_test(tests, shifted_taps_add_up_and_stop_at_the_ends_of_the_row, 0, ISA_COUNT);
+    tcase_add_loop_test(tests, pairs_of_two_rows_are_pooled_and_a_nan_wins, 0, ISA_COUNT);
+    suite_add_tcase(suite, tests);
+    return run_suite(suite);
+}
