@@ -53,6 +53,25 @@ SFV_INLINE sfv sfv_max(sfv a, sfv b)
     return _mm512_max_ps(a, b);
 }
 
+SFV_INLINE sfv sfv_max_or_nan(sfv a, sfv b)
+{
+    return _mm512_mask_mov_ps(_mm512_max_ps(a, b), _mm512_cmp_ps_mask(a, a, _CMP_UNORD_Q), a);
+}
+
+SFV_INLINE sfv sfv_evens(sfv a, sfv b)
+{
+    const __m512i lanes =
+        _mm512_setr_epi32(0, 2, 4, 6, 8, 10, 12, 14, 16, 18, 20, 22, 24, 26, 28, 30);
+    return _mm512_permutex2var_ps(a, lanes, b);
+}
+
+SFV_INLINE sfv sfv_odds(sfv a, sfv b)
+{
+    const __m512i lanes =
+        _mm512_setr_epi32(1, 3, 5, 7, 9, 11, 13, 15, 17, 19, 21, 23, 25, 27, 29, 31);
+    return _mm512_permutex2var_ps(a, lanes, b);
+}
+
 SFV_INLINE sfv sfv_min(sfv a, sfv b)
 {
     return _mm512_min_ps(a, b);

@@ -54,6 +54,21 @@ SFV_INLINE sfv sfv_max(sfv a, sfv b)
     return vbslq_f32(vcgtq_f32(a, b), a, b);
 }
 
+SFV_INLINE sfv sfv_max_or_nan(sfv a, sfv b)
+{
+    return vbslq_f32(vorrq_u32(vcgtq_f32(b, a), vmvnq_u32(vceqq_f32(b, b))), b, a);
+}
+
+SFV_INLINE sfv sfv_evens(sfv a, sfv b)
+{
+    return vuzp1q_f32(a, b);
+}
+
+SFV_INLINE sfv sfv_odds(sfv a, sfv b)
+{
+    return vuzp2q_f32(a, b);
+}
+
 SFV_INLINE sfv sfv_min(sfv a, sfv b)
 {
     return vbslq_f32(vcltq_f32(a, b), a, b);

@@ -73,6 +73,27 @@ SFV_INLINE sfv sfv_max(sfv a, sfv b)
     return a;
 }
 
+/* The larger; NaN where either is. */
+SFV_INLINE sfv sfv_max_or_nan(sfv a, sfv b)
+{
+    for (int i = 0; i < SFV_LANES; i++) {
+        const bool second = b.lane[i] > a.lane[i] || b.lane[i] != b.lane[i];
+        a.lane[i] = second ? b.lane[i] : a.lane[i];
+    }
+    return a;
+}
+
+/* Lanes 0, 2, 4 … of a followed by b; and lanes 1, 3, 5 …. */
+SFV_INLINE sfv sfv_evens(sfv a, sfv b)
+{
+    return (sfv){{a.lane[0], a.lane[2], b.lane[0], b.lane[2]}};
+}
+
+SFV_INLINE sfv sfv_odds(sfv a, sfv b)
+{
+    return (sfv){{a.lane[1], a.lane[3], b.lane[1], b.lane[3]}};
+}
+
 /* a < b ? a : b, so b where one is NaN. */
 SFV_INLINE sfv sfv_min(sfv a, sfv b)
 {
