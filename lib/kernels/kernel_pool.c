@@ -123,11 +123,71 @@ SFV_INLINE void store_cells(void *to, bool wide, const int32_t *cells, int64_t f
     }
 }
 
+/* Without cells the rows come first, as they lie, and then the columns of each window. */
+#define MAX_LINE_STRIDE 2
+#define MAX_LINE_KERNEL 16
+#define LINE_SIZE (MAX_LINE_STRIDE * (PIECE + SFV_LANES) + MAX_LINE_KERNEL)
+
+/* The larger of all rows at each column under windows first … first+count-1. */
+SFV_INLINE void fill_line(float line[LINE_SIZE], const sfk_window *window, int64_t first)
+{
+    const int64_t left = column_of(window, first, 0);
+    const int64_t begin = larger(0, -left);
+    const int64_t end = smaller(LINE_SIZE, window->width - left);
+    for (int64_t x = 0; x < LINE_SIZE; x++) {
+        line[x] = -__builtin_inff();
+    }
+    for (int64_t i = 0; i < window->end_row - window->first_row; i++) {
+        const float *row = window->in + i * window->width + left;
+        int64_t x = begin;
+        for (; x + SFV_LANES <= end; x += SFV_LANES) {
+            sfv_store(line + x, sfv_max_or_nan(sfv_load(row + x), sfv_load(line + x)));
+        }
+        for (; x < end; x++) {
+            line[x] = beats(row[x], line[x]) ? row[x] : line[x];
+        }
+    }
+}
+
+SFV_INLINE void max_of_line(float *out, const float *line, int64_t kernel_width, int64_t stride,
+                            int64_t count)
+{
+    for (int64_t x = 0; x < count; x += SFV_LANES) {
+        sfv best = sfv_set1(-__builtin_inff());
+        for (int64_t j = 0; j < kernel_width; j++) {
+            const float *from = line + x * stride + j;
+            const sfv value = stride == 1 ? sfv_load(from)
+                                          : sfv_evens(sfv_load(from), sfv_load(from + SFV_LANES));
+            best = sfv_max_or_nan(value, best);
+        }
+        if (x + SFV_LANES <= count) {
+            sfv_store(out + x, best);
+        } else {
+            sfv_store_part(out + x, best, count - x);
+        }
+    }
+}
+
+SFV_INLINE void max_piece(float *out, const sfk_window *window, int64_t first, int64_t count)
+{
+    float line[LINE_SIZE];
+    fill_line(line, window, first);
+    if (window->stride == 1) {
+        max_of_line(out + first, line, window->kernel_width, 1, count);
+    } else {
+        max_of_line(out + first, line, window->kernel_width, 2, count);
+    }
+}
+
 void SFK_NAME(max_row)(float *out, void *cells, bool wide, const sfk_window *window)
 {
     const int64_t kernel_width = window->kernel_width;
     for (int64_t first = 0; first < window->columns; first += PIECE) {
         const int64_t count = smaller(PIECE, window->columns - first);
+        if (!cells && window->stride <= MAX_LINE_STRIDE && kernel_width <= MAX_LINE_KERNEL) {
+            max_piece(out, window, first, count);
+            continue;
+        }
         float *best = out + first;
         int32_t winners[PIECE];
         for (int64_t x = 0; x < count; x++) {

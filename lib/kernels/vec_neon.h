@@ -56,7 +56,7 @@ SFV_INLINE sfv sfv_max(sfv a, sfv b)
 
 SFV_INLINE sfv sfv_max_or_nan(sfv a, sfv b)
 {
-    return vbslq_f32(vorrq_u32(vcgtq_f32(b, a), vmvnq_u32(vceqq_f32(b, b))), b, a);
+    return vbslq_f32(vorrq_u32(vcgtq_f32(a, b), vmvnq_u32(vceqq_f32(a, a))), a, b);
 }
 
 SFV_INLINE sfv sfv_evens(sfv a, sfv b)

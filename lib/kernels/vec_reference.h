@@ -73,12 +73,12 @@ SFV_INLINE sfv sfv_max(sfv a, sfv b)
     return a;
 }
 
-/* The larger; NaN where either is. */
+/* a > b or NaN ? a : b, so NaN where either is. */
 SFV_INLINE sfv sfv_max_or_nan(sfv a, sfv b)
 {
     for (int i = 0; i < SFV_LANES; i++) {
-        const bool second = b.lane[i] > a.lane[i] || b.lane[i] != b.lane[i];
-        a.lane[i] = second ? b.lane[i] : a.lane[i];
+        const bool first = a.lane[i] > b.lane[i] || a.lane[i] != a.lane[i];
+        a.lane[i] = first ? a.lane[i] : b.lane[i];
     }
     return a;
 }
