@@ -250,7 +250,7 @@ static void list_rank_buffers(sfi_plan *plan, const sfconv_net *net, int32_t nod
                self->role == SFI_RANK_LAYER ? step->memory.scratch_forward : 0, node, node);
     add_buffer(plan, &self->folded, needed.folded, node, node);
     add_buffer(plan, &self->scratch, needed.scratch, node, node);
-    if (self->contracts) {
+    if (self->contracts || self->copies) {
         add_buffer(plan, &self->maps, sfi_rank_maps_bytes(plan, net, node), self->first_base,
                    self->unit);
     }

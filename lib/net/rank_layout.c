@@ -57,7 +57,7 @@ int64_t sfi_rank_lay_out(sfi_rank_bench *bench, const sfi_plan *plan, const sfco
     }
     for (int32_t i = 0; i < plan->rank.sink_count; i++) {
         const sfi_rank_sink *sink = &plan->rank.sinks[i];
-        const bool served = sink->base == node;
+        const bool served = sink->base == node && sink->via != SFI_VIA_COPY;
         const sfi_rank_maps maps = sfi_rank_maps_of(net, plan->steps, sink->consumer);
         sinks += served ? 1 : 0;
         if (served && !sfi_rank_is_direct(sink, &maps)) {
@@ -129,7 +129,7 @@ sfi_rank_bytes sfi_rank_step_bytes(const sfi_plan *plan, const sfconv_net *net, 
     for (int32_t i = 0; i < plan->rank.sink_count; i++) {
         const sfi_rank_sink *sink = &plan->rank.sinks[i];
         const sfi_rank_maps maps = sfi_rank_maps_of(net, plan->steps, sink->consumer);
-        if (sink->base != node) {
+        if (sink->base != node || sink->via == SFI_VIA_COPY) {
             continue;
         }
         pointers += sfi_rank_mixed_count(&maps);
@@ -163,7 +163,8 @@ int64_t sfi_rank_step_macs(const sfi_plan *plan, const sfconv_net *net, int32_t 
         const sfi_rank_maps maps = sfi_rank_maps_of(net, plan->steps, sink->consumer);
         const int64_t pixels =
             sink->via == SFI_VIA_POOL ? shape.h / 2 * (shape.w / 2) : shape.h * shape.w;
-        macs += sink->base == node ? shape.n * shape.c * pixels * sfi_rank_mixed_count(&maps) : 0;
+        const bool mixes = sink->base == node && sink->via != SFI_VIA_COPY;
+        macs += mixes ? shape.n * shape.c * pixels * sfi_rank_mixed_count(&maps) : 0;
     }
     return macs;
 }

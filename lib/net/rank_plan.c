@@ -13,6 +13,8 @@
 
 /* A wider 1x1 convolution is better served by the dense product. */
 #define MAX_POINTWISE 32
+/* Taps of a stem: few enough to be passed over for each channel. */
+#define MAX_STEM 256
 
 /* Each consumer has at most one sink an input of the concatenation before it. */
 static int64_t max_sinks(const sfconv_net *net)
@@ -45,6 +47,15 @@ void sfi_rank_plan_destroy(sfi_rank_plan *plan, const sfconv_net *net)
     *plan = (sfi_rank_plan){0};
 }
 
+/* Mixes the channels of each pixel and nothing else. */
+static bool is_pointwise(const sfi_conv2d *dense)
+{
+    const sfconv_conv2d_desc *desc = &dense->desc;
+    return desc->kernel[0] == 1 && desc->kernel[1] == 1 && desc->stride[0] == 1 &&
+           desc->stride[1] == 1 && desc->padding[0] == 0 && desc->padding[1] == 0 &&
+           desc->groups == 1 && desc->out_channels <= MAX_POINTWISE;
+}
+
 sfi_rank_maps sfi_rank_maps_of(const sfconv_net *net, const sfi_step *steps, int32_t consumer)
 {
     const sfi_node *node = &net->nodes[consumer];
@@ -67,6 +78,19 @@ sfi_rank_maps sfi_rank_maps_of(const sfconv_net *net, const sfi_step *steps, int
         maps.rows = sfi_ceil_div(in.h + 2 * desc->padding[0], desc->stride[0]);
         maps.padding = desc->padding[0];
         maps.taps = desc->kernel[1];
+        maps.stride = desc->stride[1];
+        maps.dilation = desc->dilation[1];
+        maps.shift = desc->padding[1];
+        maps.reach = desc->kernel[0];
+        maps.spacing = desc->dilation[0];
+    }
+    const sfi_conv2d *dense = sfi_as_conv2d(node->layer);
+    if (dense && !is_pointwise(dense)) {
+        const sfconv_conv2d_desc *desc = &dense->desc;
+        maps.count = in.c * desc->kernel[1];
+        maps.residues = desc->stride[0];
+        maps.rows = sfi_ceil_div(in.h + 2 * desc->padding[0], desc->stride[0]);
+        maps.padding = desc->padding[0];
         maps.stride = desc->stride[1];
         maps.dilation = desc->dilation[1];
         maps.shift = desc->padding[1];
@@ -102,13 +126,23 @@ static bool can_contract(const sfconv_net *net, const sfi_step *steps, int32_t i
                sizes_fit(factorized, steps[node->inputs[0]].shape, steps[index].shape);
     }
     const sfi_conv2d *dense = sfi_as_conv2d(node->layer);
-    if (!dense) {
+    return dense && is_pointwise(dense);
+}
+
+static bool is_stem(const sfconv_net *net, const sfi_step *steps, int32_t index)
+{
+    const sfi_node *node = &net->nodes[index];
+    const sfi_conv2d *dense = node->layer ? sfi_as_conv2d(node->layer) : NULL;
+    if (!dense || !steps[index].live || is_pointwise(dense) || net->nodes[node->inputs[0]].layer) {
         return false;
     }
     const sfconv_conv2d_desc *desc = &dense->desc;
-    return desc->kernel[0] == 1 && desc->kernel[1] == 1 && desc->stride[0] == 1 &&
-           desc->stride[1] == 1 && desc->padding[0] == 0 && desc->padding[1] == 0 &&
-           desc->groups == 1 && desc->out_channels <= MAX_POINTWISE;
+    const sfi_shape in = steps[node->inputs[0]].shape;
+    int64_t taps, padded, bytes;
+    return desc->groups == 1 &&
+           sfi_product(&taps, (int64_t[]){in.c, desc->kernel[0], desc->kernel[1]}, 3) &&
+           taps <= MAX_STEM && sfi_add(&padded, in.h, 2 * desc->padding[0] + desc->stride[0]) &&
+           sfi_product(&bytes, (int64_t[]){in.n, taps, padded, steps[index].shape.w, 8}, 5);
 }
 
 static void count_uses(sfi_rank_plan *plan, const sfconv_net *net, const sfi_step *steps)
@@ -124,6 +158,7 @@ static void count_uses(sfi_rank_plan *plan, const sfconv_net *net, const sfi_ste
                                 .folded = SFI_NO_BUFFER,
                                 .scratch = SFI_NO_BUFFER};
         node->contracts = can_contract(net, steps, i);
+        node->copies = is_stem(net, steps, i);
         for (int32_t j = 0; steps[i].live && j < net->nodes[i].input_count; j++) {
             plan->nodes[net->nodes[i].inputs[j]].uses++;
             plan->nodes[net->nodes[i].inputs[j]].user = i;
@@ -169,7 +204,7 @@ static void close_unit(sfi_rank_plan *plan, const sfconv_net *net, int32_t node,
     plan->nodes[last].chain = node;
 }
 
-/* sfconv2d, and BatchNorm where it follows. */
+/* A convolution, and BatchNorm where it follows. */
 static int32_t open_chain(sfi_rank_plan *plan, const sfconv_net *net, int32_t conv)
 {
     const int32_t user = only_user(plan, conv);
@@ -189,7 +224,7 @@ static void find_units(sfi_rank_plan *plan, const sfconv_net *net, const sfi_ste
     for (int32_t i = 0; i < net->node_count; i++) {
         const sfconv_layer *layer = net->nodes[i].layer;
         sfi_rank_node *node = &plan->nodes[i];
-        if (node->contracts && sfi_as_const_sfconv2d(layer)) {
+        if (node->copies || (node->contracts && sfi_as_const_sfconv2d(layer))) {
             const int32_t end = open_chain(plan, net, i);
             const sfconv_layer *user = layer_of(net, only_user(plan, end));
             if (user && sfi_is_add(user)) {
@@ -272,7 +307,9 @@ static void add_sink(sfi_rank_plan *plan, const sfconv_net *net, int32_t consume
                           .transport = -1,
                           .channel = channel,
                           .mixed = SFI_NO_BUFFER};
-    if (plan->nodes[source].role == SFI_RANK_VIRTUAL) {
+    if (plan->nodes[consumer].copies) {
+        sink.via = SFI_VIA_COPY;
+    } else if (plan->nodes[source].role == SFI_RANK_VIRTUAL) {
         sink.transport = source;
         sink.base = net->nodes[source].inputs[0];
         sink.via = sfi_is_max_pool_2x2(net->nodes[source].layer) ? SFI_VIA_POOL : SFI_VIA_UPSAMPLE;
@@ -300,7 +337,7 @@ static void list_sinks(sfi_rank_plan *plan, const sfconv_net *net, const sfi_ste
     plan->sink_count = 0;
     for (int32_t i = 0; i < net->node_count; i++) {
         const int32_t begin = plan->sink_count;
-        if (!plan->nodes[i].contracts) {
+        if (!plan->nodes[i].contracts && !plan->nodes[i].copies) {
             continue;
         }
         const int32_t source = net->nodes[i].inputs[0];
@@ -328,14 +365,20 @@ void sfi_rank_plan_make(sfi_rank_plan *plan, const sfconv_net *net, const sfi_st
     list_sinks(plan, net, steps);
 }
 
+int64_t sfi_rank_taps(const sfconv_layer *conv)
+{
+    const sfi_sfconv2d *factorized = sfi_as_const_sfconv2d(conv);
+    return factorized ? factorized->desc.rank * factorized->desc.kernel[0]
+                      : conv->parameters[0].count / conv->parameters[0].shape[0];
+}
+
 static void add_part(sfi_rank_unit *unit, const sfconv_net *net, int32_t end)
 {
-    const bool is_conv = sfi_as_const_sfconv2d(net->nodes[end].layer) != NULL;
-    const int32_t conv = is_conv ? end : net->nodes[end].inputs[0];
-    const sfconv_sfconv2d_desc *desc = &sfi_as_const_sfconv2d(net->nodes[conv].layer)->desc;
+    const bool has_norm = sfi_is_batchnorm2d(net->nodes[end].layer);
+    const int32_t conv = has_norm ? net->nodes[end].inputs[0] : end;
     unit->conv[unit->part_count] = conv;
-    unit->norm[unit->part_count++] = is_conv ? -1 : end;
-    unit->depth += desc->rank * desc->kernel[0];
+    unit->norm[unit->part_count++] = has_norm ? end : -1;
+    unit->depth += sfi_rank_taps(net->nodes[conv].layer);
 }
 
 void sfi_rank_unit_of(sfi_rank_unit *unit, const sfi_rank_plan *plan, const sfconv_net *net,
@@ -368,5 +411,6 @@ int32_t sfi_rank_reads_at(const sfi_rank_plan *plan, int32_t user)
     if (!plan->active || node->role == SFI_RANK_LAYER) {
         return user;
     }
-    return node->contracts || node->role == SFI_RANK_VIRTUAL ? -1 : node->unit;
+    const bool by_sinks = node->contracts || node->copies;
+    return by_sinks || node->role == SFI_RANK_VIRTUAL ? -1 : node->unit;
 }

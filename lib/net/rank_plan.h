@@ -2,12 +2,13 @@
 /* Rank-space execution of inference: between two factorized layers only rank-many maps are stored.
  *
  * A unit is what makes a full-width map from such maps: the vertical halves P of one or more
- * sfconv2d, the BatchNorms behind them, a sum with stored maps, an activation. Whatever is linear
- * and mixes channels behind the map, the horizontal half Q of an sfconv2d or a 1x1 convolution, is
- * a sink: it is computed while a strip of the map is in the cache, also through a 2x2 max pooling,
- * an up-sampling (which commutes with mixing) or a concatenation (whose parts add). The map itself
- * is stored only if somebody else reads it. A map that an ordinary layer has stored, or an input,
- * may feed sinks too. */
+ * sfconv2d, the BatchNorms behind them, a sum with stored maps, an activation. A stem, a dense
+ * convolution of an input of few channels, is one too: its rank maps are its input, copied for each
+ * horizontal tap. Whatever is linear and mixes channels behind the map, the horizontal half Q of an
+ * sfconv2d or a 1x1 convolution, is a sink: it is computed while a strip of the map is in the
+ * cache, also through a 2x2 max pooling, an up-sampling (which commutes with mixing) or a
+ * concatenation (whose parts add). The map itself is stored only if somebody else reads it. A map
+ * that an ordinary layer has stored, or an input, may feed sinks too. */
 #ifndef SFI_RANK_PLAN_H
 #define SFI_RANK_PLAN_H
 
@@ -28,9 +29,15 @@ enum sfi_rank_role {
     SFI_RANK_SINK
 };
 
-enum sfi_rank_via { SFI_VIA_NOTHING, SFI_VIA_POOL, SFI_VIA_UPSAMPLE };
+enum sfi_rank_via {
+    SFI_VIA_NOTHING,
+    SFI_VIA_POOL,
+    SFI_VIA_UPSAMPLE,
+    /* The base's stored map, copied once for each horizontal tap of a stem. */
+    SFI_VIA_COPY
+};
 
-/* One contraction: channels `channel` … of the consumer's input come from node `base`. */
+/* One contraction (or copy): channels `channel` … of the consumer's input come from node `base`. */
 typedef struct sfi_rank_sink {
     int32_t base;
     int32_t consumer;
@@ -53,6 +60,8 @@ typedef struct sfi_rank_node {
     bool is_output;
     /* The first half of a factorized layer or a 1x1 convolution, as far as the kind goes. */
     bool contracts;
+    /* A stem. */
+    bool copies;
     /* Every live user contracts, or is a virtual concatenation. */
     bool only_contracted;
     /* Live users, one counted for each input it takes, and the last of them. */
@@ -83,7 +92,7 @@ typedef struct sfi_rank_plan {
 /* A unit as its step needs it. */
 typedef struct sfi_rank_unit {
     int32_t part_count;
-    /* sfconv2d nodes, and the BatchNorm behind each or -1. */
+    /* sfconv2d or stem nodes, and the BatchNorm behind each or -1. */
     int32_t conv[SFI_MAX_INPUTS];
     int32_t norm[SFI_MAX_INPUTS];
     int32_t residual_count;
@@ -121,6 +130,8 @@ void sfi_rank_plan_destroy(sfi_rank_plan *plan, const sfconv_net *net);
 /* Decides roles and sinks; shapes and liveness of `steps` are known. */
 void sfi_rank_plan_make(sfi_rank_plan *plan, const sfconv_net *net, const struct sfi_step *steps);
 
+/* Taps of an sfconv2d's P, or of a stem, for one output channel. */
+int64_t sfi_rank_taps(const sfconv_layer *conv);
 void sfi_rank_unit_of(sfi_rank_unit *unit, const sfi_rank_plan *plan, const sfconv_net *net,
                       int32_t node);
 sfi_rank_maps sfi_rank_maps_of(const sfconv_net *net, const struct sfi_step *steps,

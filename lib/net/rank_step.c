@@ -6,26 +6,47 @@
 #include "parallel.h"
 #include "sfconv2d.h"
 
-/* BatchNorm folds into P and the bias: scale·(P·z + b) + shift. */
+/* Weights of channel c times `factor`, in the order of the taps: P as it lies, [out][rank][kh]; a
+ * stem's weight [out][in][kh][kw] with the vertical taps innermost. */
+static void copy_taps(const sfconv_layer *layer, int64_t c, float factor, float *row)
+{
+    const sfi_parameter *weight = &layer->parameters[sfi_as_const_sfconv2d(layer) ? 1 : 0];
+    const int64_t taps = weight->count / weight->shape[0];
+    const int64_t kh = weight->shape[2];
+    const int64_t kw = weight->shape[3];
+    const float *from = weight->data + c * taps;
+    if (kw == 1) {
+        for (int64_t k = 0; k < taps; k++) {
+            row[k] = factor * from[k];
+        }
+        return;
+    }
+    for (int64_t k = 0; k < taps; k++) {
+        row[(k / (kh * kw) * kw + k % kw) * kh + k / kw % kh] = factor * from[k];
+    }
+}
+
+static const float *own_bias(const sfconv_layer *layer)
+{
+    const sfi_sfconv2d *conv = sfi_as_const_sfconv2d(layer);
+    const float *of_dense = layer->parameter_count > 1 ? layer->parameters[1].data : NULL;
+    return conv ? sfi_sfconv2d_bias(conv) : of_dense;
+}
+
+/* BatchNorm folds into the weights and the bias: scale·(P·z + b) + shift. */
 static void fold_part(const sfi_rank_unit *unit, const sfconv_net *net, int32_t part, int64_t first,
                       int64_t channels, float *weights, float *bias)
 {
-    const sfi_sfconv2d *conv = sfi_as_const_sfconv2d(net->nodes[unit->conv[part]].layer);
-    const int64_t depth = conv->desc.rank * conv->desc.kernel[0];
-    const float *p = sfi_sfconv2d_p(conv);
-    const float *own_bias = sfi_sfconv2d_bias(conv);
+    const sfconv_layer *conv = net->nodes[unit->conv[part]].layer;
+    const float *added = own_bias(conv);
     for (int64_t c = 0; c < channels; c++) {
         double scale = 1.0;
         double shift = 0.0;
         if (unit->norm[part] >= 0) {
             sfi_batchnorm2d_line(net->nodes[unit->norm[part]].layer, c, &scale, &shift);
         }
-        const float factor = (float)scale;
-        float *row = weights + c * unit->depth + first;
-        for (int64_t k = 0; k < depth; k++) {
-            row[k] = factor * p[c * depth + k];
-        }
-        shift += own_bias ? scale * (double)own_bias[c] : 0.0;
+        copy_taps(conv, c, (float)scale, weights + c * unit->depth + first);
+        shift += added ? scale * (double)added[c] : 0.0;
         bias[c] = part == 0 ? (float)shift : bias[c] + (float)shift;
     }
 }
@@ -40,9 +61,8 @@ static void fold(sfi_rank_job *job, unsigned char **memory)
     const float **rows = sfi_rank_take(memory, channels, sizeof(float *));
     int64_t first = 0;
     for (int32_t part = 0; part < unit->part_count; part++) {
-        const sfi_sfconv2d *conv = sfi_as_const_sfconv2d(net->nodes[unit->conv[part]].layer);
         fold_part(unit, net, part, first, channels, weights, bias);
-        first += conv->desc.rank * conv->desc.kernel[0];
+        first += sfi_rank_taps(net->nodes[unit->conv[part]].layer);
     }
     for (int64_t c = 0; c < channels; c++) {
         rows[c] = weights + c * unit->depth;
@@ -66,7 +86,7 @@ static void point_at_weights(sfi_rank_job *job, unsigned char **memory)
     job->sink_weights = rows;
     for (int32_t i = 0; i < plan->sink_count; i++) {
         const sfi_rank_sink *sink = &plan->sinks[i];
-        if (sink->base != job->node) {
+        if (sink->base != job->node || sink->via == SFI_VIA_COPY) {
             continue;
         }
         const sfi_rank_maps maps = sfi_rank_maps_of(run->net, run->plan.steps, sink->consumer);
@@ -177,7 +197,7 @@ static int32_t open_sinks(const sfi_rank_task *task)
     float *mixed = task->bench.mixed;
     int32_t count = 0;
     for (int32_t i = 0; i < plan->sink_count; i++) {
-        if (plan->sinks[i].base == task->job->node) {
+        if (plan->sinks[i].base == task->job->node && plan->sinks[i].via != SFI_VIA_COPY) {
             sfi_rank_open *open = &task->bench.sinks[count++];
             open_one(task, &plan->sinks[i], open, &mixed);
             open->weights = weights;
@@ -226,6 +246,55 @@ static void clear_paddings(const sfconv_run *run, int32_t node)
     }
 }
 
+static bool mixes(const sfi_rank_plan *plan, int32_t node)
+{
+    for (int32_t i = 0; i < plan->sink_count; i++) {
+        if (plan->sinks[i].base == node && plan->sinks[i].via != SFI_VIA_COPY) {
+            return true;
+        }
+    }
+    return false;
+}
+
+typedef struct copy_job {
+    const sfconv_run *run;
+    const sfi_rank_sink *sink;
+    sfi_rank_maps maps;
+    sfi_shape in;
+} copy_job;
+
+/* One channel of one image: every row, once for each horizontal tap. */
+static void copy_task(void *argument, int64_t index, int32_t worker)
+{
+    const copy_job *job = argument;
+    const sfi_rank_maps *maps = &job->maps;
+    const int64_t taps = maps->count / job->in.c;
+    const float *source = sfi_run_value(job->run, job->sink->base) + index * job->in.h * job->in.w;
+    float *target = sfi_rank_target(job->run, job->sink->consumer) + index * taps * maps->plane;
+    (void)worker;
+    for (int64_t row = 0; row < job->in.h; row++) {
+        for (int64_t tap = 0; tap < taps && sfi_rank_row_is_read(maps, row); tap++) {
+            const sfk_shift shift = {.from = source + row * job->in.w,
+                                     .taps = 1,
+                                     .stride = maps->stride,
+                                     .padding = maps->shift - tap * maps->dilation,
+                                     .width = job->in.w,
+                                     .out_width = maps->width};
+            job->run->context->kernels->shift_add(
+                target + tap * maps->plane + sfi_rank_row(maps, row), &shift);
+        }
+    }
+}
+
+static void copy_for_stem(const sfconv_run *run, const sfi_rank_sink *sink)
+{
+    copy_job job = {.run = run,
+                    .sink = sink,
+                    .maps = sfi_rank_maps_of(run->net, run->plan.steps, sink->consumer),
+                    .in = run->plan.steps[sink->base].shape};
+    sfi_parallel_for(run->context, job.in.n * job.in.c, copy_task, &job);
+}
+
 void sfi_rank_step(const sfconv_run *run, int32_t node)
 {
     const sfi_rank_plan *plan = &run->plan.rank;
@@ -246,10 +315,15 @@ void sfi_rank_step(const sfconv_run *run, int32_t node)
     }
     point_at_weights(&job, &folded);
     clear_paddings(run, node);
-    sfi_parallel_for(run->context, job.cut.shape.n * job.cut.tasks_per_image, run_task, &job);
+    if (job.has_unit || mixes(plan, node)) {
+        sfi_parallel_for(run->context, job.cut.shape.n * job.cut.tasks_per_image, run_task, &job);
+    }
     for (int32_t i = 0; i < plan->sink_count; i++) {
-        if (plan->sinks[i].base == node && plan->sinks[i].via == SFI_VIA_UPSAMPLE) {
-            sfi_rank_upsample(run, &plan->sinks[i], job.scratch);
+        const sfi_rank_sink *sink = &plan->sinks[i];
+        if (sink->base == node && sink->via == SFI_VIA_UPSAMPLE) {
+            sfi_rank_upsample(run, sink, job.scratch);
+        } else if (sink->base == node && sink->via == SFI_VIA_COPY) {
+            copy_for_stem(run, sink);
         }
     }
 }

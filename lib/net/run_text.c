@@ -67,7 +67,7 @@ static int64_t stored_bytes(const sfconv_run *run, int32_t node)
 static int64_t rank_bytes(const sfconv_run *run, int32_t node)
 {
     const sfi_rank_plan *ranked = &run->plan.rank;
-    if (!ranked->active || !ranked->nodes[node].contracts) {
+    if (!ranked->active || !(ranked->nodes[node].contracts || ranked->nodes[node].copies)) {
         return 0;
     }
     return sfi_rank_maps_bytes(&run->plan, run->net, node);

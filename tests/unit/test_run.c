@@ -257,6 +257,7 @@ START_TEST(an_output_in_the_middle_is_kept_and_takes_a_gradient_of_its_own)
     put_output(net, a);
     sfconv_run *inference = new_run(net, SFCONV_MODE_INFERENCE);
     sfconv_run *run = new_run(net, SFCONV_MODE_TRAINING);
+    ck_assert_int_eq(sfconv_run_set_engine(inference, SFCONV_ENGINE_LAYERS), SFCONV_OK);
     reshape_run(inference, 1, 6, 6);
     reshape_run(run, 1, 6, 6);
     ck_assert_uint_eq(forward_hash(inference, 1), forward_hash(run, 1));
