@@ -1,8 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-#include "scratch.h"
+#include "image_reading.h"
 #include "support.h"
-
-#include "image_file.h"
 
 #include <math.h>
 #include <png.h>
@@ -10,8 +8,6 @@
 #include <sys/resource.h>
 
 #define FILE_BYTES 4096
-
-static struct image_error error;
 
 /* A PNG as libpng writes it, with `bytes` as the rows one after the other. */
 struct png_kind {
@@ -44,27 +40,6 @@ static void write_png(const char *name, const struct png_kind *kind, png_byte *b
     png_write_end(png, info);
     png_destroy_write_struct(&png, &info);
     fclose(file);
-}
-
-static struct image read_image(const char *name)
-{
-    struct image image;
-    ck_assert_msg(image_read(&image, scratch_path(name), NULL, &error), "%s", error.text);
-    return image;
-}
-
-/* The reason, which must begin with the path of the file. */
-static const char *reason_for(const char *name)
-{
-    struct image image;
-    const char *path = scratch_path(name);
-    error.text[0] = '\0';
-    ck_assert(!image_read(&image, path, NULL, &error));
-    ck_assert_ptr_null(image.pixels);
-    ck_assert_uint_eq(strncmp(error.text, path, strlen(path)), 0);
-    ck_assert_uint_eq(strncmp(error.text + strlen(path), ": ", 2), 0);
-    ck_assert_ptr_null(strchr(error.text, '\n'));
-    return error.text + strlen(path) + 2;
 }
 
 static struct image small_colour_image(void)
@@ -259,7 +234,8 @@ END_TEST
 START_TEST(what_is_no_image_is_said_so)
 {
     scratch_write("text.png", "This is not a picture.", 22);
-    ck_assert_str_eq(reason_for("text.png"), "not an image of a known kind (PNG, PGM, PPM)");
+    ck_assert_str_eq(reason_for("text.png"),
+                     "not an image of a known kind (PNG, JPEG, TIFF, GIF, PGM, PPM)");
     ck_assert_str_eq(reason_for("missing.png"), "No such file or directory");
     scratch_make_folder("folder.png");
     ck_assert_str_eq(reason_for("folder.png"), "Is a directory");

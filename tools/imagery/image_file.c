@@ -7,7 +7,9 @@
 #include <string.h>
 #include <strings.h>
 
-static const struct image_format *const formats[] = {&image_format_png, &image_format_pnm};
+static const struct image_format *const formats[] = {&image_format_gif, &image_format_jpeg,
+                                                     &image_format_png, &image_format_pnm,
+                                                     &image_format_tiff};
 #define FORMATS (sizeof formats / sizeof formats[0])
 
 bool image_size_allowed(const char *path, uint64_t width, uint64_t height,
@@ -51,7 +53,8 @@ static bool read_open_file(struct image *result, FILE *file, const char *path,
     }
     const struct image_format *format = format_of(signature, bytes);
     if (!format) {
-        return image_fail(error, "%s: not an image of a known kind (PNG, PGM, PPM)", path);
+        return image_fail(
+            error, "%s: not an image of a known kind (PNG, JPEG, TIFF, GIF, PGM, PPM)", path);
     }
     if (fseek(file, 0, SEEK_SET) != 0) {
         return image_fail(error, "%s: %s", path, strerror(errno));

@@ -10,10 +10,14 @@ struct image_limits {
     int64_t pixels; /* greatest width x height; 0: IMAGE_DEFAULT_PIXELS */
 };
 
-/* Reads PNG (any depth, palette, interlaced) or PGM/PPM (text or binary, 8 or 16 bits) as gray or
- * RGB. Transparency is dropped, gamma and colour profiles are not applied. A file that ends early,
- * is damaged or larger than `limits` (NULL: the defaults) is refused; the size is checked before
- * anything is decoded. */
+/* Reads as gray or RGB, 8 or 16 bits and fewer:
+ *   PNG (palette, interlaced), PGM and PPM (text or binary),
+ *   JPEG (baseline, progressive; CMYK is refused),
+ *   TIFF (gray, RGB, palette; strips, tiles; the first page),
+ *   GIF (the first frame; gray where the palette is).
+ * Transparency is dropped; gamma, colour profiles and orientation tags are not applied. A file that
+ * ends early, is damaged or larger than `limits` (NULL: the defaults) is refused; the size is
+ * checked before anything is decoded. Any number of threads may read at a time. */
 bool image_read(struct image *result, const char *path, const struct image_limits *limits,
                 struct image_error *error);
 

@@ -19,8 +19,11 @@ struct image_format {
                  const struct image_limits *limits, struct image_error *error);
 };
 
+extern const struct image_format image_format_gif;
+extern const struct image_format image_format_jpeg;
 extern const struct image_format image_format_png;
 extern const struct image_format image_format_pnm;
+extern const struct image_format image_format_tiff;
 
 /* Refuses sizes over the limit; to be asked before memory is taken. */
 bool image_size_allowed(const char *path, uint64_t width, uint64_t height,
