@@ -1,71 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-#include "scratch.h"
+#include "dataset_files.h"
 #include "support.h"
-
-#include "dataset.h"
-
-static struct image_error error;
-
-static struct image plain(int64_t width, int64_t height, float value)
-{
-    struct image image;
-    ck_assert(image_create(&image, width, height, 1, &error));
-    for (int64_t i = 0; i < image_pixels(&image); i++) {
-        image.pixels[i] = value;
-    }
-    return image;
-}
-
-static void put_image(const char *name, int64_t width, int64_t height, float value)
-{
-    struct image image = plain(width, height, value);
-    ck_assert(image_write_png(&image, scratch_path(name), &error));
-    image_destroy(&image);
-}
-
-/* The left half is black, the right half of the given value. */
-static void put_mask(const char *name, int64_t width, int64_t height, float value)
-{
-    struct image image = plain(width, height, value);
-    for (int64_t i = 0; i < image_pixels(&image); i++) {
-        image.pixels[i] = i % width < width / 2 ? 0 : value;
-    }
-    ck_assert(image_write_png(&image, scratch_path(name), &error));
-    image_destroy(&image);
-}
-
-static void put_text(const char *name)
-{
-    scratch_write(name, "hello", 5);
-}
-
-static struct dataset_split load_classes(const char *name, const struct dataset_options *options)
-{
-    struct dataset_split split;
-    ck_assert_msg(dataset_load_classes(&split, scratch_path(name), options, &error), "%s",
-                  error.text);
-    return split;
-}
-
-static struct dataset_split load_masks(const char *name, const struct dataset_options *options)
-{
-    struct dataset_split split;
-    ck_assert_msg(dataset_load_masks(&split, scratch_path(name), options, &error), "%s",
-                  error.text);
-    return split;
-}
-
-/* Checks that loading fails and that the reason names each of the texts given. */
-static void assert_refused(bool masks, const char *name, const struct dataset_options *options,
-                           const char *first, const char *second)
-{
-    struct dataset_split split;
-    const char *path = scratch_path(name);
-    ck_assert(!(masks ? dataset_load_masks(&split, path, options, &error)
-                      : dataset_load_classes(&split, path, options, &error)));
-    ck_assert_int_eq(split.train.count + split.val.count + split.test.count, 0);
-    ck_assert_msg(strstr(error.text, first) && strstr(error.text, second), "%s", error.text);
-}
 
 static void put_animals(void)
 {
@@ -162,9 +97,9 @@ END_TEST
 START_TEST(files_of_other_kinds_are_counted)
 {
     put_animals();
-    put_text("d/readme.txt");
-    put_text("d/hen/notes.txt");
-    put_text("d/hen/._01.png");
+    put_text("d/readme.txt", "hello");
+    put_text("d/hen/notes.txt", "hello");
+    put_text("d/hen/._01.png", "hello");
     struct dataset_split split = load_classes("d", NULL);
     ck_assert_int_eq(split.ignored, 3);
     dataset_split_destroy(&split);
@@ -176,9 +111,9 @@ START_TEST(faults_of_classes_are_named)
     assert_refused(false, "nowhere", NULL, "nowhere: ", "No such file");
     put_animals();
     scratch_make_folder("d/dog");
-    put_text("d/dog/a.txt");
+    put_text("d/dog/a.txt", "hello");
     assert_refused(false, "d", NULL, "d/dog: a class without an image", "1 other file");
-    put_text("d/dog/bad.png");
+    put_text("d/dog/bad.png", "hello");
     assert_refused(false, "d", NULL, "d/dog/bad.png: ", "not an image");
     scratch_make_folder("bare");
     put_image("bare/1.png", 2, 2, 0);

@@ -20,6 +20,9 @@ struct dataset_form {
     int64_t width; /* of every image and mask; both 0: as in the files */
     int64_t height;
     int32_t channels; /* 1 or 3; 0: as in the files */
+    /* Cut images and masks to the box of what is lit first (field_of_view.h): photographs of the
+     * back of the eye without their black border. */
+    bool crop_to_field;
     struct image_limits limits;
 };
 
@@ -57,17 +60,24 @@ struct dataset_split {
     int64_t ignored;     /* files passed over because their names are not those of images */
 };
 
-/* FOLDER/CLASS/IMAGE, or FOLDER/{train,val,test}/CLASS/IMAGE. Classes are numbered in the order of
- * their names (strcmp), by the folders of train/; files in the order of theirs. A class without an
- * image, a class that train/ lacks and an image that cannot be read are errors. Without train/,
- * each class is split by the same shares. `options` may be NULL. */
+/* The layout is told by what is there:
+ *   FOLDER/CLASS/IMAGE, or FOLDER/{train,val,test}/CLASS/IMAGE;
+ *   FOLDER/labels.csv, or FOLDER/{train,val,test}.csv, or `folder` is a table itself: file and
+ *   label in each row, behind a header or not, the files relative to the table;
+ *   the disease grading of IDRiD, as it comes.
+ * Classes are numbered in the order of their names (strcmp), by those of the training part; files
+ * in the order of theirs. A class without an image, a class that the training part lacks, a listed
+ * file that is missing or listed twice, an image beside listed ones that is not listed, and an
+ * image that cannot be read are errors. Without fixed parts, each class is split by the same
+ * shares and needs two images. `options` may be NULL. */
 bool dataset_load_classes(struct dataset_split *result, const char *folder,
                           const struct dataset_options *options, struct image_error *error);
 
-/* FOLDER/{images,masks}/NAME, or FOLDER/{train,val,test}/{images,masks}/NAME; image and mask have
- * the same name up to the ending. Errors: one without the other, other sizes, a mask with more than
- * two values. The greater value of a mask becomes 1; a mask of one value is 0 where that is black,
- * else 1. A mask that is resized is 1 where at least half of the area was. */
+/* FOLDER/{images,masks}/NAME, or FOLDER/{train,val,test}/{images,masks}/NAME; or img and gt, as in
+ * ROSE-1, for images and masks. Image and mask have the same name up to the ending. Errors: one
+ * without the other, other sizes, a mask with more than two values. The greater value of a mask
+ * becomes 1; a mask of one value is 0 where that is black, else 1. A mask that is resized is 1
+ * where at least half of the area was. */
 bool dataset_load_masks(struct dataset_split *result, const char *folder,
                         const struct dataset_options *options, struct image_error *error);
 

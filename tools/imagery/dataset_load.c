@@ -1,22 +1,20 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #include "dataset.h"
 
+#include "dataset_labels.h"
 #include "dataset_sample.h"
 #include "folder.h"
 
 #include <stdlib.h>
 #include <string.h>
 
-/* One call of a loader. */
-struct loader {
-    const struct dataset_options *options;
-    struct image_error *error;
-    bool *left_out; /* which of options->leave_out have fitted a file */
-    int64_t ignored;
-    /* Loads the samples below `folder`; `classes` is the part that has set the names, or NULL. */
-    bool (*load)(struct loader *loader, struct dataset *part, const char *folder,
-                 const struct dataset *classes);
-};
+/* Loads the samples below `folder`; `classes` is the part that has set the names, or NULL. */
+typedef bool load_part_fn(struct dataset_loader *loader, struct dataset *part, const char *folder,
+                          const struct dataset *classes);
+
+/* Loads a whole set and tells whether its parts were fixed. */
+typedef bool load_set_fn(struct dataset_loader *loader, struct dataset_split *split,
+                         const char *folder, bool *is_split);
 
 struct dataset_options dataset_options_default(void)
 {
@@ -39,7 +37,7 @@ static bool path_is_named(const char *path, const char *name)
            (length == stem || path[stem - length - 1] == '/');
 }
 
-static bool is_left_out(struct loader *loader, const char *path)
+bool dataset_is_left_out(struct dataset_loader *loader, const char *path)
 {
     bool left_out = false;
     for (int64_t i = 0; i < loader->options->leave_out_count; i++) {
@@ -51,7 +49,7 @@ static bool is_left_out(struct loader *loader, const char *path)
     return left_out;
 }
 
-static bool check_left_out(const struct loader *loader, const char *folder)
+static bool check_left_out(const struct dataset_loader *loader, const char *folder)
 {
     for (int64_t i = 0; i < loader->options->leave_out_count; i++) {
         if (!loader->left_out[i]) {
@@ -62,9 +60,8 @@ static bool check_left_out(const struct loader *loader, const char *folder)
     return true;
 }
 
-/* Takes over the paths, also on failure. */
-static bool add_files(struct loader *loader, struct dataset *part, char *path, char *mask_path,
-                      int32_t label)
+bool dataset_add_files(struct dataset_loader *loader, struct dataset *part, char *path,
+                       char *mask_path, int32_t label)
 {
     struct dataset_sample sample = {.path = path, .mask_path = mask_path, .label = label};
     if (!loader->options->lazy &&
@@ -76,7 +73,7 @@ static bool add_files(struct loader *loader, struct dataset *part, char *path, c
     return dataset_append(part, &sample, loader->error);
 }
 
-static bool load_one_class(struct loader *loader, struct dataset *part, const char *folder,
+static bool load_one_class(struct dataset_loader *loader, struct dataset *part, const char *folder,
                            int32_t label)
 {
     struct folder files;
@@ -89,10 +86,10 @@ static bool load_one_class(struct loader *loader, struct dataset *part, const ch
         char *path = folder_path(folder, files.names[i]);
         if (!path) {
             loaded = image_fail(loader->error, "%s: out of memory", folder);
-        } else if (is_left_out(loader, path)) {
+        } else if (dataset_is_left_out(loader, path)) {
             free(path);
         } else {
-            loaded = add_files(loader, part, path, NULL, label);
+            loaded = dataset_add_files(loader, part, path, NULL, label);
             used++;
         }
     }
@@ -105,7 +102,7 @@ static bool load_one_class(struct loader *loader, struct dataset *part, const ch
     return loaded;
 }
 
-static int32_t class_number(const struct dataset *dataset, const char *name)
+int32_t dataset_class_number(const struct dataset *dataset, const char *name)
 {
     for (int32_t c = 0; c < dataset->class_count; c++) {
         if (strcmp(dataset->class_names[c], name) == 0) {
@@ -115,12 +112,12 @@ static int32_t class_number(const struct dataset *dataset, const char *name)
     return -1;
 }
 
-static bool load_class_folders(struct loader *loader, struct dataset *part, const char *folder,
-                               const struct folder *folders)
+static bool load_class_folders(struct dataset_loader *loader, struct dataset *part,
+                               const char *folder, const struct folder *folders)
 {
     bool loaded = true;
     for (int64_t i = 0; i < folders->count && loaded; i++) {
-        const int32_t label = class_number(part, folders->names[i]);
+        const int32_t label = dataset_class_number(part, folders->names[i]);
         char *path = folder_path(folder, folders->names[i]);
         if (!path) {
             loaded = image_fail(loader->error, "%s: out of memory", folder);
@@ -134,7 +131,7 @@ static bool load_class_folders(struct loader *loader, struct dataset *part, cons
     return loaded;
 }
 
-static bool load_classes(struct loader *loader, struct dataset *part, const char *folder,
+static bool load_classes(struct dataset_loader *loader, struct dataset *part, const char *folder,
                          const struct dataset *classes)
 {
     struct folder folders;
@@ -172,7 +169,7 @@ static int compare_stems_of_names(const void *a, const void *b)
 }
 
 /* The image files of FOLDER/NAME by their stems, which must differ. */
-static bool list_stems(struct loader *loader, struct folder *files, const char *folder)
+static bool list_stems(struct dataset_loader *loader, struct folder *files, const char *folder)
 {
     if (!folder_images(files, folder, loader->error)) {
         return false;
@@ -193,15 +190,15 @@ static bool list_stems(struct loader *loader, struct folder *files, const char *
 }
 
 /* An image without a mask, a mask without an image (one of them NULL), or a pair. */
-static bool add_pair(struct loader *loader, struct dataset *part, const char *const *folders,
-                     const char *image, const char *mask)
+static bool add_pair(struct dataset_loader *loader, struct dataset *part,
+                     const char *const *folders, const char *image, const char *mask)
 {
     char *path = image ? folder_path(folders[0], image) : NULL;
     char *mask_path = mask ? folder_path(folders[1], mask) : NULL;
     bool added = true;
     if ((image && !path) || (mask && !mask_path)) {
         added = image_fail(loader->error, "%s: out of memory", folders[0]);
-    } else if (is_left_out(loader, path ? path : mask_path)) {
+    } else if (dataset_is_left_out(loader, path ? path : mask_path)) {
         added = true;
     } else if (!mask) {
         added = image_fail(loader->error, "%s: an image without a mask in %s", path, folders[1]);
@@ -209,7 +206,7 @@ static bool add_pair(struct loader *loader, struct dataset *part, const char *co
         added =
             image_fail(loader->error, "%s: a mask without an image in %s", mask_path, folders[0]);
     } else {
-        return add_files(loader, part, path, mask_path, -1);
+        return dataset_add_files(loader, part, path, mask_path, -1);
     }
     free(path);
     free(mask_path);
@@ -217,8 +214,9 @@ static bool add_pair(struct loader *loader, struct dataset *part, const char *co
 }
 
 /* Walks down both lists as a merge does. */
-static bool add_pairs(struct loader *loader, struct dataset *part, const char *const *folders,
-                      const struct folder *images, const struct folder *masks)
+static bool add_pairs(struct dataset_loader *loader, struct dataset *part,
+                      const char *const *folders, const struct folder *images,
+                      const struct folder *masks)
 {
     int64_t i = 0;
     int64_t m = 0;
@@ -238,11 +236,23 @@ static bool add_pairs(struct loader *loader, struct dataset *part, const char *c
     return true;
 }
 
-static bool load_pairs(struct loader *loader, struct dataset *part, const char *folder,
+/* Whether FOLDER/NAME is a folder; false as well without memory. */
+static bool holds_folder(const char *folder, const char *name)
+{
+    char *path = folder_path(folder, name);
+    const bool there = path && folder_exists(path);
+    free(path);
+    return there;
+}
+
+static bool load_pairs(struct dataset_loader *loader, struct dataset *part, const char *folder,
                        const struct dataset *classes)
 {
     (void)classes;
-    char *folders[] = {folder_path(folder, "images"), folder_path(folder, "masks")};
+    /* "img" and "gt" are those of ROSE-1. */
+    const bool short_names = !holds_folder(folder, "images") && holds_folder(folder, "img");
+    char *folders[] = {folder_path(folder, short_names ? "img" : "images"),
+                       folder_path(folder, short_names ? "gt" : "masks")};
     struct folder images = {0};
     struct folder masks = {0};
     bool loaded = folders[0] && folders[1];
@@ -260,34 +270,82 @@ static bool load_pairs(struct loader *loader, struct dataset *part, const char *
 }
 
 /* Loads FOLDER/NAME if it is there; `classes` NULL means that it must be. */
-static bool load_part(struct loader *loader, struct dataset *part, const char *folder,
-                      const char *name, const struct dataset *classes)
+static bool load_part(struct dataset_loader *loader, load_part_fn *load, struct dataset *part,
+                      const char *folder, const char *name, const struct dataset *classes)
 {
     char *path = folder_path(folder, name);
     if (!path) {
         return image_fail(loader->error, "%s: out of memory", folder);
     }
-    const bool loaded =
-        (classes && !folder_exists(path)) || loader->load(loader, part, path, classes);
+    const bool loaded = (classes && !folder_exists(path)) || load(loader, part, path, classes);
     free(path);
     return loaded;
 }
 
-static bool load_split(struct loader *loader, struct dataset_split *split, const char *folder)
+static bool load_folders(struct dataset_loader *loader, load_part_fn *load,
+                         struct dataset_split *split, const char *folder, bool *is_split)
+{
+    *is_split = holds_folder(folder, "train");
+    if (*is_split) {
+        return load_part(loader, load, &split->train, folder, "train", NULL) &&
+               load_part(loader, load, &split->val, folder, "val", &split->train) &&
+               load_part(loader, load, &split->test, folder, "test", &split->train);
+    }
+    return load(loader, &split->train, folder, NULL);
+}
+
+static bool load_set_of_classes(struct dataset_loader *loader, struct dataset_split *split,
+                                const char *folder, bool *is_split)
+{
+    struct label_sources sources;
+    if (!label_sources_find(&sources, folder, loader->error)) {
+        return false;
+    }
+    if (!sources.parts[0].table) {
+        return load_folders(loader, load_classes, split, folder, is_split);
+    }
+    *is_split = sources.is_split;
+    const bool loaded = dataset_load_labels(loader, split, &sources);
+    label_sources_destroy(&sources);
+    return loaded;
+}
+
+static bool load_set_of_masks(struct dataset_loader *loader, struct dataset_split *split,
+                              const char *folder, bool *is_split)
+{
+    if (holds_folder(folder, "SVC") && holds_folder(folder, "DVC")) {
+        return image_fail(loader->error, "%s: several sets in it: name one, %s/SVC or %s/DVC",
+                          folder, folder, folder);
+    }
+    return load_folders(loader, load_pairs, split, folder, is_split);
+}
+
+/* One image cannot be on both sides of a split. */
+static bool check_single_images(const struct dataset_loader *loader, const struct dataset *dataset)
 {
     const struct dataset_options *options = loader->options;
-    char *train = folder_path(folder, "train");
-    if (!train) {
-        return image_fail(loader->error, "%s: out of memory", folder);
+    const bool splits = options->part_val > 0 || options->part_test > 0;
+    for (int32_t c = 0; c < dataset->class_count && splits; c++) {
+        const struct dataset_sample *last = NULL;
+        int64_t count = 0;
+        for (int64_t i = 0; i < dataset->count; i++) {
+            if (dataset->samples[i].label == c) {
+                last = &dataset->samples[i];
+                count++;
+            }
+        }
+        if (count == 1) {
+            return image_fail(loader->error, "%s: the only image of class '%s', a split needs more",
+                              last->path, dataset->class_names[c]);
+        }
     }
-    const bool is_split = folder_exists(train);
-    free(train);
-    if (is_split) {
-        return load_part(loader, &split->train, folder, "train", NULL) &&
-               load_part(loader, &split->val, folder, "val", &split->train) &&
-               load_part(loader, &split->test, folder, "test", &split->train);
-    }
-    return loader->load(loader, &split->train, folder, NULL) &&
+    return true;
+}
+
+static bool split_by_chance(struct dataset_loader *loader, struct dataset_split *split)
+{
+    const struct dataset_options *options = loader->options;
+    return check_single_images(loader, &split->train) &&
            dataset_take_part(&split->test, &split->train, options->part_test, options->seed,
                              loader->error) &&
            dataset_take_part(&split->val, &split->train,
@@ -315,24 +373,26 @@ static bool check_options(const struct dataset_options *options, struct image_er
     return true;
 }
 
-static bool run(struct loader *loader, struct dataset_split *result, const char *folder,
-                const struct dataset_options *options, struct image_error *error)
+static bool load_set(struct dataset_split *result, const char *folder, load_set_fn *load,
+                     const struct dataset_options *options, struct image_error *error)
 {
     const struct dataset_options defaults = dataset_options_default();
+    struct dataset_loader loader = {.options = options ? options : &defaults, .error = error};
+    bool is_split = false;
     *result = (struct dataset_split){0};
-    loader->options = options ? options : &defaults;
-    loader->error = error;
-    if (!check_options(loader->options, error)) {
+    if (!check_options(loader.options, error)) {
         return false;
     }
-    loader->left_out = calloc((size_t)loader->options->leave_out_count + 1, sizeof(bool));
-    if (!loader->left_out) {
+    loader.left_out = calloc((size_t)loader.options->leave_out_count + 1, sizeof(bool));
+    if (!loader.left_out) {
         return image_fail(error, "%s: out of memory", folder);
     }
-    result->train.form = result->val.form = result->test.form = loader->options->form;
-    const bool loaded = load_split(loader, result, folder) && check_left_out(loader, folder);
-    result->ignored = loader->ignored;
-    free(loader->left_out);
+    result->train.form = result->val.form = result->test.form = loader.options->form;
+    const bool loaded = load(&loader, result, folder, &is_split) &&
+                        (is_split || split_by_chance(&loader, result)) &&
+                        check_left_out(&loader, folder);
+    result->ignored = loader.ignored;
+    free(loader.left_out);
     if (!loaded) {
         dataset_split_destroy(result);
     }
@@ -342,13 +402,11 @@ static bool run(struct loader *loader, struct dataset_split *result, const char 
 bool dataset_load_classes(struct dataset_split *result, const char *folder,
                           const struct dataset_options *options, struct image_error *error)
 {
-    struct loader loader = {.load = load_classes};
-    return run(&loader, result, folder, options, error);
+    return load_set(result, folder, load_set_of_classes, options, error);
 }
 
 bool dataset_load_masks(struct dataset_split *result, const char *folder,
                         const struct dataset_options *options, struct image_error *error)
 {
-    struct loader loader = {.load = load_pairs};
-    return run(&loader, result, folder, options, error);
+    return load_set(result, folder, load_set_of_masks, options, error);
 }

@@ -1,6 +1,10 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #include "dataset_sample.h"
 
+#include "field_of_view.h"
+
+#include <stddef.h>
+
 /* Up to three different values of an image. */
 struct values {
     int count;
@@ -59,6 +63,7 @@ static bool fit(struct image *image, int32_t channels, const struct dataset_form
     return fits;
 }
 
+/* As in the file but for being gray and binary. */
 static bool read_mask(struct image *mask, const struct image *image,
                       const struct dataset_sample *sample, const struct dataset_form *form,
                       struct image_error *error)
@@ -72,11 +77,39 @@ static bool read_mask(struct image *mask, const struct image *image,
                           sample->mask_path, (long long)mask->width, (long long)mask->height,
                           sample->path, (long long)image->width, (long long)image->height);
     }
-    if (!fit(mask, 1, &as_in_file, error) || !make_binary(mask, sample->mask_path, error) ||
-        !fit(mask, 1, form, error)) {
+    return fit(mask, 1, &as_in_file, error) && make_binary(mask, sample->mask_path, error);
+}
+
+static bool crop(struct image *image, const struct field_of_view *box, struct image_error *error)
+{
+    struct image cropped;
+    const bool done =
+        image_crop(&cropped, image, box->left, box->top, box->width, box->height, error);
+    image_destroy(image);
+    *image = cropped;
+    return done;
+}
+
+static bool crop_to_field(struct image *image, struct image *mask, struct image_error *error)
+{
+    struct field_of_view box;
+    return field_of_view_find(&box, NULL, image, error) && crop(image, &box, error) &&
+           (!mask->pixels || crop(mask, &box, error));
+}
+
+static bool bring_into_form(struct image *image, struct image *mask,
+                            const struct dataset_form *form, struct image_error *error)
+{
+    if ((form->crop_to_field && !crop_to_field(image, mask, error)) ||
+        !fit(image, form->channels, form, error)) {
         return false;
     }
-    image_threshold(mask, 0.5f);
+    if (mask->pixels) {
+        if (!fit(mask, 1, form, error)) {
+            return false;
+        }
+        image_threshold(mask, 0.5f);
+    }
     return true;
 }
 
@@ -87,7 +120,7 @@ bool dataset_read_sample(struct image *image, struct image *mask,
     *mask = (struct image){0};
     if (image_read(image, sample->path, &form->limits, error) &&
         (!sample->mask_path || read_mask(mask, image, sample, form, error)) &&
-        fit(image, form->channels, form, error)) {
+        bring_into_form(image, mask, form, error)) {
         return true;
     }
     image_destroy(image);
