@@ -17,8 +17,9 @@ static inline void assert_cuts_refused(const char *name)
     const size_t count = scratch_read(name, bytes, sizeof bytes);
     ck_assert_uint_gt(count, 20);
     ck_assert_uint_lt(count, sizeof bytes);
-    for (size_t kept = 0; kept < count; kept++) {
-        scratch_write("cut", bytes, kept);
+    scratch_write("cut", bytes, count);
+    for (size_t kept = count; kept-- > 0;) {
+        ck_assert_int_eq(truncate(scratch_path("cut"), (off_t)kept), 0);
         const char *reason = reason_for("cut");
         ck_assert_msg(reason[0] != '\0', "%s cut to %zu bytes", name, kept);
     }
