@@ -220,19 +220,10 @@ SFV_INLINE void run_vectors(const sfk_strip *strip, int64_t column, int vectors,
     }
 }
 
-/* `vectors` at a time, a constant at every call. */
-SFV_INLINE void run_columns(const sfk_strip *strip, int vectors)
+/* The one place where tiles are compiled, for each number of vectors. */
+static void run_some(const sfk_strip *strip, int64_t column, int64_t vectors, int64_t tail)
 {
-    const int64_t wide = vectors * SFV_LANES;
-    int64_t column = 0;
-    for (; column + wide <= strip->columns; column += wide) {
-        run_vectors(strip, column, vectors, 0);
-    }
-    const int64_t rest = strip->columns - column;
-    const int64_t tail = rest % SFV_LANES;
-    switch ((rest + SFV_LANES - 1) / SFV_LANES) {
-    case 0:
-        break;
+    switch (vectors) {
 #if SFV_TILE_VECTORS > 2
     case 3:
         run_vectors(strip, column, 3, tail);
@@ -248,10 +239,16 @@ SFV_INLINE void run_columns(const sfk_strip *strip, int vectors)
 
 void SFK_NAME(strip_product)(const sfk_strip *strip)
 {
-    if (strip->depth == SFV_HELD_DEPTH && !strip->accumulate) {
-        run_columns(strip, 2);
-    } else {
-        run_columns(strip, SFV_TILE_VECTORS);
+    const bool held_deep = strip->depth == SFV_HELD_DEPTH && !strip->accumulate;
+    const int64_t vectors = held_deep ? 2 : SFV_TILE_VECTORS;
+    const int64_t wide = vectors * SFV_LANES;
+    int64_t column = 0;
+    for (; column + wide <= strip->columns; column += wide) {
+        run_some(strip, column, vectors, 0);
+    }
+    const int64_t rest = strip->columns - column;
+    if (rest > 0) {
+        run_some(strip, column, (rest + SFV_LANES - 1) / SFV_LANES, rest % SFV_LANES);
     }
 }
 
