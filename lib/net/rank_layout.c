@@ -43,13 +43,13 @@ int64_t sfi_rank_mixed_stride(const sfi_rank_cut *cut, enum sfi_rank_via via)
 }
 
 int64_t sfi_rank_lay_out(sfi_rank_bench *bench, const sfi_plan *plan, const sfconv_net *net,
-                         int32_t node, unsigned char *memory)
+                         int32_t node, uintptr_t memory)
 {
     const sfi_rank_cut cut = sfi_rank_cut_of(plan, node);
     const bool has_unit = plan->rank.nodes[node].role == SFI_RANK_UNIT;
     const int64_t strip = has_unit ? SFI_RANK_CHANNELS * SFI_RANK_STRIP + SFK_SLACK : 0;
     sfi_rank_unit unit = {0};
-    unsigned char *at = memory;
+    uintptr_t at = memory;
     int64_t mixed = 0;
     int64_t sinks = 0;
     if (has_unit) {
@@ -74,7 +74,7 @@ int64_t sfi_rank_lay_out(sfi_rank_bench *bench, const sfi_plan *plan, const sfco
     bench->residuals = sfi_rank_take(&at, unit.residual_count, sizeof(float *));
     bench->sinks = sfi_rank_take(&at, sinks, sizeof *bench->sinks);
     bench->mixed = sfi_rank_take(&at, mixed + SFK_SLACK, sizeof(float));
-    return at - memory;
+    return (int64_t)(at - memory);
 }
 
 bool sfi_rank_has_step(const sfi_rank_plan *plan, int32_t node)
@@ -119,13 +119,12 @@ sfi_rank_bytes sfi_rank_step_bytes(const sfi_plan *plan, const sfconv_net *net, 
 {
     sfi_rank_bytes bytes = {0, 0};
     sfi_rank_bench bench;
-    unsigned char *nowhere = NULL;
     int64_t pointers = 0;
     if (!sfi_rank_has_step(&plan->rank, node)) {
         return bytes;
     }
     bytes.scratch =
-        sfi_rank_lay_out(&bench, plan, net, node, nowhere) * (int64_t)sfi_workers(net->context);
+        sfi_rank_lay_out(&bench, plan, net, node, 0) * (int64_t)sfi_workers(net->context);
     for (int32_t i = 0; i < plan->rank.sink_count; i++) {
         const sfi_rank_sink *sink = &plan->rank.sinks[i];
         const sfi_rank_maps maps = sfi_rank_maps_of(net, plan->steps, sink->consumer);

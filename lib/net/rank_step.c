@@ -51,7 +51,7 @@ static void fold_part(const sfi_rank_unit *unit, const sfconv_net *net, int32_t 
     }
 }
 
-static void fold(sfi_rank_job *job, unsigned char **memory)
+static void fold(sfi_rank_job *job, uintptr_t *memory)
 {
     const sfconv_net *net = job->run->net;
     const sfi_rank_unit *unit = &job->unit;
@@ -78,7 +78,7 @@ static const float *mixing_weights(const sfconv_layer *layer)
     return conv ? sfi_sfconv2d_q(conv) : layer->parameters[0].data;
 }
 
-static void point_at_weights(sfi_rank_job *job, unsigned char **memory)
+static void point_at_weights(sfi_rank_job *job, uintptr_t *memory)
 {
     const sfconv_run *run = job->run;
     const sfi_rank_plan *plan = &run->plan.rank;
@@ -216,7 +216,7 @@ static void run_task(void *argument, int64_t index, int32_t worker)
     task.first_row = index % cut->tasks_per_image * cut->rows_per_task;
     task.end_row = sfi_min(cut->shape.h, task.first_row + cut->rows_per_task);
     sfi_rank_lay_out(&task.bench, &run->plan, run->net, job->node,
-                     job->scratch + worker * job->scratch_per_worker);
+                     (uintptr_t)(job->scratch + worker * job->scratch_per_worker));
     point_at_taps(job, task.image, task.bench.taps);
     for (int32_t i = 0; i < job->unit.residual_count; i++) {
         task.bench.residuals[i] =
@@ -299,7 +299,7 @@ void sfi_rank_step(const sfconv_run *run, int32_t node)
 {
     const sfi_rank_plan *plan = &run->plan.rank;
     const sfi_rank_node *self = &plan->nodes[node];
-    unsigned char *folded = self->folded == SFI_NO_BUFFER ? NULL : run->memory + self->folded;
+    uintptr_t folded = self->folded == SFI_NO_BUFFER ? 0 : (uintptr_t)(run->memory + self->folded);
     sfi_rank_bench bench;
     sfi_rank_job job = {.run = run,
                         .kernels = run->context->kernels,
@@ -308,7 +308,7 @@ void sfi_rank_step(const sfconv_run *run, int32_t node)
                         .has_unit = self->role == SFI_RANK_UNIT,
                         .map = self->stored ? sfi_run_value(run, node) : NULL,
                         .scratch = run->memory + self->scratch};
-    job.scratch_per_worker = sfi_rank_lay_out(&bench, &run->plan, run->net, node, job.scratch);
+    job.scratch_per_worker = sfi_rank_lay_out(&bench, &run->plan, run->net, node, 0);
     if (job.has_unit) {
         sfi_rank_unit_of(&job.unit, plan, run->net, node);
         fold(&job, &folded);

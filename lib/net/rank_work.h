@@ -88,14 +88,15 @@ sfi_rank_cut sfi_rank_cut_of(const sfi_plan *plan, int32_t node);
 bool sfi_rank_is_direct(const sfi_rank_sink *sink, const sfi_rank_maps *maps);
 /* Distance between mixed maps in a worker's memory. */
 int64_t sfi_rank_mixed_stride(const sfi_rank_cut *cut, enum sfi_rank_via via);
-/* Lays out a worker's memory from `memory` on and returns its bytes. */
+/* Lays out a worker's memory from address `memory` on and returns its bytes. */
 int64_t sfi_rank_lay_out(sfi_rank_bench *bench, const sfi_plan *plan, const sfconv_net *net,
-                         int32_t node, unsigned char *memory);
-/* The next block of some memory, on its own cache lines. */
-static inline void *sfi_rank_take(unsigned char **memory, int64_t count, size_t size)
+                         int32_t node, uintptr_t memory);
+/* The next block from address *at on, on its own cache lines. Sizes are found by laying out from
+ * address 0, hence no pointer. */
+static inline void *sfi_rank_take(uintptr_t *at, int64_t count, size_t size)
 {
-    void *taken = *memory;
-    *memory += sfi_round64(count * (int64_t)size);
+    void *taken = (void *)*at;
+    *at += (uintptr_t)sfi_round64(count * (int64_t)size);
     return taken;
 }
 
