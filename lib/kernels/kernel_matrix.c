@@ -3,6 +3,12 @@
 
 /* Steps between requests for the next tile: half a cache line where a is contiguous. */
 #define FETCH_STEPS 8
+/* clang no longer keeps the sums in registers when its loop has these requests. */
+#if defined(__clang__)
+#define FETCH_AHEAD false
+#else
+#define FETCH_AHEAD true
+#endif
 
 /* The tile of `rows` x `vectors` registers. Both are constants at every call, so that the arrays
  * become registers; `tail` lanes of the last vector are columns of c, 0 for all. */
@@ -39,7 +45,7 @@ SFV_INLINE void run_tile(const sfk_tile *tile, int rows, int vectors, int64_t ta
                 sums[m][v] = sfv_fma(weight, columns[v], sums[m][v]);
             }
         }
-        if (k % FETCH_STEPS == 0) {
+        if (FETCH_AHEAD && k % FETCH_STEPS == 0) {
             for (int m = 0; m < rows; m++) {
                 __builtin_prefetch(a[m] + a_step + tile->a_ahead);
             }
