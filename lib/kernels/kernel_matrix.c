@@ -1,6 +1,15 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #include "vec.h"
 
+/* Steps between requests for the next tile: half a cache line where a is contiguous. */
+#define FETCH_STEPS 8
+/* clang no longer keeps the sums in registers when its loop has these requests. */
+#if defined(__clang__)
+#define FETCH_AHEAD false
+#else
+#define FETCH_AHEAD true
+#endif
+
 /* The tile of `rows` x `vectors` registers. Both are constants at every call, so that the arrays
  * become registers; `tail` lanes of the last vector are columns of c, 0 for all. */
 SFV_INLINE void run_tile(const sfk_tile *tile, int rows, int vectors, int64_t tail)
@@ -13,6 +22,8 @@ SFV_INLINE void run_tile(const sfk_tile *tile, int rows, int vectors, int64_t ta
         a[m] = tile->a + tile->a_rows[m];
         for (int v = 0; v < vectors; v++) {
             if (!tile->accumulate) {
+                /* So that the line has come when the sums are stored. */
+                __builtin_prefetch(c + v * SFV_LANES, 1);
                 sums[m][v] = sfv_set1(tile->bias ? tile->bias[m] : 0.0f);
             } else if (v < whole) {
                 sums[m][v] = sfv_load(c + v * SFV_LANES);
@@ -32,6 +43,11 @@ SFV_INLINE void run_tile(const sfk_tile *tile, int rows, int vectors, int64_t ta
             const sfv weight = sfv_set1(a[m][a_step]);
             for (int v = 0; v < vectors; v++) {
                 sums[m][v] = sfv_fma(weight, columns[v], sums[m][v]);
+            }
+        }
+        if (FETCH_AHEAD && k % FETCH_STEPS == 0) {
+            for (int m = 0; m < rows; m++) {
+                __builtin_prefetch(a[m] + a_step + tile->a_ahead);
             }
         }
     }

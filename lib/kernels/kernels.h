@@ -15,6 +15,9 @@ typedef struct sfk_tile {
     const float *a;
     const int64_t *a_rows;
     const int64_t *a_steps;
+    /* From `a` to that of the next tile, which is fetched meanwhile; may lead outside, as it is a
+     * hint. */
+    int64_t a_ahead;
     /* Whole vectors are read: up to 15 elements behind the last column must exist. */
     const float *b;
     const int64_t *b_steps;

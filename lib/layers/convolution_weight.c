@@ -5,7 +5,11 @@
  * images gives lines, one for each channel and tap, the other is transposed so that lanes run over
  * its channels: each element is one chain over the pixels of a segment, and segments are added in
  * order. Lines come from x; or, where nothing is strided and dy has fewer channels, from dy, seen
- * from the pixels of x. */
+ * from the pixels of x.
+ *
+ * On maps of few pixels the weights outweigh both images, so that transposing their sums would cost
+ * more than the sums. There the lines of x are transposed instead: lanes run over (channel, tap),
+ * as the weights do, and tiles write them in place. The chains are the same. */
 #include "convolution.h"
 #include "convolution_pixels.h"
 
@@ -40,6 +44,7 @@ struct weight_run {
     sfi_pixel_grid grid;
     int64_t taps;
     bool lines_from_dy;
+    bool lines_transposed;
     struct side lines;
     struct side columns;
     /* Weights of one output channel, and of all. */
@@ -89,6 +94,13 @@ static sfi_pixel_axis seen_from_x(const sfi_conv_shape *shape, int a, int64_t in
                             .spacing = -shape->dilation[a]};
 }
 
+/* Columns of the transposed matrix in one task, in whole vectors. */
+static int64_t transposed_columns(const struct weight_run *run)
+{
+    return run->lines_transposed ? sfi_ceil_div(run->lines.block * run->taps, 16) * 16
+                                 : run->columns.block;
+}
+
 static void split_work(struct weight_run *run)
 {
     struct side *lines = &run->lines;
@@ -96,13 +108,18 @@ static void split_work(struct weight_run *run)
     lines->block = sfi_min(sfi_block_channels(run->taps), lines->group);
     lines->blocks = sfi_ceil_div(lines->group, lines->block);
     columns->blocks = sfi_ceil_div(columns->group, TASK_COLUMNS);
+    if (run->lines_transposed) {
+        /* No sums to keep near: as few gathers of the lines as the number of tasks allows. */
+        columns->blocks =
+            sfi_min(columns->blocks, sfi_ceil_div(ENOUGH_TASKS, run->groups * lines->blocks));
+    }
     columns->block = sfi_ceil_div(sfi_ceil_div(columns->group, columns->blocks), 16) * 16;
     const int64_t tasks = run->groups * lines->blocks * columns->blocks;
     run->segments = sfi_min(sfi_ceil_div(ENOUGH_TASKS, tasks), run->grid.blocks);
     run->segment_blocks = sfi_ceil_div(run->grid.blocks, run->segments);
     run->segments = sfi_ceil_div(run->grid.blocks, run->segment_blocks);
     run->line_pitch = sfi_pixel_pitch(&run->grid);
-    run->column_pitch = (columns->block / 16 | 1) * 16;
+    run->column_pitch = (transposed_columns(run) / 16 | 1) * 16;
 }
 
 static void plan(struct weight_run *run, const sfi_conv_shape *shape, const float *x,
@@ -132,6 +149,8 @@ static void plan(struct weight_run *run, const sfi_conv_shape *shape, const floa
                  axis(shape, 1, shape->in_width, shape->out_width)},
     };
     sfi_pixel_grid_finish(&run->grid, true);
+    run->lines_transposed =
+        !run->lines_from_dy && run->grid.blocks == 1 && run->depth >= SFK_MAX_COLUMNS;
     split_work(run);
 }
 
@@ -145,14 +164,17 @@ static bool measure(int64_t *bytes, struct weight_run *run, const sfconv_context
     const int64_t item = (int64_t)sizeof(float);
     const int64_t rows = run->lines.block * run->taps;
     const int64_t pixels = run->line_pitch;
-    int64_t lines, sums, workers, partial = 0;
-    if (!sfi_mul(&lines, rows, pixels * item) || !sfi_mul(&sums, rows, run->column_pitch * item) ||
+    const int64_t sum_rows = run->lines_transposed ? 0 : rows;
+    int64_t lines, columns, sums, workers, partial = 0;
+    if (!sfi_mul(&lines, rows, pixels * item) ||
+        !sfi_mul(&columns, run->column_pitch, pixels * item) ||
+        !sfi_mul(&sums, sum_rows, run->column_pitch * item) ||
         (run->segments > 1 && !sfi_mul(&partial, run->weight_count, run->segments * item))) {
         return false;
     }
     run->lines_bytes = sfi_round64(lines + SFK_SLACK * item);
     run->sums_bytes = sfi_round64(sums);
-    run->columns_bytes = sfi_round64(pixels * run->column_pitch * item);
+    run->columns_bytes = sfi_round64(columns);
     run->runs_bytes = sfi_round64(pixels * (int64_t)sizeof(sfk_run));
     run->steps_bytes = sfi_round64(pixels * (int64_t)sizeof(int64_t));
     return sfi_mul(&workers, sfi_workers(context), area_bytes(run)) &&
@@ -233,32 +255,42 @@ static void transpose_columns(const struct weight_run *run, const struct part *p
     }
 }
 
-/* Sums start from 0, or where they stand when `accumulate`. */
-static void multiply(const struct weight_run *run, const struct part *part, int64_t pixels,
-                     const struct worker_area *area, bool accumulate)
+/* c[m][n] = Σ over pixels of a[m][a_steps] * b[b_steps][n]; rows of a and c are strides apart. */
+struct matrices {
+    const float *a;
+    const int64_t *a_steps;
+    int64_t a_stride;
+    const float *b;
+    float *c;
+    int64_t c_stride;
+    int64_t rows;
+    int64_t columns;
+    int64_t pixels;
+    bool accumulate;
+};
+
+static void multiply(const struct weight_run *run, const struct matrices *matrices)
 {
     const sfk_table *kernels = run->kernels;
-    const int64_t rows = part->lines * run->taps;
-    /* Whole vectors: what lies behind the last channel is computed and never read. */
-    const int64_t width = sfi_ceil_div(part->columns, 16) * 16;
-    int64_t line_rows[SFK_MAX_ROWS];
+    int64_t a_rows[SFK_MAX_ROWS];
     for (int m = 0; m < SFK_MAX_ROWS; m++) {
-        line_rows[m] = m * run->line_pitch;
+        a_rows[m] = m * matrices->a_stride;
     }
-    for (int64_t n = 0; n < width; n += kernels->tile_columns) {
-        for (int64_t m = 0; m < rows; m += kernels->tile_rows) {
+    for (int64_t m = 0; m < matrices->rows; m += kernels->tile_rows) {
+        for (int64_t n = 0; n < matrices->columns; n += kernels->tile_columns) {
             const sfk_tile tile = {
-                .a = area->lines + m * run->line_pitch,
-                .a_rows = line_rows,
-                .a_steps = run->line_steps,
-                .b = area->columns + n,
+                .a = matrices->a + m * matrices->a_stride,
+                .a_rows = a_rows,
+                .a_steps = matrices->a_steps,
+                .a_ahead = kernels->tile_rows * matrices->a_stride,
+                .b = matrices->b + n,
                 .b_steps = run->column_steps,
-                .c = area->sums + m * run->column_pitch + n,
-                .c_stride = run->column_pitch,
-                .accumulate = accumulate,
-                .rows = (int32_t)sfi_min(kernels->tile_rows, rows - m),
-                .columns = (int32_t)sfi_min(kernels->tile_columns, width - n),
-                .depth = pixels,
+                .c = matrices->c + m * matrices->c_stride + n,
+                .c_stride = matrices->c_stride,
+                .accumulate = matrices->accumulate,
+                .rows = (int32_t)sfi_min(kernels->tile_rows, matrices->rows - m),
+                .columns = (int32_t)sfi_min(kernels->tile_columns, matrices->columns - n),
+                .depth = matrices->pixels,
             };
             kernels->matrix_tile(&tile);
         }
@@ -294,28 +326,72 @@ static void load_sums(const struct weight_run *run, const struct part *part, flo
     }
 }
 
-static void weight_task(void *argument, int64_t index, int32_t worker)
+/* Gathers the lines of a block of pixels; returns how many pixels. */
+static int64_t gather_lines(const struct weight_run *run, const struct part *part, int64_t block,
+                            const struct worker_area *area)
+{
+    const sfi_pixel_grid *grid = &run->grid;
+    const int64_t channel = part->group * run->lines.group + part->first_line;
+    const int64_t first = block * grid->block;
+    const int64_t pixels = sfi_min(grid->block, grid->count - first);
+    const int64_t run_count = sfi_pixel_runs(grid, first, pixels, area->runs);
+    sfi_pixel_gather(run->kernels, grid, area->runs, run_count,
+                     run->lines.values + channel * run->lines.plane, part->lines, area->lines);
+    return pixels;
+}
+
+static void sums_task(void *argument, int64_t index, int32_t worker)
 {
     const struct weight_run *run = argument;
-    const sfi_pixel_grid *grid = &run->grid;
     const struct part part = part_of(run, index);
     const struct worker_area area = area_of(run, worker);
-    const float *planes =
-        run->lines.values + (part.group * run->lines.group + part.first_line) * run->lines.plane;
-    bool started = run->segments == 1 && run->accumulate;
-    if (started) {
+    struct matrices matrices = {
+        .a = area.lines,
+        .a_steps = run->line_steps,
+        .a_stride = run->line_pitch,
+        .b = area.columns,
+        .c = area.sums,
+        .c_stride = run->column_pitch,
+        .rows = part.lines * run->taps,
+        /* Whole vectors: what lies behind the last channel is computed and never read. */
+        .columns = sfi_ceil_div(part.columns, 16) * 16,
+        .accumulate = run->segments == 1 && run->accumulate,
+    };
+    if (matrices.accumulate) {
         load_sums(run, &part, area.sums);
     }
     for (int64_t block = part.first_block; block < part.end_block; block++) {
-        const int64_t first = block * grid->block;
-        const int64_t pixels = sfi_min(grid->block, grid->count - first);
-        const int64_t run_count = sfi_pixel_runs(grid, first, pixels, area.runs);
-        sfi_pixel_gather(run->kernels, grid, area.runs, run_count, planes, part.lines, area.lines);
-        transpose_columns(run, &part, first, pixels, area.columns);
-        multiply(run, &part, pixels, &area, started);
-        started = true;
+        matrices.pixels = gather_lines(run, &part, block, &area);
+        transpose_columns(run, &part, block * run->grid.block, matrices.pixels, area.columns);
+        multiply(run, &matrices);
+        matrices.accumulate = true;
     }
     store_sums(run, &part, area.sums);
+}
+
+/* All pixels in one block, lines transposed. */
+static void in_place_task(void *argument, int64_t index, int32_t worker)
+{
+    const struct weight_run *run = argument;
+    const struct side *side = &run->columns;
+    const struct part part = part_of(run, index);
+    const struct worker_area area = area_of(run, worker);
+    const int64_t channel = part.group * side->group + part.first_column;
+    const struct matrices matrices = {
+        .a = side->values + channel * side->plane,
+        .a_steps = run->line_steps,
+        .a_stride = side->plane,
+        .b = area.columns,
+        .c = part.target,
+        .c_stride = run->depth,
+        .rows = part.columns,
+        .columns = part.lines * run->taps,
+        .pixels = gather_lines(run, &part, 0, &area),
+        .accumulate = run->accumulate,
+    };
+    run->kernels->transpose(area.columns, run->column_pitch, area.lines, run->line_pitch,
+                            matrices.columns, matrices.pixels);
+    multiply(run, &matrices);
 }
 
 #define JOIN_CHUNK 8192
@@ -335,6 +411,17 @@ static void join_task(void *argument, int64_t index, int32_t worker)
     }
 }
 
+static void fill_steps(const struct weight_run *run)
+{
+    const struct side *side = &run->columns;
+    for (int64_t pixel = 0; pixel < run->grid.block; pixel++) {
+        const int64_t image = pixel / side->plane;
+        const int64_t in_place = image * side->channels * side->plane + pixel % side->plane;
+        run->line_steps[pixel] = run->lines_transposed ? in_place : pixel;
+        run->column_steps[pixel] = pixel * run->column_pitch;
+    }
+}
+
 void sfi_conv_backward_weight(sfconv_context *context, const sfi_conv_shape *shape, const float *x,
                               const float *dy, float *dweight, bool accumulate, void *scratch)
 {
@@ -350,12 +437,9 @@ void sfi_conv_backward_weight(sfconv_context *context, const sfi_conv_shape *sha
     run.column_steps = (int64_t *)((char *)scratch + run.steps_bytes);
     run.areas = (char *)scratch + 2 * run.steps_bytes;
     run.partial = (float *)(run.areas + sfi_workers(context) * area_bytes(&run));
-    for (int64_t pixel = 0; pixel < run.grid.block; pixel++) {
-        run.line_steps[pixel] = pixel;
-        run.column_steps[pixel] = pixel * run.column_pitch;
-    }
+    fill_steps(&run);
     sfi_parallel_for(context, run.segments * run.groups * run.columns.blocks * run.lines.blocks,
-                     weight_task, &run);
+                     run.lines_transposed ? in_place_task : sums_task, &run);
     if (run.segments > 1) {
         sfi_parallel_for(context, sfi_ceil_div(run.weight_count, JOIN_CHUNK), join_task, &run);
     }
