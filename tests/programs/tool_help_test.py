@@ -90,7 +90,8 @@ class CommandLine(ToolCase):
 
     def test_a_missing_model_is_a_failure_that_names_it(self):
         for arguments in (["info", "gone"], ["spectrum", "gone"], ["eval", "gone", "set"],
-                          ["predict", "gone", "image.png", "--output", "out"]):
+                          ["predict", "gone", "image.png", "--output", "out"],
+                          ["compress", "gone", "--rho", "1/8", "--output", "out"]):
             with self.subTest(arguments=arguments):
                 self.assert_sfconv_refused(FAILURE, ["gone"], *arguments)
         self.assertEqual(self.content(), {})

@@ -8,13 +8,15 @@ _sfconv_options()
         spectrum) echo "--csv --workers --help" ;;
         eval) echo "--set --leave-out --json --workers --help" ;;
         predict) echo "--output --workers --help" ;;
+        stats) echo "--level --csv --help" ;;
+        compress) echo "--output --rho --min-rank --budget --size --workers --help" ;;
         *) echo "--help --version" ;;
     esac
 }
 
 _sfconv()
 {
-    local commands="info spectrum eval predict"
+    local commands="info spectrum eval predict stats compress"
     local word=${COMP_WORDS[COMP_CWORD]} before=${COMP_WORDS[COMP_CWORD-1]}
     COMPREPLY=()
     if [ "$COMP_CWORD" -eq 1 ]; then

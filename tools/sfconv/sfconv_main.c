@@ -16,6 +16,8 @@ static const struct command *const commands[] = {
     &command_spectrum,
     &command_eval,
     &command_predict,
+    &command_stats,
+    &command_compress,
 };
 #define COMMANDS (sizeof commands / sizeof commands[0])
 
