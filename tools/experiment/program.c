@@ -149,6 +149,22 @@ const struct dataset *program_judged_by(const struct dataset_split *split)
     return split->test.count > 0 ? &split->test : &split->val;
 }
 
+bool program_judge(struct console_row *row, const struct experiment_model *model,
+                   const struct dataset_split *split, struct image_error *error)
+{
+    const struct dataset *held_out = program_judged_by(split);
+    struct image image;
+    *row = (struct console_row){.method = sfconv_method_name(model->method),
+                                .segments = model->segments};
+    if (!experiment_evaluate(&row->score, model, held_out, error) ||
+        !dataset_get(&image, NULL, held_out, 0, error)) {
+        return false;
+    }
+    const bool ok = experiment_count(&row->costs, model, image.width, image.height, error);
+    image_destroy(&image);
+    return ok;
+}
+
 struct watched {
     struct console console;
     double images_per_second;
@@ -174,7 +190,6 @@ bool program_train(struct experiment_model *model, struct console_row *row, sfco
     const bool segments = split->train.class_count == 0;
     struct watched watched = {.console =
                                   console_open(sfconv_method_name(options->method), segments)};
-    struct image image;
     console_catch_interrupt();
     const bool trained = experiment_train(model, context, &split->train, &split->val, options,
                                           watch, &watched, error);
@@ -186,20 +201,12 @@ bool program_train(struct experiment_model *model, struct console_row *row, sfco
         printf("stopped after epoch %" PRId64 "; epoch %" PRId64 ", the best one, is kept\n",
                watched.epochs, watched.best_epoch);
     }
-    *row = (struct console_row){.method = sfconv_method_name(options->method),
-                                .segments = segments,
-                                .train_images_per_second = watched.images_per_second};
-    const struct dataset *held_out = program_judged_by(split);
-    bool ok = experiment_evaluate(&row->score, model, held_out, error) &&
-              dataset_get(&image, NULL, held_out, 0, error);
-    if (ok) {
-        ok = experiment_count(&row->costs, model, image.width, image.height, error);
-        image_destroy(&image);
-    }
-    if (!ok) {
+    if (!program_judge(row, model, split, error)) {
         experiment_model_destroy(model);
+        return false;
     }
-    return ok;
+    row->train_images_per_second = watched.images_per_second;
+    return true;
 }
 
 /* Pictures of one model's answers. */

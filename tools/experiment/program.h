@@ -67,9 +67,13 @@ bool program_load(struct dataset_split *split, const struct program_options *opt
 /* The set that a trained network is judged by: test, or validation where there is no test. */
 const struct dataset *program_judged_by(const struct dataset_split *split);
 
+/* Judges a trained network and fills a row of the table, but for the speed of the training. */
+struct console_row;
+bool program_judge(struct console_row *row, const struct experiment_model *model,
+                   const struct dataset_split *split, struct image_error *error);
+
 /* Trains with the console watching, judges the network and fills a row of the table. Ctrl-C ends
  * the training after the step, and the best epoch so far is the result. */
-struct console_row;
 bool program_train(struct experiment_model *model, struct console_row *row, sfconv_context *context,
                    const struct dataset_split *split, const struct experiment_options *options,
                    struct image_error *error);

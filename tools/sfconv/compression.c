@@ -10,28 +10,12 @@ static bool check(const struct compression *c, sfconv_status status, struct imag
     return model_file_check(c->file, status, error);
 }
 
-/* The result has as many output channels as the source. */
-static bool count_outputs(const struct model_file *file, int64_t *channels,
-                          struct image_error *error)
-{
-    sfconv_run *run = NULL;
-    sfconv_view output;
-    const sfconv_shape shape = model_file_shape(file);
-    const bool ok =
-        model_file_check(file, sfconv_run_create(&run, file->net, SFCONV_MODE_INFERENCE), error) &&
-        model_file_check(file, sfconv_run_reshape(run, &shape, 1, NULL, 0), error) &&
-        model_file_check(file, sfconv_run_output(run, 0, &output), error);
-    *channels = ok ? output.shape[1] : 0;
-    sfconv_run_destroy(run);
-    return ok;
-}
-
 static bool describe(struct compression *c, struct image_error *error)
 {
     c->desc = (sfconv_model_desc)SFCONV_MODEL_DESC_INIT;
     c->desc.in_channels = sfconv_net_input_channels(c->file->net, 0);
     if (!model_file_kind(c->file, &c->desc.model, &c->desc.method, error) ||
-        !count_outputs(c->file, &c->desc.out_channels, error)) {
+        !model_file_outputs(c->file, &c->desc.out_channels, error)) {
         return false;
     }
     if (c->desc.method == SFCONV_METHOD_DPCCONV) {

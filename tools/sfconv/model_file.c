@@ -67,6 +67,20 @@ sfconv_shape model_file_shape(const struct model_file *file)
     return (sfconv_shape){1, sfconv_net_input_channels(file->net, 0), file->height, file->width};
 }
 
+bool model_file_outputs(const struct model_file *file, int64_t *channels, struct image_error *error)
+{
+    sfconv_run *run = NULL;
+    sfconv_view output;
+    const sfconv_shape shape = model_file_shape(file);
+    const bool ok =
+        model_file_check(file, sfconv_run_create(&run, file->net, SFCONV_MODE_INFERENCE), error) &&
+        model_file_check(file, sfconv_run_reshape(run, &shape, 1, NULL, 0), error) &&
+        model_file_check(file, sfconv_run_output(run, 0, &output), error);
+    *channels = ok ? output.shape[1] : 0;
+    sfconv_run_destroy(run);
+    return ok;
+}
+
 bool model_file_kind(const struct model_file *file, int32_t *network, int32_t *method,
                      struct image_error *error)
 {

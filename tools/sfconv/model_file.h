@@ -28,6 +28,10 @@ bool model_file_check(const struct model_file *file, sfconv_status status,
 /* Shape of a batch of one image. */
 sfconv_shape model_file_shape(const struct model_file *file);
 
+/* Channels of the first output: classes, or maps. */
+bool model_file_outputs(const struct model_file *file, int64_t *channels,
+                        struct image_error *error);
+
 /* Number of the network (SFCONV_MODEL_…) and of the method; fails where the file names none. */
 bool model_file_kind(const struct model_file *file, int32_t *network, int32_t *method,
                      struct image_error *error);
