@@ -27,7 +27,7 @@ class Help(ToolCase):
         return re.findall(r"^  (--[a-z-]+)", self.sfconv(command, "--help"), re.MULTILINE)
 
     def test_every_command_has_one(self):
-        self.assertGreaterEqual(len(self.commands()), 4)
+        self.assertEqual(len(self.commands()), 8)
         for command in self.commands():
             with self.subTest(command=command):
                 self.assertIn(f"usage: sfconv {command} [options]", self.sfconv(command, "--help"))
@@ -83,13 +83,14 @@ class CommandLine(ToolCase):
             (["info", "a", "--workers", "0"], "--workers: '0'"),
             (["eval", "a", "b", "--set", "none"], "--set: 'none'"),
             (["predict", "a", "b"], "--output"),
+            (["bench", "a", "--seconds", "0"], "--seconds: '0'"),
         ]:
             with self.subTest(arguments=arguments):
                 self.assert_sfconv_refused(USAGE, [text], *arguments)
         self.assertEqual(self.content(), {})
 
     def test_a_missing_model_is_a_failure_that_names_it(self):
-        for arguments in (["info", "gone"], ["spectrum", "gone"], ["eval", "gone", "set"],
+        for arguments in (["info", "gone"], ["spectrum", "gone"], ["bench", "gone"], ["eval", "gone", "set"],
                           ["predict", "gone", "image.png", "--output", "out"],
                           ["compress", "gone", "--rho", "1/8", "--output", "out"]):
             with self.subTest(arguments=arguments):

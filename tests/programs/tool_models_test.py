@@ -165,5 +165,32 @@ class Predict(ToolCase):
         self.assert_sfconv_refused(FAILURE, ["none"], "predict", model, "none", "--output", "out")
 
 
+class Bench(ToolCase):
+    def test_measures_the_model_beside_its_dense_twin(self):
+        put_masks(self, "masks")
+        put_classes(self, "classes")
+        for model in (self.segmenter("--rho", "1/16", data="masks"),
+                      self.classifier(data="classes")):
+            result = json.loads(self.sfconv("bench", model, "--size", 32, "--batch", 2,
+                                            "--seconds", 0.05, "--json", "--workers", 1))
+            facts = json.loads(self.sfconv("info", model, "--size", 32, "--json"))
+            self.assertEqual((result["width"], result["batch"]), (32, 2))
+            for name in ("parameters", "macs"):
+                self.assertEqual(result["model"][name], facts[name])
+                self.assertGreater(result["dense"][name], facts[name])
+            for network in ("model", "dense"):
+                self.assertGreater(result[network]["images_per_second"], 0)
+                self.assertGreater(result[network]["peak_bytes"],
+                                   4 * result[network]["parameters"])
+
+    def test_the_twin_of_a_dense_model_has_its_costs(self):
+        put_masks(self, "set")
+        model = self.segmenter("--method", "conv")
+        result = json.loads(self.sfconv("bench", model, "--size", 16, "--seconds", 0.05, "--json"))
+        for name in ("parameters", "macs"):
+            self.assertEqual(result["model"][name], result["dense"][name])
+        self.assertIn("dense twin", self.sfconv("bench", model, "--size", 16, "--seconds", 0.05))
+
+
 if __name__ == "__main__":
     main()

@@ -14,13 +14,14 @@ _sfconv_options()
             echo "--task --output --model --method --rho --min-rank --kl --epochs --batch --rate" \
                 "--crop --size --no-augment --patience --leave-out --seed --resume --workers --help"
             ;;
+        bench) echo "--size --batch --seconds --json --workers --help" ;;
         *) echo "--help --version" ;;
     esac
 }
 
 _sfconv()
 {
-    local commands="info spectrum eval predict stats compress train"
+    local commands="info spectrum eval predict stats compress train bench"
     local word=${COMP_WORDS[COMP_CWORD]} before=${COMP_WORDS[COMP_CWORD-1]}
     COMPREPLY=()
     if [ "$COMP_CWORD" -eq 1 ]; then

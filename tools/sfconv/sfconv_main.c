@@ -13,7 +13,7 @@
 /* In the order of a working day. */
 static const struct command *const commands[] = {
     &command_info,  &command_spectrum, &command_eval,  &command_predict,
-    &command_stats, &command_compress, &command_train,
+    &command_stats, &command_compress, &command_train, &command_bench,
 };
 #define COMMANDS (sizeof commands / sizeof commands[0])
 
