@@ -2,7 +2,6 @@
 #include "moments.h"
 
 #include <math.h>
-#include <stdlib.h>
 
 static bool is_counted(const struct image *mask, int64_t pixel)
 {
@@ -55,76 +54,4 @@ bool moments_of_image(struct moments *result, const struct image *image, const s
     *result = measure(&luma, mask);
     image_destroy(&luma);
     return true;
-}
-
-/* Pixels that are known to be border and whose neighbours are still to be looked at. */
-struct front {
-    const struct image *luma;
-    struct image *mask;
-    float level;
-    int64_t *pixels;
-    int64_t count;
-};
-
-static void visit(struct front *front, int64_t x, int64_t y)
-{
-    const int64_t pixel = y * front->luma->width + x;
-    if (x < 0 || y < 0 || x >= front->luma->width || y >= front->luma->height ||
-        front->mask->pixels[pixel] == 0.0f || front->luma->pixels[pixel] >= front->level) {
-        return;
-    }
-    front->mask->pixels[pixel] = 0.0f;
-    front->pixels[front->count++] = pixel;
-}
-
-static void flood(struct front *front)
-{
-    const int64_t width = front->luma->width;
-    const int64_t height = front->luma->height;
-    for (int64_t x = 0; x < width; x++) {
-        visit(front, x, 0);
-        visit(front, x, height - 1);
-    }
-    for (int64_t y = 0; y < height; y++) {
-        visit(front, 0, y);
-        visit(front, width - 1, y);
-    }
-    while (front->count > 0) {
-        const int64_t pixel = front->pixels[--front->count];
-        const int64_t x = pixel % width;
-        const int64_t y = pixel / width;
-        visit(front, x - 1, y);
-        visit(front, x + 1, y);
-        visit(front, x, y - 1);
-        visit(front, x, y + 1);
-    }
-}
-
-bool field_of_view(struct image *mask, const struct image *image, double level,
-                   struct image_error *error)
-{
-    struct image luma;
-    if (!image_create(mask, image->width, image->height, 1, error)) {
-        return false;
-    }
-    if (!image_convert(&luma, image, 1, error)) {
-        image_destroy(mask);
-        return false;
-    }
-    /* Each pixel enters the list once. */
-    struct front front = {.luma = &luma, .mask = mask, .level = (float)level};
-    front.pixels = malloc((size_t)image_pixels(&luma) * sizeof *front.pixels);
-    const bool ok = front.pixels != NULL;
-    if (ok) {
-        for (int64_t i = 0; i < image_pixels(mask); i++) {
-            mask->pixels[i] = 1.0f;
-        }
-        flood(&front);
-    } else {
-        image_destroy(mask);
-        image_fail(error, "field of view: out of memory");
-    }
-    free(front.pixels);
-    image_destroy(&luma);
-    return ok;
 }

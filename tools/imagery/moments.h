@@ -21,9 +21,4 @@ struct moments {
 bool moments_of_image(struct moments *result, const struct image *image, const struct image *mask,
                       struct image_error *error);
 
-/* Field of view: 1 but for the dark border, 0 there. The border is what can be reached from the
- * edges of the image over pixels whose luma is below `level` (0 to 1); dark pixels inside stay. */
-bool field_of_view(struct image *mask, const struct image *image, double level,
-                   struct image_error *error);
-
 #endif

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #include "command.h"
+#include "field_of_view.h"
 #include "fields.h"
 #include "folder.h"
 #include "moments.h"
@@ -10,7 +11,6 @@
 #include <stdlib.h>
 
 #define DEPTH_MAX 16
-#define USUAL_LEVEL 0.06
 
 /* Mean and spread over images; those without a value are left out. */
 struct tally {
@@ -53,7 +53,6 @@ struct row {
 
 struct statistics {
     FILE *table; /* NULL: none */
-    double level;
     int64_t folders;
     struct image_error *error;
 };
@@ -79,11 +78,12 @@ static bool add_file(struct row rows[2], const char *path, const struct statisti
 {
     struct image image;
     struct image mask = {0};
+    struct field_of_view box;
     if (!image_read(&image, path, NULL, s->error)) {
         return false;
     }
     const bool ok = add_image(&rows[0], &image, NULL, s->error) &&
-                    field_of_view(&mask, &image, s->level, s->error) &&
+                    field_of_view_find(&box, &mask, &image, s->error) &&
                     add_image(&rows[1], &image, &mask, s->error);
     image_destroy(&mask);
     image_destroy(&image);
@@ -171,12 +171,9 @@ static bool measure_all(struct statistics *s, const struct arguments *arguments)
 
 static bool run_stats(struct arguments *arguments, struct image_error *error)
 {
-    struct statistics s = {.level = USUAL_LEVEL, .error = error};
+    struct statistics s = {.error = error};
     struct safe_file csv = {0};
     const char *path = argument_text(arguments, "csv", NULL);
-    if (!argument_number(arguments, "level", true, &s.level, error)) {
-        return false;
-    }
     if (path && !safe_file_open(&csv, path, error)) {
         return false;
     }
@@ -186,7 +183,6 @@ static bool run_stats(struct arguments *arguments, struct image_error *error)
 }
 
 static const struct command_option options[] = {
-    {"level", "X", "luma below which the border is black, 0 to 1; usually 0.06"},
     {"csv", "FILE", "the table as a CSV file"},
     {0},
 };

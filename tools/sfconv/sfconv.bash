@@ -8,7 +8,7 @@ _sfconv_options()
         spectrum) echo "--csv --workers --help" ;;
         eval) echo "--set --leave-out --json --workers --help" ;;
         predict) echo "--output --workers --help" ;;
-        stats) echo "--level --csv --help" ;;
+        stats) echo "--csv --help" ;;
         compress) echo "--output --rho --min-rank --budget --size --workers --help" ;;
         train)
             echo "--task --output --model --method --rho --min-rank --kl --epochs --batch --rate" \
