@@ -1,69 +1,11 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* Puts a saved model to work: draws the mask of each image, or names its class. */
+#include "image_names.h"
 #include "program.h"
 
 #include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
 
 #define PATH_CAPACITY 4096
-
-/* The name of a file without folder and ending. */
-struct stem {
-    const char *path;
-    const char *text;
-    int length;
-};
-
-static struct stem stem_of(const char *path)
-{
-    const char *slash = strrchr(path, '/');
-    struct stem stem = {.path = path, .text = slash ? slash + 1 : path};
-    const char *ending = strrchr(stem.text, '.');
-    stem.length =
-        (int)(ending && ending > stem.text ? (size_t)(ending - stem.text) : strlen(stem.text));
-    return stem;
-}
-
-static int compare_stems(const void *a, const void *b)
-{
-    const struct stem *left = a;
-    const struct stem *right = b;
-    const int shorter = left->length < right->length ? left->length : right->length;
-    const int order = memcmp(left->text, right->text, (size_t)shorter);
-    return order != 0 ? order : left->length - right->length;
-}
-
-/* Images of one name from two folders would overwrite each other's mask. */
-static bool check_names(const struct program_options *options, struct image_error *error)
-{
-    const size_t count = (size_t)options->operand_count - 1;
-    struct stem *stems = calloc(count, sizeof *stems);
-    bool ok = stems || image_fail(error, "names of images: out of memory");
-    for (size_t i = 0; ok && i < count; i++) {
-        stems[i] = stem_of(options->operands[i + 1]);
-    }
-    if (ok) {
-        qsort(stems, count, sizeof *stems, compare_stems);
-    }
-    for (size_t i = 1; ok && i < count; i++) {
-        ok = compare_stems(&stems[i - 1], &stems[i]) != 0 ||
-             image_fail(error, "%s: its mask would have the same name as that of %s", stems[i].path,
-                        stems[i - 1].path);
-    }
-    free(stems);
-    return ok;
-}
-
-/* "FOLDER/STEM-mask.png" */
-static bool mask_path(char *path, const char *folder, const char *image, struct image_error *error)
-{
-    const struct stem stem = stem_of(image);
-    const int length =
-        snprintf(path, PATH_CAPACITY, "%s/%.*s-mask.png", folder, stem.length, stem.text);
-    return (length > 0 && length < PATH_CAPACITY) ||
-           image_fail(error, "%s: the path of its mask is too long", image);
-}
 
 static bool use_answer(const struct experiment_model *model, struct image *probability,
                        const char *image_path, const char *folder, struct image_error *error)
@@ -75,8 +17,9 @@ static bool use_answer(const struct experiment_model *model, struct image *proba
                100.0 * (double)probability->pixels[best]);
         return true;
     }
-    image_threshold(probability, 0.5f);
-    if (!mask_path(path, folder, image_path, error) || !image_write_png(probability, path, error)) {
+    image_threshold(probability, (float)model->threshold);
+    if (!image_name_output(path, sizeof path, folder, image_path, "mask", error) ||
+        !image_write_png(probability, path, error)) {
         return false;
     }
     printf("%s: %s\n", image_path, path);
@@ -115,7 +58,8 @@ static bool predict_all(sfconv_context *context, const struct program_options *o
         return false;
     }
     bool ok = !model.segments ||
-              (check_names(options, error) && program_make_folder(options->output, error));
+              (image_names_differ(options->operands + 1, options->operand_count - 1, error) &&
+               program_make_folder(options->output, error));
     for (int64_t i = 1; ok && i < options->operand_count; i++) {
         ok = predict_one(&model, options->operands[i], options, error);
     }

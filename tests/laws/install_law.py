@@ -56,6 +56,16 @@ def faults(root, build, version, compiler, destination):
         if not list(destination.rglob(f"include/sfconv/{public.name}")):
             yield f"{public.name} is not installed"
 
+    # The command is built where libpng is.
+    tool = next(destination.rglob("bin/sfconv"), None)
+    if tool:
+        said = run([tool, "--version"], env=dict(os.environ, LD_LIBRARY_PATH=str(library.parent)))
+        if said.split() != ["sfconv", version]:
+            yield f"sfconv --version says '{said.strip()}', meson.build says {version}"
+        for name in ("man1/sfconv.1", "bash-completion/completions/sfconv"):
+            if not list(destination.rglob(name)):
+                yield f"{name} is not installed"
+
     program = destination / "consumer"
     run([*compiler, "-std=c11", root / "tests" / "laws" / "install_consumer.c", "-o", program,
          *pkg_config("--cflags", "--libs").split()])

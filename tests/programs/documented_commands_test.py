@@ -2,17 +2,19 @@
 # SPDX-License-Identifier: BSD-2-Clause
 """What the documents show is true: commands run, and code is that of the examples.
 
-A block that begins with ```sh runnable holds commands; each runs in an empty folder with the
-programs where the documents have them, build/examples. A block that begins with ```c examples/FILE
+A block that begins with ```sh runnable holds commands; all run in one folder with the programs
+where the documents have them: build/examples, and sfconv on the path. A block that begins with ```c examples/FILE
 is a part of that file, up to indentation; "..." on a line of its own skips lines.
 """
 
+import os
 import pathlib
 import re
 import subprocess
 import unittest
 
 from program_case import PROGRAMS, ProgramCase, main
+from tool_case import TOOL
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 BLOCK = re.compile(r"^```(\S+) (\S+)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
@@ -39,10 +41,12 @@ class Documents(ProgramCase):
         (self.folder / "build/examples").symlink_to(PROGRAMS)
         commands = [(name, text) for name, word, text in blocks("sh") if word == "runnable"]
         self.assertGreater(len(commands), 0)
+        environment = dict(os.environ, PATH=f"{TOOL.parent}:{os.environ['PATH']}")
         for name, text in commands:
             with self.subTest(document=name, commands=text):
                 result = subprocess.run(["sh", "-eu", "-c", text], cwd=self.folder, text=True,
-                                        capture_output=True, check=False, timeout=120)
+                                        capture_output=True, check=False, timeout=120,
+                                        env=environment)
                 self.assertEqual(result.returncode, 0, result.stderr)
 
     def test_code_is_that_of_the_examples(self):

@@ -95,6 +95,7 @@ static struct experiment_model threshold_model(void)
     struct experiment_model model = {.context = context,
                                      .segments = true,
                                      .channels = 1,
+                                     .threshold = 0.5,
                                      .multiple = 4,
                                      .mean = {0.75f},
                                      .deviation = {1.0f}};
@@ -112,6 +113,7 @@ static struct experiment_model brightness_model(void)
     static const float biases[] = {0.0f, 0.0f};
     struct experiment_model model = {.context = context,
                                      .channels = 1,
+                                     .threshold = 0.5,
                                      .multiple = 1,
                                      .mean = {0.5f},
                                      .deviation = {1.0f},

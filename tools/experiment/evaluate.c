@@ -12,6 +12,7 @@ struct judge {
     int64_t width;
     int64_t height;
     double seconds;
+    double logit; /* above it a pixel is foreground */
     struct image_error *error;
 };
 
@@ -36,7 +37,8 @@ static bool fit(struct judge *judge, const struct image *image)
 static bool open_judge(struct judge *judge, const struct experiment_model *model,
                        struct image_error *error)
 {
-    *judge = (struct judge){.model = model, .error = error};
+    *judge = (struct judge){
+        .model = model, .logit = log(model->threshold / (1.0 - model->threshold)), .error = error};
     return check(judge, sfconv_run_create(&judge->run, model->net, SFCONV_MODE_INFERENCE),
                  "network");
 }
@@ -96,9 +98,10 @@ static bool judge_mask(struct judge *judge, const sfconv_view *logits, const str
     const sfconv_view part = image_part(logits, mask);
     const int64_t shape[4] = {1, 1, mask->height, mask->width};
     if (!check(judge, sfconv_view_init(&truth, mask->pixels, 4, shape), "mask") ||
-        !check(judge, sfconv_overlap_add(judge->model->context, &one, &part, &truth, 0.0),
+        !check(judge, sfconv_overlap_add(judge->model->context, &one, &part, &truth, judge->logit),
                "mask") ||
-        !check(judge, sfconv_overlap_add(judge->model->context, &sums->all, &part, &truth, 0.0),
+        !check(judge,
+               sfconv_overlap_add(judge->model->context, &sums->all, &part, &truth, judge->logit),
                "mask")) {
         return false;
     }
@@ -206,22 +209,57 @@ static void softmax_row(struct image *probability, const sfconv_view *logits)
     }
 }
 
+static bool answer(struct image *probability, struct judge *judge, const struct image *image)
+{
+    const struct experiment_model *model = judge->model;
+    sfconv_view logits;
+    if (!compute(judge, image, &logits)) {
+        return false;
+    }
+    const int64_t width = model->segments ? image->width : model->class_count;
+    const int64_t height = model->segments ? image->height : 1;
+    if (!image_create(probability, width, height, 1, judge->error)) {
+        return false;
+    }
+    if (model->segments) {
+        sigmoid_map(probability, &logits);
+    } else {
+        softmax_row(probability, &logits);
+    }
+    return true;
+}
+
+/* The same by way of the size that the model wants. */
+static bool answer_resized(struct image *probability, struct judge *judge,
+                           const struct image *image)
+{
+    struct image sized;
+    struct image map = {0};
+    const int64_t size = judge->model->size;
+    if (!image_resize(&sized, image, size, size, judge->error)) {
+        return false;
+    }
+    bool ok = answer(&map, judge, &sized);
+    image_destroy(&sized);
+    if (ok && judge->model->segments) {
+        ok = image_resize(probability, &map, image->width, image->height, judge->error);
+        image_destroy(&map);
+    } else if (ok) {
+        *probability = map;
+    }
+    return ok;
+}
+
 bool experiment_predict(struct image *probability, const struct experiment_model *model,
                         const struct image *image, struct image_error *error)
 {
     struct judge judge;
-    sfconv_view logits;
+    const bool fits =
+        model->size == 0 || (image->width == model->size && image->height == model->size);
     *probability = (struct image){0};
-    bool ok = open_judge(&judge, model, error) && compute(&judge, image, &logits);
-    if (ok) {
-        const int64_t width = model->segments ? image->width : model->class_count;
-        ok = image_create(probability, width, model->segments ? image->height : 1, 1, error);
-    }
-    if (ok && model->segments) {
-        sigmoid_map(probability, &logits);
-    } else if (ok) {
-        softmax_row(probability, &logits);
-    }
+    const bool ok =
+        open_judge(&judge, model, error) &&
+        (fits ? answer(probability, &judge, image) : answer_resized(probability, &judge, image));
     sfconv_run_destroy(judge.run);
     return ok;
 }

@@ -12,6 +12,14 @@
 #define EXPERIMENT_MAX_CHANNELS 3
 #define EXPERIMENT_MAX_CLASSES 1024
 
+/* Files that a training keeps up to date, each as a whole. */
+struct experiment_files {
+    const char *best;  /* model of the best epoch */
+    const char *last;  /* model of the last epoch */
+    const char *state; /* all that is needed to go on: after each epoch, and when it is stopped */
+    bool resume;       /* goes on from `state` with the same bits instead of starting anew */
+};
+
 struct experiment_options {
     int32_t model;  /* SFCONV_MODEL_… */
     int32_t method; /* SFCONV_METHOD_… */
@@ -20,10 +28,13 @@ struct experiment_options {
     double regularizer_weight; /* λ of the method's regularizer */
     int64_t epochs;
     int64_t batch;
-    int64_t crop; /* side of the training windows; 0: the largest that fits every image */
-    double rate;  /* of Adam, at the top of its cosine */
-    bool augment; /* flips, quarter turns, light */
+    int64_t crop;     /* side of the training windows; 0: the largest that fits every image */
+    double rate;      /* of Adam, at the top of its cosine */
+    int64_t size;     /* the images were resized to size x size; 0: they are as in their files */
+    int64_t patience; /* this many epochs without a better one end the training; 0: none do */
+    bool augment;     /* flips, quarter turns, light */
     uint64_t seed;
+    const struct experiment_files *files; /* NULL: nothing is written while it trains */
 };
 
 /* Whether a network draws maps; the others name classes. */
@@ -36,8 +47,14 @@ struct experiment_options experiment_options_default(int32_t model, int32_t meth
 struct experiment_model {
     sfconv_context *context;
     sfconv_net *net;
+    int32_t network; /* SFCONV_MODEL_…; 0 where the file does not say */
+    int32_t method;  /* SFCONV_METHOD_…; 0 likewise */
     bool segments;
     int64_t channels;
+    /* Images are resized to size x size before the network sees them; 0: they are not. */
+    int64_t size;
+    /* Pixels of at least this probability are foreground. */
+    double threshold;
     /* Input sizes are multiples of this. */
     int64_t multiple;
     float mean[EXPERIMENT_MAX_CHANNELS];
@@ -82,6 +99,8 @@ struct experiment_costs {
 /* Builds and trains a network on `train`, keeps the epoch that is best on `validation` (the last
  * one where that set is empty). The network takes RGB if any training image is RGB; the other ones
  * are converted. *model is the caller's, also after a watch stopped the training.
+ * With options->files, what a resumed training finds must have been started with the same settings
+ * and images, and a training stopped before the end of its first epoch can still be resumed.
  * Errors: fewer than two classes or more than EXPERIMENT_MAX_CLASSES; a name of a class that is not
  * UTF-8; a classifier's image of another size than the others; an image smaller than the windows; a
  * loss that is no longer a number; a stop before the first epoch was over. */
@@ -94,7 +113,7 @@ bool experiment_evaluate(struct experiment_score *score, const struct experiment
                          const struct dataset *set, struct image_error *error);
 
 /* Probability of the foreground for each pixel (one channel), or of each class (class_count x 1).
- */
+ * The image is brought to the model's size, and the map back to that of the image. */
 bool experiment_predict(struct image *probability, const struct experiment_model *model,
                         const struct image *image, struct image_error *error);
 

@@ -147,6 +147,13 @@ static bool set_number(const struct experiment_model *model, sfconv_metadata *me
     return set_text(model, metadata, full, text, error);
 }
 
+/* What has no name is left out. */
+static bool set_name(const struct experiment_model *model, sfconv_metadata *metadata,
+                     const char *name, const char *value, struct image_error *error)
+{
+    return !value || set_text(model, metadata, name, value, error);
+}
+
 static bool describe_classes(const struct experiment_model *model, sfconv_metadata *metadata,
                              struct image_error *error)
 {
@@ -163,7 +170,11 @@ static bool describe(const struct experiment_model *model, sfconv_metadata *meta
                      const char *const *facts, struct image_error *error)
 {
     bool ok = set_text(model, metadata, "task", model->segments ? "segment" : "classify", error) &&
-              set_number(model, metadata, "input.multiple", 0, (double)model->multiple, error);
+              set_name(model, metadata, "network", sfconv_model_name(model->network), error) &&
+              set_name(model, metadata, "method", sfconv_method_name(model->method), error) &&
+              set_number(model, metadata, "input.multiple", 0, (double)model->multiple, error) &&
+              set_number(model, metadata, "input.size", 0, (double)model->size, error) &&
+              set_number(model, metadata, "output.threshold", 0, model->threshold, error);
     for (int64_t c = 0; ok && c < model->channels; c++) {
         ok = set_number(model, metadata, "input.mean", c, model->mean[c], error) &&
              set_number(model, metadata, "input.deviation", c, model->deviation[c], error);
@@ -200,7 +211,11 @@ bool experiment_train(struct experiment_model *model, sfconv_context *context,
                       struct image_error *error)
 {
     *model = (struct experiment_model){.context = context,
+                                       .network = options->model,
+                                       .method = options->method,
                                        .segments = experiment_segments(options->model),
+                                       .size = options->size,
+                                       .threshold = 0.5,
                                        .multiple = size_multiple(options->model)};
     const bool ok = check_options(options, error) &&
                     copy_classes(model, train->class_names, train->class_count, error) &&
@@ -261,6 +276,33 @@ static bool take_classes(struct experiment_model *model, const sfconv_metadata *
     return copy_classes(model, names, count, error);
 }
 
+/* Texts that a file may lack: size, threshold, names of network and method. */
+static bool take_form(struct experiment_model *model, const sfconv_metadata *metadata,
+                      const char *path, struct image_error *error)
+{
+    double size = 0.0;
+    const char *network = sfconv_metadata_get(metadata, "network");
+    const char *method = sfconv_metadata_get(metadata, "method");
+    model->network = network ? sfconv_model_from_name(network) : 0;
+    model->method = method ? sfconv_method_from_name(method) : 0;
+    model->threshold = 0.5;
+    if (sfconv_metadata_get(metadata, "input.size.0") &&
+        !get_number(metadata, "input.size", 0, path, &size, error)) {
+        return false;
+    }
+    if (!(size >= 0.0 && size <= 65536.0)) {
+        return image_fail(error, "%s: input.size is %g, expected 0 to 65536", path, size);
+    }
+    model->size = (int64_t)size;
+    if (sfconv_metadata_get(metadata, "output.threshold.0") &&
+        !get_number(metadata, "output.threshold", 0, path, &model->threshold, error)) {
+        return false;
+    }
+    return (model->threshold > 0.0 && model->threshold < 1.0) ||
+           image_fail(error, "%s: output.threshold is %g, expected a number between 0 and 1", path,
+                      model->threshold);
+}
+
 static bool take_description(struct experiment_model *model, const sfconv_metadata *metadata,
                              const char *path, struct image_error *error)
 {
@@ -282,6 +324,9 @@ static bool take_description(struct experiment_model *model, const sfconv_metada
         return image_fail(error, "%s: input.multiple is %g, expected 1 to 1024", path, value);
     }
     model->multiple = (int64_t)value;
+    if (!take_form(model, metadata, path, error)) {
+        return false;
+    }
     for (int64_t c = 0; c < model->channels; c++) {
         if (!get_number(metadata, "input.mean", c, path, &value, error)) {
             return false;

@@ -71,7 +71,7 @@ static void round_to_bytes(struct image *image)
 static bool make_images(struct dataset_split *split, const struct program_options *options,
                         bool segments, struct image_error *error)
 {
-    const int64_t size = options->size ? options->size : segments ? 96 : 64;
+    const int64_t size = options->experiment.size ? options->experiment.size : segments ? 96 : 64;
     const int64_t count = options->images;
     const int64_t held_out = count / 4 + 1;
     struct dataset *const sets[3] = {&split->train, &split->val, &split->test};
@@ -117,7 +117,7 @@ static bool load_folder(struct dataset_split *split, const struct program_option
                         bool segments, struct image_error *error)
 {
     struct dataset_options how = dataset_options_default();
-    how.form.width = how.form.height = options->size;
+    how.form.width = how.form.height = options->experiment.size;
     how.leave_out = options->left_out;
     how.leave_out_count = options->left_out_count;
     if (!(segments ? dataset_load_masks(split, options->data, &how, error)
@@ -149,6 +149,22 @@ const struct dataset *program_judged_by(const struct dataset_split *split)
     return split->test.count > 0 ? &split->test : &split->val;
 }
 
+bool program_judge(struct console_row *row, const struct experiment_model *model,
+                   const struct dataset_split *split, struct image_error *error)
+{
+    const struct dataset *held_out = program_judged_by(split);
+    struct image image;
+    *row = (struct console_row){.method = sfconv_method_name(model->method),
+                                .segments = model->segments};
+    if (!experiment_evaluate(&row->score, model, held_out, error) ||
+        !dataset_get(&image, NULL, held_out, 0, error)) {
+        return false;
+    }
+    const bool ok = experiment_count(&row->costs, model, image.width, image.height, error);
+    image_destroy(&image);
+    return ok;
+}
+
 struct watched {
     struct console console;
     double images_per_second;
@@ -174,7 +190,6 @@ bool program_train(struct experiment_model *model, struct console_row *row, sfco
     const bool segments = split->train.class_count == 0;
     struct watched watched = {.console =
                                   console_open(sfconv_method_name(options->method), segments)};
-    struct image image;
     console_catch_interrupt();
     const bool trained = experiment_train(model, context, &split->train, &split->val, options,
                                           watch, &watched, error);
@@ -186,20 +201,12 @@ bool program_train(struct experiment_model *model, struct console_row *row, sfco
         printf("stopped after epoch %" PRId64 "; epoch %" PRId64 ", the best one, is kept\n",
                watched.epochs, watched.best_epoch);
     }
-    *row = (struct console_row){.method = sfconv_method_name(options->method),
-                                .segments = segments,
-                                .train_images_per_second = watched.images_per_second};
-    const struct dataset *held_out = program_judged_by(split);
-    bool ok = experiment_evaluate(&row->score, model, held_out, error) &&
-              dataset_get(&image, NULL, held_out, 0, error);
-    if (ok) {
-        ok = experiment_count(&row->costs, model, image.width, image.height, error);
-        image_destroy(&image);
-    }
-    if (!ok) {
+    if (!program_judge(row, model, split, error)) {
         experiment_model_destroy(model);
+        return false;
     }
-    return ok;
+    row->train_images_per_second = watched.images_per_second;
+    return true;
 }
 
 /* Pictures of one model's answers. */
@@ -313,10 +320,9 @@ static void print_sizes(const struct dataset_split *split)
     fflush(stdout);
 }
 
-static void print_score(const struct experiment_score *score, bool segments, bool tested)
+void program_print_score(const struct experiment_score *score, bool segments, const char *set)
 {
-    /* Without test images the number comes from those that chose the epoch. */
-    printf("%s: ", tested ? "test" : "validation (no test images)");
+    printf("%s: ", set);
     if (segments) {
         printf("Dice %.4f +- %.4f over %" PRId64 " images, sensitivity %.4f, specificity %.4f\n",
                score->metric, score->spread, score->images, score->sensitivity, score->specificity);
@@ -352,7 +358,9 @@ bool program_work(sfconv_context *context, const struct program_options *options
     if (ok) {
         console_table_head(segments);
         console_table_row(&row);
-        print_score(&row.score, segments, split.test.count > 0);
+        /* Without test images the number comes from those that chose the epoch. */
+        program_print_score(&row.score, segments,
+                            split.test.count > 0 ? "test" : "validation (no test images)");
         ok = program_save(&model, options->output, name, error) &&
              program_show_predictions(&model, program_judged_by(&split), 4, options->output, name,
                                       error);

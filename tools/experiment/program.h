@@ -14,7 +14,6 @@ struct program_options {
     const char *data;   /* NULL: made images */
     const char *output; /* folder for the model and pictures */
     int32_t workers;    /* 0: one a processor */
-    int64_t size;       /* images are resized to size x size; 0: as they are */
     int64_t images;     /* of each made set */
     const char *left_out[PROGRAM_MAX_LEFT_OUT];
     int64_t left_out_count;
@@ -46,6 +45,9 @@ struct program {
 int program_parse(struct program_options *options, const struct program *program, int argc,
                   char **argv);
 
+/* Whether the network draws masks (`segments`) or names classes as it should. */
+bool program_fits_task(int32_t model, bool segments, struct image_error *error);
+
 /* A context with the workers asked for, that writes warnings to standard error. */
 bool program_context(sfconv_context **context, const struct program_options *options,
                      struct image_error *error);
@@ -65,9 +67,13 @@ bool program_load(struct dataset_split *split, const struct program_options *opt
 /* The set that a trained network is judged by: test, or validation where there is no test. */
 const struct dataset *program_judged_by(const struct dataset_split *split);
 
+/* Judges a trained network and fills a row of the table, but for the speed of the training. */
+struct console_row;
+bool program_judge(struct console_row *row, const struct experiment_model *model,
+                   const struct dataset_split *split, struct image_error *error);
+
 /* Trains with the console watching, judges the network and fills a row of the table. Ctrl-C ends
  * the training after the step, and the best epoch so far is the result. */
-struct console_row;
 bool program_train(struct experiment_model *model, struct console_row *row, sfconv_context *context,
                    const struct dataset_split *split, const struct experiment_options *options,
                    struct image_error *error);
@@ -81,6 +87,9 @@ bool program_show_predictions(const struct experiment_model *model, const struct
 /* Saves a model as FOLDER/NAME.safetensors. */
 bool program_save(const struct experiment_model *model, const char *folder, const char *name,
                   struct image_error *error);
+
+/* "test: Dice …" or "test: accuracy …"; the set was "test" or another. */
+void program_print_score(const struct experiment_score *score, bool segments, const char *set);
 
 /* One training from start to end: loads, trains, judges, prints the row, saves NAME.safetensors and
  * shows predictions. The network that *options names decides what is learned. */

@@ -1,9 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
+#include "parse_text.h"
 #include "program.h"
 
-#include <errno.h>
 #include <getopt.h>
-#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -93,64 +92,18 @@ static void print_help(const char *path, const struct program *program)
     }
 }
 
-static bool parse_integer(int64_t *value, const char *text, int64_t least, int64_t most,
-                          const char *name)
-{
-    char *end = NULL;
-    errno = 0;
-    const long long parsed = strtoll(text, &end, 10);
-    if (errno != 0 || end == text || *end || parsed < least || parsed > most) {
-        fprintf(stderr, "--%s: '%s' is not a whole number from %lld to %lld\n", name, text,
-                (long long)least, (long long)most);
-        return false;
-    }
-    *value = parsed;
-    return true;
-}
-
-/* A number, or a fraction like 1/32. */
-static bool parse_number(double *value, const char *text, bool zero_allowed, const char *name)
-{
-    char *end = NULL;
-    double parsed = strtod(text, &end);
-    if (end != text && *end == '/') {
-        const char *below = end + 1;
-        parsed /= strtod(below, &end);
-        end = end == below ? (char *)(uintptr_t)text : end;
-    }
-    if (end == text || *end || !isfinite(parsed) || parsed < 0.0 ||
-        (parsed == 0.0 && !zero_allowed)) {
-        fprintf(stderr, "--%s: '%s' is not a number %s\n", name, text,
-                zero_allowed ? "of 0 or more" : "above 0");
-        return false;
-    }
-    *value = parsed;
-    return true;
-}
-
-static bool parse_name(int32_t *value, const char *text, const char *name,
-                       int32_t (*find)(const char *))
-{
-    const int32_t number = find(text);
-    if (number == 0) {
-        fprintf(stderr, "--%s: there is no %s '%s'; see --help\n", name, name, text);
-        return false;
-    }
-    *value = number;
-    return true;
-}
-
-static bool add_left_out(struct program_options *options, const char *text)
+static bool add_left_out(struct program_options *options, const char *text,
+                         struct image_error *error)
 {
     if (options->left_out_count == PROGRAM_MAX_LEFT_OUT) {
-        fprintf(stderr, "--leave-out: more than %d times\n", PROGRAM_MAX_LEFT_OUT);
-        return false;
+        return image_fail(error, "--leave-out: more than %d times", PROGRAM_MAX_LEFT_OUT);
     }
     options->left_out[options->left_out_count++] = text;
     return true;
 }
 
-static bool take_option(struct program_options *options, int key, const char *text)
+static bool take_option(struct program_options *options, int key, const char *text,
+                        struct image_error *error)
 {
     struct experiment_options *experiment = &options->experiment;
     int64_t number = 0;
@@ -162,37 +115,36 @@ static bool take_option(struct program_options *options, int key, const char *te
         options->output = text;
         return true;
     case KEY_LEAVE_OUT:
-        return add_left_out(options, text);
+        return add_left_out(options, text, error);
     case KEY_EPOCHS:
-        return parse_integer(&experiment->epochs, text, 1, 1000000, "epochs");
+        return parse_integer(&experiment->epochs, text, 1, 1000000, "epochs", error);
     case KEY_BATCH:
-        return parse_integer(&experiment->batch, text, 1, 65536, "batch");
+        return parse_integer(&experiment->batch, text, 1, 65536, "batch", error);
     case KEY_CROP:
         if (!experiment_segments(experiment->model)) {
-            fprintf(stderr, "--crop: only segmentation trains on windows\n");
-            return false;
+            return image_fail(error, "--crop: only segmentation trains on windows");
         }
-        return parse_integer(&experiment->crop, text, 1, 65536, "crop");
+        return parse_integer(&experiment->crop, text, 1, 65536, "crop", error);
     case KEY_SIZE:
-        return parse_integer(&options->size, text, 1, 65536, "size");
+        return parse_integer(&experiment->size, text, 1, 65536, "size", error);
     case KEY_MIN_RANK:
-        return parse_integer(&experiment->min_rank, text, 1, 65536, "min-rank");
+        return parse_integer(&experiment->min_rank, text, 1, 65536, "min-rank", error);
     case KEY_IMAGES:
-        return parse_integer(&options->images, text, 8, 1000000, "images");
+        return parse_integer(&options->images, text, 8, 1000000, "images", error);
     case KEY_RATE:
-        return parse_number(&experiment->rate, text, false, "rate");
+        return parse_number(&experiment->rate, text, false, "rate", error);
     case KEY_RHO:
-        return parse_number(&experiment->ratio, text, false, "rho");
+        return parse_number(&experiment->ratio, text, false, "rho", error);
     case KEY_LAMBDA:
-        return parse_number(&experiment->regularizer_weight, text, true, "lambda");
+        return parse_number(&experiment->regularizer_weight, text, true, "lambda", error);
     case KEY_SEED:
-        if (!parse_integer(&number, text, 0, INT64_MAX, "seed")) {
+        if (!parse_integer(&number, text, 0, INT64_MAX, "seed", error)) {
             return false;
         }
         experiment->seed = (uint64_t)number;
         return true;
     case KEY_WORKERS:
-        if (!parse_integer(&number, text, 1, 256, "workers")) {
+        if (!parse_integer(&number, text, 1, 256, "workers", error)) {
             return false;
         }
         options->workers = (int32_t)number;
@@ -202,16 +154,14 @@ static bool take_option(struct program_options *options, int key, const char *te
     }
 }
 
-/* A program that draws masks has no use for a network that names classes. */
-static bool fits_task(int32_t model, int32_t usual)
+bool program_fits_task(int32_t model, bool segments, struct image_error *error)
 {
-    if (experiment_segments(model) == experiment_segments(usual)) {
+    if (experiment_segments(model) == segments) {
         return true;
     }
-    fprintf(stderr, "--model: %s %s; here it must be %s\n", sfconv_model_name(model),
-            experiment_segments(model) ? "draws masks" : "names classes",
-            experiment_segments(usual) ? "unet or tiny_segmenter" : "resnet18 or tiny_classifier");
-    return false;
+    return image_fail(error, "--model: %s %s; here it must be %s", sfconv_model_name(model),
+                      segments ? "names classes" : "draws masks",
+                      segments ? "unet or tiny_segmenter" : "resnet18 or tiny_classifier");
 }
 
 static bool take_operands(struct program_options *options, const struct program *program, int argc,
@@ -236,21 +186,26 @@ static int take_kinds(struct program_options *options, const struct program *pro
 {
     int32_t model = options->experiment.model;
     int32_t method = options->experiment.method;
+    struct image_error error;
     int key;
     optind = 1;
     while ((key = getopt_long(argc, argv, "", list, NULL)) != -1) {
-        bool ok = key != '?';
+        bool ok = true;
+        if (key == '?') {
+            return PROGRAM_EXIT_USAGE; /* getopt_long() has said why */
+        }
         if (key == KEY_HELP) {
             print_help(argv[0], program);
             return EXIT_SUCCESS;
         }
         if (key == KEY_METHOD) {
-            ok = parse_name(&method, optarg, "method", sfconv_method_from_name);
+            ok = parse_name(&method, optarg, "method", sfconv_method_from_name, &error);
         } else if (key == KEY_MODEL) {
-            ok = parse_name(&model, optarg, "model", sfconv_model_from_name) &&
-                 fits_task(model, options->experiment.model);
+            ok = parse_name(&model, optarg, "model", sfconv_model_from_name, &error) &&
+                 program_fits_task(model, experiment_segments(options->experiment.model), &error);
         }
         if (!ok) {
+            fprintf(stderr, "%s\n", error.text);
             return PROGRAM_EXIT_USAGE;
         }
     }
@@ -264,13 +219,15 @@ int program_parse(struct program_options *options, const struct program *program
     struct option list[KNOWN_OPTIONS + 1];
     list_options(list, program);
     const int status = take_kinds(options, program, argc, argv, list);
+    struct image_error error;
     int key;
     if (status >= 0) {
         return status;
     }
     optind = 1;
     while ((key = getopt_long(argc, argv, "", list, NULL)) != -1) {
-        if (!take_option(options, key, optarg)) {
+        if (!take_option(options, key, optarg, &error)) {
+            fprintf(stderr, "%s\n", error.text);
             return PROGRAM_EXIT_USAGE;
         }
     }

@@ -4,8 +4,10 @@
 #include "batch.h"
 #include "chance.h"
 #include "stopwatch.h"
+#include "train_state.h"
 
 #include <math.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -25,10 +27,9 @@ struct training {
     float *targets;
     int32_t *labels;
     float *best;
-    double best_metric;
-    int64_t steps_done;
-    int64_t epochs_done;
+    struct train_position at;
     double penalty;
+    char settings[TRAIN_SETTINGS_CAPACITY];
 };
 
 static bool check(struct training *t, sfconv_status status, const char *what)
@@ -150,8 +151,69 @@ static bool prepare(struct training *t)
     if (!t->order || !t->targets || !t->labels || !t->best) {
         return image_fail(t->error, "training: out of memory");
     }
-    t->best_metric = -1.0;
+    t->at = (struct train_position){.epoch = 1, .best_metric = -1.0};
+    train_settings(t->settings, t->model, t->train, options);
     return true;
+}
+
+static sfconv_checkpoint parts_of(const struct training *t)
+{
+    sfconv_checkpoint parts = SFCONV_CHECKPOINT_INIT;
+    parts.net = t->model->net;
+    parts.optimizer = t->optimizer;
+    parts.schedule = t->schedule;
+    parts.run = t->run;
+    return parts;
+}
+
+static bool save_state(struct training *t)
+{
+    const struct experiment_files *files = t->options->files;
+    return !files || train_state_save(files->state, parts_of(t), &t->at, t->settings,
+                                      t->model->context, t->error);
+}
+
+/* The best parameters are those of the model file; then comes the state itself. */
+static bool resume(struct training *t)
+{
+    const struct experiment_files *files = t->options->files;
+    if (!files || !files->resume) {
+        return true;
+    }
+    if (!train_state_load(files->state, parts_of(t), &t->at, t->settings, t->model->context,
+                          t->error)) {
+        return false;
+    }
+    if (t->at.best_epoch == 0) {
+        return true;
+    }
+    if (!check(t, sfconv_net_load(t->model->net, files->best, 0, NULL, NULL), "best model")) {
+        return false;
+    }
+    exchange(t->model->net, t->best, false);
+    return train_state_load(files->state, parts_of(t), &t->at, t->settings, t->model->context,
+                            t->error);
+}
+
+/* What the texts of a model file tell of its training. */
+static bool save_model(struct training *t, const char *path, const struct experiment_progress *p)
+{
+    char epoch[32];
+    char validation[32];
+    const char *const facts[] = {
+        "training.settings", t->settings, "training.epoch", epoch, "training.validation",
+        validation,          NULL};
+    snprintf(epoch, sizeof epoch, "%lld", (long long)p->epoch);
+    snprintf(validation, sizeof validation, "%.6f", p->validation);
+    return experiment_save(t->model, path, facts, t->error);
+}
+
+/* The state comes last: whoever resumes an earlier one writes the same models again. */
+static bool save_epoch(struct training *t, const struct experiment_progress *p)
+{
+    const struct experiment_files *files = t->options->files;
+    return !files || ((!p->best || save_model(t, files->best, p)) &&
+                      save_model(t, files->last, p) && save_state(t));
 }
 
 /* A new order of the samples for each epoch, a function of the seed and the epoch. */
@@ -203,7 +265,7 @@ static bool fill_batch(struct training *t, int64_t first, sfconv_view *target)
         return false;
     }
     for (int64_t place = 0; place < input.shape[0]; place++) {
-        const uint64_t draw = (uint64_t)(t->steps_done * input.shape[0] + place);
+        const uint64_t draw = (uint64_t)(t->at.steps_done * input.shape[0] + place);
         if (!put_sample(t, &input, target, place, t->order[first + place], draw)) {
             return false;
         }
@@ -238,9 +300,9 @@ static bool train_step(struct training *t, int64_t first, double *loss)
         check(t, sfconv_run_backward(t->run), "backward") &&
         check(t, sfconv_run_regularize(t->run, &t->penalty), "regularizer") &&
         check(t, sfconv_run_clip_gradients(t->run, 5.0, NULL), "gradients") &&
-        check(t, sfconv_schedule_rate(t->schedule, t->steps_done, &rate), "learning rate") &&
+        check(t, sfconv_schedule_rate(t->schedule, t->at.steps_done, &rate), "learning rate") &&
         check(t, sfconv_optimizer_step(t->optimizer, t->run, rate), "optimizer");
-    t->steps_done++;
+    t->at.steps_done++;
     if (ok && !isfinite(*loss + t->penalty)) {
         return image_fail(t->error, "loss %g, penalty %g", *loss, t->penalty);
     }
@@ -259,7 +321,7 @@ static bool fail_at(struct training *t, const struct experiment_progress *progre
         (long long)progress->epoch, (long long)progress->step, reason.text);
 }
 
-/* Judges the epoch and keeps its parameters if they are the best so far. */
+/* Judges the epoch, keeps its parameters if they are the best so far, and moves on to the next. */
 static bool finish_epoch(struct training *t, struct experiment_progress *progress)
 {
     progress->epoch_done = true;
@@ -271,44 +333,66 @@ static bool finish_epoch(struct training *t, struct experiment_progress *progres
             return false;
         }
         progress->validation = score.metric;
-        progress->best = score.metric > t->best_metric;
+        progress->best = score.metric > t->at.best_metric;
     }
     if (progress->best) {
-        t->best_metric = progress->validation;
+        t->at.best_metric = progress->validation;
+        t->at.best_epoch = t->at.epoch;
         exchange(t->model->net, t->best, false);
     }
-    t->epochs_done++;
+    t->at.epoch++;
+    t->at.step = 0;
+    t->at.loss_sum = 0.0;
     return true;
 }
 
-static bool run_epoch(struct training *t, struct experiment_progress *progress,
+static bool run_steps(struct training *t, struct experiment_progress *progress,
                       experiment_watch watch, void *user, bool *go_on)
 {
     const int64_t batch = t->options->batch < t->train->count ? t->options->batch : t->train->count;
+    const int64_t first = t->at.step;
     const double start = stopwatch_seconds();
-    double sum = 0.0;
     progress->steps = t->train->count / batch;
+    progress->loss = first > 0 ? t->at.loss_sum / (double)first : 0.0;
     shuffle(t, progress->epoch);
-    for (int64_t step = 0; step < progress->steps && *go_on; step++) {
+    while (t->at.step < progress->steps && *go_on) {
         double loss;
-        progress->step = step + 1;
-        if (!train_step(t, step * batch, &loss)) {
+        progress->step = t->at.step + 1;
+        if (!train_step(t, t->at.step * batch, &loss)) {
             return fail_at(t, progress);
         }
-        sum += loss;
-        progress->loss = sum / (double)(step + 1);
+        t->at.step++;
+        t->at.loss_sum += loss;
+        progress->loss = t->at.loss_sum / (double)t->at.step;
         progress->penalty = t->penalty;
-        progress->images_per_second = (double)((step + 1) * batch) / (stopwatch_seconds() - start);
+        progress->images_per_second =
+            (double)((t->at.step - first) * batch) / (stopwatch_seconds() - start);
         *go_on = !watch || watch(user, progress);
     }
-    if (!*go_on) {
-        return true;
-    }
-    if (!finish_epoch(t, progress)) {
-        return fail_at(t, progress);
-    }
-    *go_on = !watch || watch(user, progress);
     return true;
+}
+
+static bool run_epoch(struct training *t, experiment_watch watch, void *user, bool *go_on)
+{
+    struct experiment_progress progress = {.epoch = t->at.epoch, .epochs = t->options->epochs};
+    if (!run_steps(t, &progress, watch, user, go_on)) {
+        return false;
+    }
+    if (!*go_on) {
+        return save_state(t);
+    }
+    if (!finish_epoch(t, &progress)) {
+        return fail_at(t, &progress);
+    }
+    /* Whoever watches writes logs, which a training resumed from an earlier state writes again. */
+    *go_on = !watch || watch(user, &progress);
+    return save_epoch(t, &progress);
+}
+
+/* Too many epochs in a row without a better one? */
+static bool out_of_patience(const struct training *t)
+{
+    return t->options->patience > 0 && t->at.epoch - 1 - t->at.best_epoch >= t->options->patience;
 }
 
 static void release(struct training *t)
@@ -333,13 +417,13 @@ bool experiment_run_training(struct experiment_model *model, const struct datase
                          .options = options,
                          .error = error};
     bool go_on = true;
-    bool ok = choose_window(&t) && prepare(&t);
-    for (int64_t epoch = 1; ok && go_on && epoch <= options->epochs; epoch++) {
-        struct experiment_progress progress = {.epoch = epoch, .epochs = options->epochs};
-        ok = run_epoch(&t, &progress, watch, user, &go_on);
+    bool ok = choose_window(&t) && prepare(&t) && resume(&t);
+    while (ok && go_on && t.at.epoch <= options->epochs && !out_of_patience(&t)) {
+        ok = run_epoch(&t, watch, user, &go_on);
     }
-    if (ok && t.epochs_done == 0) {
-        ok = image_fail(error, "stopped before the first epoch was over; nothing is kept");
+    if (ok && t.at.best_epoch == 0) {
+        ok = image_fail(error, "stopped before the first epoch was over; %s",
+                        options->files ? "--resume goes on from there" : "nothing is kept");
     }
     if (ok) {
         exchange(model->net, t.best, true);

@@ -1,0 +1,196 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: BSD-2-Clause
+"""sfconv on model files: what is in them, how good they are, what they answer."""
+
+import json
+import math
+import resource
+import unittest
+
+import png_files
+from program_case import FAILURE, main, number_after, put_classes, put_masks, stripes
+from tool_case import ToolCase
+
+
+def limit_files_to(size):
+    return lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (size, size))
+
+
+class Info(ToolCase):
+    def test_counts_are_those_of_the_training_program(self):
+        put_masks(self, "set")
+        table = self.run_well("segmenter", "--data", "set", "--epochs", 1, "--output", "model")
+        facts = json.loads(self.sfconv("info", "model/segmenter.safetensors", "--json", "--size",
+                                       16))
+        self.assertIn(f" {facts['parameters']:,} ", table)
+        self.assertIn(f" {facts['macs']:,} ", table)
+        self.assertEqual(facts["flops"], 2 * facts["macs"])
+        self.assertEqual(sum(layer["parameters"] for layer in facts["layers"]),
+                         facts["parameters"])
+        self.assertEqual(facts["metadata"]["task"], "segment")
+        self.assertEqual(facts["metadata"]["network"], "tiny_segmenter")
+
+    def test_sizes_are_rounded_to_what_the_network_takes(self):
+        put_masks(self, "set")
+        model = self.segmenter()
+        facts = json.loads(self.sfconv("info", model, "--json", "--size", "17x40"))
+        self.assertEqual((facts["width"], facts["height"]), (24, 40))
+
+    def test_tables_show_ranks_costs_texts_and_the_plan(self):
+        put_classes(self, "set")
+        text = self.sfconv("info", self.classifier("--size", 24), "--plan")
+        for part in ("sfconv2d", "for one image of 24x24", "multiply-adds", "class.0: grid",
+                     "input.size.0: 24"):
+            self.assertIn(part, text)
+        self.assertGreater(len(text.split("method: sfconv\n")[1].splitlines()), 10)
+
+    def test_damaged_files_are_refused(self):
+        put_masks(self, "set")
+        content = (self.folder / self.segmenter()).read_bytes()
+        (self.folder / "cut").write_bytes(content[:-1])
+        (self.folder / "empty").write_bytes(b"")
+        for name in ("cut", "empty"):
+            self.assert_sfconv_refused(FAILURE, [name], "info", name)
+
+
+class Spectrum(ToolCase):
+    def test_measures_follow_from_the_singular_values(self):
+        put_masks(self, "set")
+        model = self.segmenter()
+        table = self.sfconv("spectrum", model, "--csv", "values.csv")
+        rows = self.table("values.csv")
+        layers = {(row["layer"], row["factor"]) for row in rows}
+        self.assertEqual(len(table.splitlines()), 1 + len(layers))
+        for layer, factor in layers:
+            own = [row for row in rows if (row["layer"], row["factor"]) == (layer, factor)]
+            values = [float(row["singular_value"]) for row in own]
+            parts = [value / sum(values) for value in values]
+            self.assertEqual(values, sorted(values, reverse=True))
+            self.assertEqual(len(values), int(own[0]["rank"]))
+            kl = math.log(len(values)) + sum(part * math.log(part) for part in parts)
+            self.assertAlmostEqual(float(own[0]["kl"]), kl, delta=1e-6)
+            self.assertAlmostEqual(float(own[0]["effective_rank"]), len(values) / math.exp(kl),
+                                   delta=1e-4 * len(values))
+            self.assertAlmostEqual(float(own[0]["condition"]) * values[-1], values[0],
+                                   delta=1e-5 * values[0])
+
+    def test_a_dense_model_has_none(self):
+        put_masks(self, "set")
+        model = self.segmenter("--method", "conv")
+        self.assert_sfconv_refused(FAILURE, [model, "no factorized layer", "compress"], "spectrum",
+                                   model, "--csv", "values.csv")
+        self.assertFalse((self.folder / "values.csv").exists())
+
+
+class Eval(ToolCase):
+    def test_repeats_the_score_of_the_training(self):
+        put_masks(self, "masks", (8, 2, 5))
+        put_classes(self, "classes", (8, 2, 5))
+        for program, data, label in [("segmenter", "masks", "test: Dice"),
+                                     ("classifier", "classes", "test: accuracy")]:
+            output = self.run_well(program, "--data", data, "--epochs", 2, "--size", 24,
+                                   "--output", "model")
+            again = self.sfconv("eval", f"model/{program}.safetensors", data)
+            self.assertEqual(number_after(again, label), number_after(output, label))
+            self.assertIn("over 5 images" if data == "masks" else "over 10 images", again)
+
+    def test_sets_can_be_chosen(self):
+        put_masks(self, "set", (8, 3, 2))
+        model = self.segmenter()
+        counts = {name: json.loads(self.sfconv("eval", model, "set", "--set", name, "--json"))
+                  for name in ("train", "val", "test", "all")}
+        self.assertEqual({name: score["images"] for name, score in counts.items()},
+                         {"train": 8, "val": 3, "test": 2, "all": 13})
+        mean = sum(counts[name]["dice"] * counts[name]["images"]
+                   for name in ("train", "val", "test")) / 13
+        self.assertAlmostEqual(counts["all"]["dice"], mean, delta=1e-6)
+
+    def test_other_classes_are_refused(self):
+        put_classes(self, "set")
+        model = self.classifier()
+        for part in ("train", "val", "test"):
+            (self.folder / f"set/{part}/lines").rename(self.folder / f"set/{part}/dots")
+        self.assert_sfconv_refused(FAILURE, ["set", "classes"], "eval", model, "set")
+
+
+class Predict(ToolCase):
+    def test_draws_masks_of_files_and_folders_in_the_size_of_the_images(self):
+        put_masks(self, "set", (8, 2, 3), 21)
+        model = self.segmenter("--size", 16)
+        self.put_flat("one.png", 21, 21)
+        self.sfconv("predict", model, "one.png", "set/test/images", "--output", "out")
+        rows = self.table("out/predictions.csv")
+        self.assertEqual(rows[0]["image"], "one.png")
+        self.assertEqual(len(rows), 4)
+        for row in rows:
+            stem = row["image"].split("/")[-1][:-4]
+            mask = png_files.read(self.folder / f"out/{stem}-mask.png")
+            overlay = png_files.read(self.folder / f"out/{stem}-overlay.png")
+            self.assertEqual((mask[:3], overlay[:3]), ((21, 21, 1), (21, 21, 3)))
+            self.assertEqual(sum(map(sum, mask[3])), 255 * int(row["foreground_pixels"]))
+
+    def test_names_classes_with_all_probabilities(self):
+        put_classes(self, "set", (8, 2, 3))
+        model = self.classifier("--size", 16)
+        self.put("odd.png", stripes(23, 5, False), 3)
+        self.sfconv("predict", model, "set/test/grid", "odd.png", "--output", "out")
+        rows = self.table("out/predictions.csv")
+        self.assertEqual(len(rows), 4)
+        for row in rows:
+            both = {name: float(row[name]) for name in ("grid", "lines")}
+            self.assertAlmostEqual(sum(both.values()), 1, delta=1e-5)
+            self.assertEqual(row["class"], max(both, key=both.get))
+            self.assertEqual(float(row["probability"]), max(both.values()))
+
+    def test_images_of_one_name_are_refused(self):
+        put_masks(self, "set")
+        model = self.segmenter()
+        self.put_flat("other/000.png")
+        self.assert_sfconv_refused(FAILURE, ["000.png", "same name"], "predict", model,
+                                   "set/train/images/000.png", "other/000.png", "--output", "out")
+        self.assertFalse((self.folder / "out").exists())
+
+    def test_a_full_disk_leaves_no_partial_table(self):
+        put_classes(self, "set")
+        model = self.classifier()
+        self.assert_sfconv_refused(FAILURE, ["out/predictions.csv"], "predict", model,
+                                   "set/test/grid", "--output", "out",
+                                   preexec_fn=limit_files_to(64))
+        self.assertEqual(self.content("out"), {})
+
+    def test_a_folder_without_images_is_refused(self):
+        put_masks(self, "set")
+        model = self.segmenter()
+        (self.folder / "none").mkdir()
+        self.assert_sfconv_refused(FAILURE, ["none"], "predict", model, "none", "--output", "out")
+
+
+class Bench(ToolCase):
+    def test_measures_the_model_beside_its_dense_twin(self):
+        put_masks(self, "masks")
+        put_classes(self, "classes")
+        for model in (self.segmenter("--rho", "1/16", data="masks"),
+                      self.classifier(data="classes")):
+            result = json.loads(self.sfconv("bench", model, "--size", 32, "--batch", 2,
+                                            "--seconds", 0.05, "--json", "--workers", 1))
+            facts = json.loads(self.sfconv("info", model, "--size", 32, "--json"))
+            self.assertEqual((result["width"], result["batch"]), (32, 2))
+            for name in ("parameters", "macs"):
+                self.assertEqual(result["model"][name], facts[name])
+                self.assertGreater(result["dense"][name], facts[name])
+            for network in ("model", "dense"):
+                self.assertGreater(result[network]["images_per_second"], 0)
+                self.assertGreater(result[network]["peak_bytes"],
+                                   4 * result[network]["parameters"])
+
+    def test_the_twin_of_a_dense_model_has_its_costs(self):
+        put_masks(self, "set")
+        model = self.segmenter("--method", "conv")
+        result = json.loads(self.sfconv("bench", model, "--size", 16, "--seconds", 0.05, "--json"))
+        for name in ("parameters", "macs"):
+            self.assertEqual(result["model"][name], result["dense"][name])
+        self.assertIn("dense twin", self.sfconv("bench", model, "--size", 16, "--seconds", 0.05))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,142 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: BSD-2-Clause
+"""sfconv train: models, logs, early stopping, and a resumed training that gives the same bits."""
+
+import json
+import os
+import resource
+import signal
+import subprocess
+import unittest
+
+from program_case import FAILURE, USAGE, main, number_after, put_classes, put_masks
+from tool_case import TOOL, ToolCase
+
+FILES = ["best.safetensors", "last.safetensors", "log.csv", "log.jsonl", "state.safetensors"]
+
+
+class Train(ToolCase):
+    def train(self, output, *options, data="set", task="segment"):
+        return self.sfconv("train", data, "--task", task, "--output", output, *options)
+
+    def without_speed(self, folder):
+        """All files of a training; the logs without the last column, the speed."""
+        content = {name.split("/")[-1]: data for name, data in self.content(folder).items()}
+        for name in ("log.csv", "log.jsonl"):
+            content[name] = [line.rsplit(b",", 1)[0] for line in content[name].splitlines()]
+        return content
+
+    def test_learns_and_the_best_model_repeats_the_score(self):
+        put_masks(self, "set", (32, 8, 8), 32)
+        output = self.train("out", "--epochs", 10, "--rate", 0.01)
+        self.assertGreater(number_after(output, "test: Dice"), 0.8)
+        again = self.sfconv("eval", "out/best.safetensors", "set")
+        self.assertEqual(number_after(again, "test: Dice"), number_after(output, "test: Dice"))
+
+    def test_writes_models_state_and_logs(self):
+        put_classes(self, "set")
+        self.train("out", "--epochs", 3, task="classify")
+        self.assertEqual(sorted(os.listdir(self.folder / "out")), FILES)
+        rows = self.table("out/log.csv")
+        lines = [json.loads(line) for line in
+                 (self.folder / "out/log.jsonl").read_text().splitlines()]
+        self.assertEqual([int(row["epoch"]) for row in rows], [1, 2, 3])
+        for row, line in zip(rows, lines):
+            for name in ("epoch", "loss", "penalty", "validation", "images_per_second"):
+                self.assertEqual(float(row[name]), line[name])
+            self.assertEqual(row["best"] == "1", line["best"])
+        facts = json.loads(self.sfconv("info", "out/best.safetensors", "--json"))["metadata"]
+        best = [row["epoch"] for row in rows if row["best"] == "1"][-1]
+        self.assertEqual((facts["training.epoch"], facts["class.1"]), (best, "lines"))
+        self.assertIn("epochs 3", facts["training.settings"])
+
+    def test_a_stopped_training_goes_on_with_the_same_bits(self):
+        put_masks(self, "set", (48, 4, 4), 32)
+        how = ("--epochs", 4, "--batch", 2)
+        self.train("unbroken", *how)
+        arguments = [TOOL, "train", "set", "--task", "segment", "--output", "broken", *how]
+        process = subprocess.Popen([*map(str, arguments), "--workers", "1"], cwd=self.folder,
+                                   stdout=subprocess.PIPE, text=True)
+        self.addCleanup(process.wait)
+        self.addCleanup(process.kill)
+        while "epoch 2/" not in process.stdout.readline():
+            self.assertIsNone(process.poll())
+        process.send_signal(signal.SIGINT)
+        output, _ = process.communicate(timeout=60)
+        self.assertEqual(process.returncode, 0)
+        self.assertIn("--resume goes on from there", output)
+        self.assertEqual(len(self.table("broken/log.csv")), 2)
+        self.train("broken", *how, "--resume")
+        self.assertEqual(self.without_speed("broken"), self.without_speed("unbroken"))
+
+    def test_a_finished_training_has_nothing_to_resume(self):
+        put_masks(self, "set")
+        self.train("out", "--epochs", 2)
+        before = self.content("out")
+        output = self.train("out", "--epochs", 2, "--resume")
+        self.assertIn("test: Dice", output)
+        self.assertEqual(self.content("out"), before)
+
+    def test_patience_ends_it(self):
+        put_masks(self, "set")
+        output = self.train("out", "--epochs", 200, "--patience", 2, "--rate", "1e-9",
+                            "--no-augment")
+        rows = self.table("out/log.csv")
+        self.assertLess(len(rows), 200)
+        self.assertEqual([row["best"] for row in rows[-3:]], ["1", "0", "0"])
+        self.assertIn(f"stopped after epoch {len(rows)}", output)
+
+    def test_other_settings_or_images_are_not_resumed(self):
+        put_masks(self, "set")
+        self.train("out", "--epochs", 2)
+        before = self.content("out")
+        self.assert_sfconv_refused(FAILURE, ["out/state.safetensors", "rate 0.003", "rate 0.5"],
+                                   "train", "set", "--task", "segment", "--output", "out",
+                                   "--epochs", 2, "--rate", "0.5", "--resume")
+        self.put_flat("set/train/images/000.png", value=77)
+        self.assert_sfconv_refused(FAILURE, ["out/state.safetensors", "of mean"], "train", "set",
+                                   "--task", "segment", "--output", "out", "--epochs", 2,
+                                   "--resume")
+        self.assertEqual(self.content("out"), before)
+
+    def test_a_training_is_not_overwritten_and_not_invented(self):
+        put_masks(self, "set")
+        self.train("out", "--epochs", 1)
+        before = self.content("out")
+        self.assert_sfconv_refused(FAILURE, ["out/state.safetensors", "--resume"], "train", "set",
+                                   "--task", "segment", "--output", "out")
+        self.assertEqual(self.content("out"), before)
+        self.assert_sfconv_refused(FAILURE, ["new/state.safetensors", "no training"], "train",
+                                   "set", "--task", "segment", "--output", "new", "--resume")
+
+    def test_a_full_disk_leaves_no_partial_file(self):
+        put_masks(self, "set")
+        limit = lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (4096, 4096))
+        self.assert_failed_full(limit)
+        self.assertEqual(set(self.content("out")), {"out/log.csv", "out/log.jsonl"})
+
+    def assert_failed_full(self, limit):
+        result = self.run_program(TOOL, "train", "set", "--task", "segment", "--output", "out",
+                                  "--epochs", 1, preexec_fn=limit)
+        self.assertEqual(result.returncode, FAILURE)
+        self.assertEqual(result.stderr.count("\n"), 1, result.stderr)
+        self.assertIn("out/best.safetensors", result.stderr)
+
+    def test_command_lines_that_make_no_sense_are_refused(self):
+        for arguments, text in [
+            ([], "--output"),
+            (["--output", "o"], "--task"),
+            (["--output", "o", "--task", "sing"], "--task"),
+            (["--output", "o", "--task", "segment", "--model", "resnet18"], "names classes"),
+            (["--output", "o", "--task", "classify", "--crop", "8"], "--crop"),
+            (["--output", "o", "--task", "classify", "--method", "x"], "no method 'x'"),
+            (["--output", "o", "--task", "classify", "--rho", "0"], "--rho: '0'"),
+            (["--output", "o", "--task", "classify", "--patience", "-1"], "--patience"),
+        ]:
+            with self.subTest(arguments=arguments):
+                self.assert_sfconv_refused(USAGE, [text], "train", "set", *arguments)
+        self.assertEqual(self.content(), {})
+
+
+if __name__ == "__main__":
+    main()

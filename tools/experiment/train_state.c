@@ -1,0 +1,122 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#include "train_state.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define TEXT_CAPACITY 64
+
+void train_settings(char text[TRAIN_SETTINGS_CAPACITY], const struct experiment_model *model,
+                    const struct dataset *train, const struct experiment_options *options)
+{
+    /* Mean and deviation stand for the pixels: other images have others. */
+    snprintf(text, TRAIN_SETTINGS_CAPACITY,
+             "model %s, method %s, rho %.9g, min-rank %lld, kl %.9g, epochs %lld, batch %lld, crop "
+             "%lld, size %lld, rate %.9g, augment %d, seed %llu, images %lld of mean %.9g and "
+             "deviation %.9g",
+             sfconv_model_name(options->model), sfconv_method_name(options->method), options->ratio,
+             (long long)options->min_rank, options->regularizer_weight, (long long)options->epochs,
+             (long long)options->batch, (long long)options->crop, (long long)options->size,
+             options->rate, (int)options->augment, (unsigned long long)options->seed,
+             (long long)train->count, (double)model->mean[0], (double)model->deviation[0]);
+}
+
+static bool put(sfconv_metadata *texts, const char *name, const char *value, const char *path,
+                sfconv_context *context, struct image_error *error)
+{
+    return experiment_check(context, sfconv_metadata_set(texts, name, value), path, error);
+}
+
+static bool put_integer(sfconv_metadata *texts, const char *name, int64_t value, const char *path,
+                        sfconv_context *context, struct image_error *error)
+{
+    char text[TEXT_CAPACITY];
+    snprintf(text, sizeof text, "%lld", (long long)value);
+    return put(texts, name, text, path, context, error);
+}
+
+/* In hexadecimal, which keeps every bit. */
+static bool put_number(sfconv_metadata *texts, const char *name, double value, const char *path,
+                       sfconv_context *context, struct image_error *error)
+{
+    char text[TEXT_CAPACITY];
+    snprintf(text, sizeof text, "%a", value);
+    return put(texts, name, text, path, context, error);
+}
+
+bool train_state_save(const char *path, sfconv_checkpoint checkpoint,
+                      const struct train_position *position, const char *settings,
+                      sfconv_context *context, struct image_error *error)
+{
+    sfconv_metadata *texts = NULL;
+    bool ok = experiment_check(context, sfconv_metadata_create(&texts, context), path, error);
+    ok = ok && put(texts, "loop.settings", settings, path, context, error) &&
+         put_integer(texts, "loop.epoch", position->epoch, path, context, error) &&
+         put_integer(texts, "loop.step", position->step, path, context, error) &&
+         put_integer(texts, "loop.steps_done", position->steps_done, path, context, error) &&
+         put_integer(texts, "loop.best_epoch", position->best_epoch, path, context, error) &&
+         put_number(texts, "loop.loss_sum", position->loss_sum, path, context, error) &&
+         put_number(texts, "loop.best_metric", position->best_metric, path, context, error);
+    checkpoint.metadata = texts;
+    /* The library's reason names the file. */
+    ok =
+        ok && experiment_check(context, sfconv_checkpoint_save(&checkpoint, path), "saving", error);
+    sfconv_metadata_destroy(texts);
+    return ok;
+}
+
+static bool take_number(double *value, const sfconv_metadata *texts, const char *name,
+                        const char *path, struct image_error *error)
+{
+    char *end = NULL;
+    const char *text = sfconv_metadata_get(texts, name);
+    *value = text ? strtod(text, &end) : 0.0;
+    return (text && end != text && *end == '\0') ||
+           image_fail(error, "%s: it lacks the number '%s'; is it the state of a training?", path,
+                      name);
+}
+
+static bool take_integer(int64_t *value, const sfconv_metadata *texts, const char *name,
+                         const char *path, struct image_error *error)
+{
+    double number;
+    if (!take_number(&number, texts, name, path, error)) {
+        return false;
+    }
+    if (!(number >= 0.0 && number <= 1e15)) {
+        return image_fail(error, "%s: %s is %g, expected a count", path, name, number);
+    }
+    *value = (int64_t)number;
+    return true;
+}
+
+static bool take_position(struct train_position *position, const sfconv_metadata *texts,
+                          const char *settings, const char *path, struct image_error *error)
+{
+    const char *started = sfconv_metadata_get(texts, "loop.settings");
+    if (started && strcmp(started, settings) != 0) {
+        return image_fail(error, "%s: was started with other settings: %s; now: %s", path, started,
+                          settings);
+    }
+    return take_integer(&position->epoch, texts, "loop.epoch", path, error) &&
+           take_integer(&position->step, texts, "loop.step", path, error) &&
+           take_integer(&position->steps_done, texts, "loop.steps_done", path, error) &&
+           take_integer(&position->best_epoch, texts, "loop.best_epoch", path, error) &&
+           take_number(&position->loss_sum, texts, "loop.loss_sum", path, error) &&
+           take_number(&position->best_metric, texts, "loop.best_metric", path, error);
+}
+
+bool train_state_load(const char *path, sfconv_checkpoint checkpoint,
+                      struct train_position *position, const char *settings,
+                      sfconv_context *context, struct image_error *error)
+{
+    sfconv_metadata *texts = NULL;
+    bool ok = experiment_check(context, sfconv_metadata_create(&texts, context), path, error);
+    checkpoint.metadata = texts;
+    ok = ok &&
+         experiment_check(context, sfconv_checkpoint_load(&checkpoint, path), "loading", error) &&
+         take_position(position, texts, settings, path, error);
+    sfconv_metadata_destroy(texts);
+    return ok;
+}

@@ -1,0 +1,148 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#include "command.h"
+#include "fields.h"
+#include "program.h"
+
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* The classes of the folders must be those of the model, in the same order. */
+static bool check_classes(const struct experiment_model *model, const struct dataset *set,
+                          const char *data, struct image_error *error)
+{
+    bool same = model->segments || set->class_count == model->class_count;
+    for (int32_t i = 0; same && i < set->class_count; i++) {
+        same = strcmp(set->class_names[i], model->class_names[i]) == 0;
+    }
+    return same ||
+           image_fail(error, "%s: its %d classes ('%s' …) are not the %d of the model ('%s' …)",
+                      data, (int)set->class_count, set->class_names[0], (int)model->class_count,
+                      model->class_names[0]);
+}
+
+/* All samples in one set that borrows them. */
+static bool join(struct dataset *all, const struct dataset_split *split, struct image_error *error)
+{
+    const struct dataset *const parts[] = {&split->train, &split->val, &split->test};
+    *all = split->train;
+    all->count = 0;
+    all->samples = calloc((size_t)(split->train.count + split->val.count + split->test.count),
+                          sizeof *all->samples);
+    if (!all->samples) {
+        return image_fail(error, "data: out of memory");
+    }
+    for (int i = 0; i < 3; i++) {
+        for (int64_t k = 0; k < parts[i]->count; k++) {
+            all->samples[all->count++] = parts[i]->samples[k];
+        }
+    }
+    return true;
+}
+
+static bool evaluate(struct experiment_score *score, const char **name,
+                     const struct experiment_model *model, const struct dataset_split *split,
+                     struct image_error *error)
+{
+    if (strcmp(*name, "all") == 0) {
+        struct dataset all;
+        const bool ok = join(&all, split, error) && experiment_evaluate(score, model, &all, error);
+        free(all.samples);
+        return ok;
+    }
+    if (strcmp(*name, "test") == 0 && split->test.count == 0) {
+        *name = "val";
+    }
+    const struct dataset *set = strcmp(*name, "train") == 0 ? &split->train
+                                : strcmp(*name, "val") == 0 ? &split->val
+                                                            : &split->test;
+    return experiment_evaluate(score, model, set, error);
+}
+
+static void print_json(const struct experiment_score *score, bool segments, const char *set)
+{
+    printf("{\"set\": \"%s\", \"images\": %" PRId64, set, score->images);
+    const struct {
+        const char *name;
+        double value;
+    } fields[] = {
+        {segments ? "dice" : "accuracy", score->metric},
+        {segments ? "dice_deviation" : "quadratic_kappa", segments ? score->spread : score->kappa},
+        {"sensitivity", score->sensitivity},
+        {"specificity", score->specificity}};
+    for (int i = 0; i < (segments ? 4 : 2); i++) {
+        printf(", \"%s\": ", fields[i].name);
+        json_number(stdout, fields[i].value);
+    }
+    printf(", \"images_per_second\": ");
+    json_number(stdout, score->images_per_second);
+    printf("}\n");
+}
+
+static bool judge(const struct experiment_model *model, const struct program_options *how,
+                  const char *name, bool json, struct image_error *error)
+{
+    struct dataset_split split;
+    struct experiment_score score;
+    if (!program_load(&split, how, model->segments, error)) {
+        return false;
+    }
+    const bool ok = check_classes(model, &split.train, how->data, error) &&
+                    evaluate(&score, &name, model, &split, error);
+    if (ok && json) {
+        print_json(&score, model->segments, name);
+    } else if (ok) {
+        program_print_score(&score, model->segments, name);
+    }
+    dataset_split_destroy(&split);
+    return ok;
+}
+
+static bool run_eval(struct arguments *arguments, struct image_error *error)
+{
+    static const char *const names[] = {"test", "val", "train", "all"};
+    const char *name = argument_text(arguments, "set", "test");
+    struct program_options how = {.data = arguments->operands[1]};
+    struct experiment_model model;
+    sfconv_context *context = NULL;
+    bool known = false;
+    for (int i = 0; i < 4; i++) {
+        known = known || strcmp(name, names[i]) == 0;
+    }
+    if (!known) {
+        return usage_fail(arguments, error, "--set: '%s' is not test, val, train or all", name);
+    }
+    if (!argument_list(arguments, "leave-out", how.left_out, PROGRAM_MAX_LEFT_OUT,
+                       &how.left_out_count, error) ||
+        !command_context(&context, arguments, error)) {
+        return false;
+    }
+    bool ok = experiment_load(&model, context, arguments->operands[0], error);
+    if (ok) {
+        how.experiment.size = model.size;
+        ok = judge(&model, &how, name, argument_given(arguments, "json"), error);
+        experiment_model_destroy(&model);
+    }
+    sfconv_context_destroy(context);
+    return ok;
+}
+
+static const struct command_option options[] = {
+    {"set", "NAME", "test (val where there is none), val, train or all"},
+    {"leave-out", "NAME", "drop a file (\"131\" or \"val/images/131\"); may be repeated"},
+    {"json", NULL, "one JSON object instead of a line"},
+    COMMAND_OPTION_WORKERS,
+    {0},
+};
+
+const struct command command_eval = {
+    .name = "eval",
+    .operands = "MODEL DATA",
+    .summary = "Judges a model by a data set: Dice, or accuracy and kappa.",
+    .details = "DATA is a folder as docs/datasets.md shows them. Size, normalization, classes and "
+               "threshold come\nfrom the model file.",
+    .options = options,
+    .least_operands = 2,
+    .most_operands = 2,
+    .run = run_eval,
+};

@@ -1,0 +1,221 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#include "command.h"
+#include "fields.h"
+#include "folder.h"
+#include "image_names.h"
+#include "picture.h"
+#include "program.h"
+#include "safe_file.h"
+
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define PATH_CAPACITY 4096
+
+static const float outline_colour[] = {1.0f, 0.25f, 0.1f};
+
+/* Images that the operands name, folders unfolded. */
+struct image_list {
+    char **paths;
+    int64_t count;
+};
+
+static void destroy_list(struct image_list *list)
+{
+    for (int64_t i = 0; i < list->count; i++) {
+        free(list->paths[i]);
+    }
+    free(list->paths);
+    *list = (struct image_list){0};
+}
+
+/* Takes over the path. */
+static bool add_path(struct image_list *list, char *path, struct image_error *error)
+{
+    char **paths = path ? realloc(list->paths, (size_t)(list->count + 1) * sizeof *paths) : NULL;
+    if (!paths) {
+        free(path);
+        return image_fail(error, "names of images: out of memory");
+    }
+    paths[list->count++] = path;
+    list->paths = paths;
+    return true;
+}
+
+static bool add_folder(struct image_list *list, const char *path, struct image_error *error)
+{
+    struct folder folder;
+    if (!folder_images(&folder, path, error)) {
+        return false;
+    }
+    bool ok = folder.count > 0 || image_fail(error, "%s: no image in this folder", path);
+    for (int64_t i = 0; ok && i < folder.count; i++) {
+        ok = add_path(list, folder_path(path, folder.names[i]), error);
+    }
+    folder_destroy(&folder);
+    return ok;
+}
+
+static bool list_images(struct image_list *list, const char *const *operands, int64_t count,
+                        struct image_error *error)
+{
+    bool ok = true;
+    *list = (struct image_list){0};
+    for (int64_t i = 0; ok && i < count; i++) {
+        ok = folder_exists(operands[i]) ? add_folder(list, operands[i], error)
+                                        : add_path(list, strdup(operands[i]), error);
+    }
+    if (!ok) {
+        destroy_list(list);
+    }
+    return ok;
+}
+
+/* What all images of one call share. */
+struct prediction {
+    const struct experiment_model *model;
+    const char *folder;
+    FILE *table;
+    struct image_error *error;
+};
+
+static void write_head(const struct prediction *p)
+{
+    fputs(p->model->segments ? "image,width,height,foreground_pixels,foreground_part"
+                             : "image,class,probability",
+          p->table);
+    for (int32_t c = 0; !p->model->segments && c < p->model->class_count; c++) {
+        fputc(',', p->table);
+        csv_text(p->table, p->model->class_names[c]);
+    }
+    fputc('\n', p->table);
+}
+
+static void use_classes(const struct prediction *p, const char *path,
+                        const struct image *probability)
+{
+    const int64_t best = program_best_class(probability);
+    const char *name = p->model->class_names[best];
+    csv_text(p->table, path);
+    fputc(',', p->table);
+    csv_text(p->table, name);
+    fprintf(p->table, ",%.6f", (double)probability->pixels[best]);
+    for (int64_t c = 0; c < probability->width; c++) {
+        fprintf(p->table, ",%.6f", (double)probability->pixels[c]);
+    }
+    fputc('\n', p->table);
+    printf("%s: %s (%.1f %%)\n", path, name, 100.0 * (double)probability->pixels[best]);
+}
+
+static bool write_picture(const struct prediction *p, const struct image *picture,
+                          const char *image, const char *kind)
+{
+    char path[PATH_CAPACITY];
+    return image_name_output(path, sizeof path, p->folder, image, kind, p->error) &&
+           image_write_png(picture, path, p->error);
+}
+
+static bool use_mask(const struct prediction *p, const char *path, const struct image *image,
+                     struct image *mask)
+{
+    struct image overlay;
+    int64_t foreground = 0;
+    image_threshold(mask, (float)p->model->threshold);
+    for (int64_t i = 0; i < image_pixels(mask); i++) {
+        foreground += mask->pixels[i] >= 0.5f;
+    }
+    if (!picture_outline(&overlay, image, mask, outline_colour, p->error)) {
+        return false;
+    }
+    const bool ok =
+        write_picture(p, mask, path, "mask") && write_picture(p, &overlay, path, "overlay");
+    image_destroy(&overlay);
+    const double part = (double)foreground / (double)image_pixels(mask);
+    csv_text(p->table, path);
+    fprintf(p->table, ",%" PRId64 ",%" PRId64 ",%" PRId64 ",%.6f\n", mask->width, mask->height,
+            foreground, part);
+    if (ok) {
+        printf("%s: %.1f %% foreground\n", path, 100.0 * part);
+    }
+    return ok;
+}
+
+static bool predict_one(const struct prediction *p, const char *path)
+{
+    struct image image = {0};
+    struct image probability = {0};
+    bool ok = image_read(&image, path, NULL, p->error) &&
+              experiment_predict(&probability, p->model, &image, p->error);
+    if (ok && p->model->segments) {
+        ok = use_mask(p, path, &image, &probability);
+    } else if (ok) {
+        use_classes(p, path, &probability);
+    }
+    image_destroy(&probability);
+    image_destroy(&image);
+    return ok;
+}
+
+static bool predict_list(const struct experiment_model *model, const struct image_list *list,
+                         const char *folder, struct image_error *error)
+{
+    char path[PATH_CAPACITY];
+    struct safe_file table;
+    if ((model->segments &&
+         !image_names_differ((const char *const *)list->paths, list->count, error)) ||
+        !program_make_folder(folder, error) ||
+        !program_path(path, sizeof path, folder, "predictions.csv", error) ||
+        !safe_file_open(&table, path, error)) {
+        return false;
+    }
+    const struct prediction p = {model, folder, table.stream, error};
+    bool ok = true;
+    write_head(&p);
+    for (int64_t i = 0; ok && i < list->count; i++) {
+        ok = predict_one(&p, list->paths[i]);
+    }
+    return safe_file_close(&table, ok, error);
+}
+
+static bool run_predict(struct arguments *arguments, struct image_error *error)
+{
+    const char *folder = argument_text(arguments, "output", NULL);
+    struct image_list list;
+    struct experiment_model model;
+    sfconv_context *context = NULL;
+    if (!folder) {
+        return usage_fail(arguments, error, "expected --output DIR for what it writes");
+    }
+    if (!command_context(&context, arguments, error)) {
+        return false;
+    }
+    bool ok = experiment_load(&model, context, arguments->operands[0], error);
+    if (ok) {
+        ok = list_images(&list, arguments->operands + 1, arguments->operand_count - 1, error) &&
+             predict_list(&model, &list, folder, error);
+        destroy_list(&list);
+        experiment_model_destroy(&model);
+    }
+    sfconv_context_destroy(context);
+    return ok;
+}
+
+static const struct command_option options[] = {
+    {"output", "DIR", "folder for masks, overlays and predictions.csv; must be given"},
+    COMMAND_OPTION_WORKERS,
+    {0},
+};
+
+const struct command command_predict = {
+    .name = "predict",
+    .operands = "MODEL IMAGE|DIR...",
+    .summary = "Draws the masks of images, or names their classes.",
+    .details = "Masks: NAME-mask.png and NAME-overlay.png (the outline on the image) for each "
+               "image, and\npredictions.csv with the part of foreground. Classes: predictions.csv "
+               "with the probability of each.\nOf a folder all images are taken. Size, "
+               "normalization, classes and threshold come from the model file.",
+    .options = options,
+    .least_operands = 2,
+    .run = run_predict,
+};

@@ -1,0 +1,203 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#include "command.h"
+#include "field_of_view.h"
+#include "fields.h"
+#include "folder.h"
+#include "moments.h"
+#include "safe_file.h"
+
+#include <inttypes.h>
+#include <math.h>
+#include <stdlib.h>
+
+#define DEPTH_MAX 16
+
+/* Mean and spread over images; those without a value are left out. */
+struct tally {
+    int64_t count;
+    double mean;
+    double squares; /* sum of squared distances from the mean (Welford, 1962) */
+};
+
+static void add(struct tally *tally, double value)
+{
+    if (isnan(value)) {
+        return;
+    }
+    tally->count++;
+    const double distance = value - tally->mean;
+    tally->mean += distance / (double)tally->count;
+    tally->squares += distance * (value - tally->mean);
+}
+
+static double mean_of(const struct tally *tally)
+{
+    return tally->count > 0 ? tally->mean : NAN;
+}
+
+static double spread_of(const struct tally *tally)
+{
+    return tally->count > 1 ? sqrt(tally->squares / (double)(tally->count - 1)) : NAN;
+}
+
+enum measure { MEAN, DEVIATION, SKEWNESS, KURTOSIS, MEASURES };
+
+/* One folder, with all pixels or those of the field of view. */
+struct row {
+    const char *folder;
+    const char *pixels;
+    int64_t images;
+    double kept; /* mean part of the pixels that count */
+    struct tally tallies[MEASURES];
+};
+
+struct statistics {
+    FILE *table; /* NULL: none */
+    int64_t folders;
+    struct image_error *error;
+};
+
+static bool add_image(struct row *row, const struct image *image, const struct image *mask,
+                      struct image_error *error)
+{
+    struct moments m;
+    if (!moments_of_image(&m, image, mask, error)) {
+        return false;
+    }
+    const double values[MEASURES] = {m.pixels > 0 ? m.mean : NAN, m.pixels > 1 ? m.deviation : NAN,
+                                     m.skewness, m.kurtosis};
+    row->images++;
+    row->kept += ((double)m.pixels / (double)image_pixels(image) - row->kept) / (double)row->images;
+    for (int i = 0; i < MEASURES; i++) {
+        add(&row->tallies[i], values[i]);
+    }
+    return true;
+}
+
+static bool add_file(struct row rows[2], const char *path, const struct statistics *s)
+{
+    struct image image;
+    struct image mask = {0};
+    struct field_of_view box;
+    if (!image_read(&image, path, NULL, s->error)) {
+        return false;
+    }
+    const bool ok = add_image(&rows[0], &image, NULL, s->error) &&
+                    field_of_view_find(&box, &mask, &image, s->error) &&
+                    add_image(&rows[1], &image, &mask, s->error);
+    image_destroy(&mask);
+    image_destroy(&image);
+    return ok;
+}
+
+static void show(const struct statistics *s, const struct row *row)
+{
+    printf("%-32s %-13s %6" PRId64 " %5.1f %%", row->folder, row->pixels, row->images,
+           100.0 * row->kept);
+    for (int i = 0; i < MEASURES; i++) {
+        printf(" %8.3f +- %-7.3f", mean_of(&row->tallies[i]), spread_of(&row->tallies[i]));
+    }
+    printf("\n");
+    if (!s->table) {
+        return;
+    }
+    csv_text(s->table, row->folder);
+    fprintf(s->table, ",%s,%" PRId64 ",%.6f", row->pixels, row->images, row->kept);
+    for (int i = 0; i < MEASURES; i++) {
+        fprintf(s->table, ",%.9g,%.9g", mean_of(&row->tallies[i]), spread_of(&row->tallies[i]));
+    }
+    fputc('\n', s->table);
+}
+
+static bool measure_images(struct statistics *s, const char *path, const struct folder *images)
+{
+    struct row rows[2] = {{.folder = path, .pixels = "all"},
+                          {.folder = path, .pixels = "field_of_view"}};
+    for (int64_t i = 0; i < images->count; i++) {
+        char *file = folder_path(path, images->names[i]);
+        const bool ok = file ? add_file(rows, file, s) : image_fail(s->error, "out of memory");
+        free(file);
+        if (!ok) {
+            return false;
+        }
+    }
+    show(s, &rows[0]);
+    show(s, &rows[1]);
+    s->folders++;
+    return true;
+}
+
+/* The images of the folder, then the folders in it. */
+static bool measure_folder(struct statistics *s, const char *path, int depth)
+{
+    struct folder images = {0};
+    struct folder folders = {0};
+    bool ok = depth <= DEPTH_MAX ||
+              image_fail(s->error, "%s: folders within folders deeper than %d", path, DEPTH_MAX);
+    ok = ok && folder_images(&images, path, s->error) &&
+         (images.count == 0 || measure_images(s, path, &images)) &&
+         folder_folders(&folders, path, s->error);
+    for (int64_t i = 0; ok && i < folders.count; i++) {
+        char *inner = folder_path(path, folders.names[i]);
+        ok = inner ? measure_folder(s, inner, depth + 1) : image_fail(s->error, "out of memory");
+        free(inner);
+    }
+    folder_destroy(&folders);
+    folder_destroy(&images);
+    return ok;
+}
+
+static bool measure_all(struct statistics *s, const struct arguments *arguments)
+{
+    printf("%-32s %-13s %6s %7s %19s %19s %19s %19s\n", "folder", "pixels", "images", "kept",
+           "mean", "deviation", "skewness", "kurtosis");
+    if (s->table) {
+        fputs("folder,pixels,images,kept,mean,mean_spread,deviation,deviation_spread,skewness,"
+              "skewness_spread,kurtosis,kurtosis_spread\n",
+              s->table);
+    }
+    for (int64_t i = 0; i < arguments->operand_count; i++) {
+        const int64_t before = s->folders;
+        if (!measure_folder(s, arguments->operands[i], 0)) {
+            return false;
+        }
+        if (s->folders == before) {
+            return image_fail(s->error, "%s: no image in this folder or those in it",
+                              arguments->operands[i]);
+        }
+    }
+    return true;
+}
+
+static bool run_stats(struct arguments *arguments, struct image_error *error)
+{
+    struct statistics s = {.error = error};
+    struct safe_file csv = {0};
+    const char *path = argument_text(arguments, "csv", NULL);
+    if (path && !safe_file_open(&csv, path, error)) {
+        return false;
+    }
+    s.table = csv.stream;
+    const bool ok = measure_all(&s, arguments);
+    return path ? safe_file_close(&csv, ok, error) : ok;
+}
+
+static const struct command_option options[] = {
+    {"csv", "FILE", "the table as a CSV file"},
+    {0},
+};
+
+const struct command command_stats = {
+    .name = "stats",
+    .operands = "DIR...",
+    .summary = "Shows how the pixels of each folder of images are distributed.",
+    .details =
+        "For each folder with images: mean, deviation, skewness and kurtosis of the luma (0 to "
+        "255) of each image,\nas mean +- standard deviation over the images; once of all pixels "
+        "and once of the field of view,\nwhich leaves out the black border of a photograph. "
+        "Skewness is the adjusted Fisher-Pearson\ncoefficient (Doane and Seward, 2011); kurtosis "
+        "is the excess over a normal distribution, adjusted likewise.",
+    .options = options,
+    .least_operands = 1,
+    .run = run_stats,
+};

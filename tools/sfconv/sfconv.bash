@@ -1,0 +1,42 @@
+# SPDX-License-Identifier: BSD-2-Clause
+# Completion of the command sfconv for bash.
+
+_sfconv_options()
+{
+    case $1 in
+        info) echo "--size --plan --json --workers --help" ;;
+        spectrum) echo "--csv --workers --help" ;;
+        eval) echo "--set --leave-out --json --workers --help" ;;
+        predict) echo "--output --workers --help" ;;
+        stats) echo "--csv --help" ;;
+        compress) echo "--output --rho --min-rank --budget --size --workers --help" ;;
+        train)
+            echo "--task --output --model --method --rho --min-rank --kl --epochs --batch --rate" \
+                "--crop --size --no-augment --patience --leave-out --seed --resume --workers --help"
+            ;;
+        bench) echo "--size --batch --seconds --json --workers --help" ;;
+        *) echo "--help --version" ;;
+    esac
+}
+
+_sfconv()
+{
+    local commands="info spectrum eval predict stats compress train bench"
+    local word=${COMP_WORDS[COMP_CWORD]} before=${COMP_WORDS[COMP_CWORD-1]}
+    COMPREPLY=()
+    if [ "$COMP_CWORD" -eq 1 ]; then
+        COMPREPLY=($(compgen -W "$commands --help --version" -- "$word"))
+    elif [ "$before" = --set ]; then
+        COMPREPLY=($(compgen -W "test val train all" -- "$word"))
+    elif [ "$before" = --task ]; then
+        COMPREPLY=($(compgen -W "classify segment" -- "$word"))
+    elif [ "$before" = --method ]; then
+        COMPREPLY=($(compgen -W "conv fconv fconvsn dpcconv sfconv_no_kl sfconv" -- "$word"))
+    elif [ "$before" = --model ]; then
+        COMPREPLY=($(compgen -W "resnet18 tiny_classifier unet tiny_segmenter" -- "$word"))
+    elif [ "${word:0:1}" = - ]; then
+        COMPREPLY=($(compgen -W "$(_sfconv_options "${COMP_WORDS[1]}")" -- "$word"))
+    fi
+}
+
+complete -o default -F _sfconv sfconv
