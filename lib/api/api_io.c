@@ -63,12 +63,9 @@ sfconv_status sfconv_net_save(const sfconv_net *net, const char *path,
                               const sfconv_metadata *metadata)
 {
     static const char call[] = "sfconv_net_save";
-    const sfconv_status status = sfi_check_net(net);
-    if (status < 0) {
+    sfconv_status status = sfi_check_net(net);
+    if (status < 0 || (status = sfi_check_path(net->context, call, path)) < 0) {
         return status;
-    }
-    if (!path) {
-        return sfi_refuse_null(net->context, call, "path");
     }
     if (metadata && sfi_check_metadata(metadata) < 0) {
         return sfi_fail(net->context, SFCONV_ERROR_ARGUMENT, "%s: metadata is closed", call);
@@ -82,11 +79,8 @@ sfconv_status sfconv_net_load(sfconv_net *net, const char *path, int32_t flags,
     static const char call[] = "sfconv_net_load";
     sfi_file_reader *reader;
     sfconv_status status = sfi_check_net(net);
-    if (status < 0) {
+    if (status < 0 || (status = sfi_check_path(net->context, call, path)) < 0) {
         return status;
-    }
-    if (!path) {
-        return sfi_refuse_null(net->context, call, "path");
     }
     if (flags & ~LOAD_FLAGS) {
         return sfi_fail(net->context, SFCONV_ERROR_ARGUMENT,
@@ -118,12 +112,9 @@ static sfconv_status take_parts(sfconv_checkpoint *parts, const char *call,
     }
     const sfconv_net *net = checkpoint->net;
     sfconv_context *context = net->context;
-    const sfconv_status status = sfi_take_desc(context, call, parts, sizeof *parts, checkpoint);
-    if (status < 0) {
+    sfconv_status status = sfi_take_desc(context, call, parts, sizeof *parts, checkpoint);
+    if (status < 0 || (status = sfi_check_path(context, call, path)) < 0) {
         return status;
-    }
-    if (!path) {
-        return sfi_refuse_null(context, call, "path");
     }
     if (parts->optimizer &&
         (parts->optimizer->magic != SFI_OPTIMIZER_MAGIC || parts->optimizer->net != net)) {

@@ -99,11 +99,11 @@ sfconv_status sfconv_model_load(sfconv_net **net, sfconv_metadata **metadata,
     if (metadata) {
         *metadata = NULL;
     }
-    if (!net || !context || !path) {
-        return sfi_refuse_null(context, "sfconv_model_load", net ? "path" : "net");
+    if (!net || !context) {
+        return sfi_refuse_null(context, "sfconv_model_load", "net");
     }
-    sfconv_status status = sfi_file_reader_open(&reader, context, path);
-    if (status < 0) {
+    sfconv_status status = sfi_check_path(context, "sfconv_model_load", path);
+    if (status < 0 || (status = sfi_file_reader_open(&reader, context, path)) < 0) {
         return status;
     }
     const sfconv_metadata *texts = sfi_file_reader_header(reader)->metadata;

@@ -10,6 +10,15 @@ sfconv_status sfi_refuse_null(sfconv_context *context, const char *call, const c
                    : SFCONV_ERROR_ARGUMENT;
 }
 
+sfconv_status sfi_check_path(sfconv_context *context, const char *call, const char *path)
+{
+    if (!path) {
+        return sfi_refuse_null(context, call, "path");
+    }
+    return path[0] ? SFCONV_OK
+                   : sfi_fail(context, SFCONV_ERROR_ARGUMENT, "%s: path is empty", call);
+}
+
 sfconv_status sfi_take_desc(sfconv_context *context, const char *call, void *known, size_t bytes,
                             const void *desc)
 {

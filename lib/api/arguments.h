@@ -11,6 +11,9 @@
 /* A pointer that is NULL: the reason "CALL: NAME is NULL". */
 sfconv_status sfi_refuse_null(sfconv_context *context, const char *call, const char *name);
 
+/* ARGUMENT, with the reason, for a path that is NULL or empty. */
+sfconv_status sfi_check_path(sfconv_context *context, const char *call, const char *path);
+
 /*
  * Copies a caller's descriptor of desc->struct_size bytes over `known` (`bytes` long, filled with
  * defaults): fields that the caller's version has not keep their defaults; a tail that this library

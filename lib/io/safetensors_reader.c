@@ -84,7 +84,8 @@ static sfconv_status read_length(sfi_file_reader *reader, int64_t *length)
     if (stated > SFI_FILE_MAX_HEADER || stated > rest) {
         return sfi_fail(
             reader->context, SFCONV_ERROR_FORMAT,
-            "%s: header: expected at most %llu bytes, got %llu", reader->name,
+            "%s: header: expected at most %llu bytes, got %llu: not safetensors, or cut off",
+            reader->name,
             (unsigned long long)(rest < SFI_FILE_MAX_HEADER ? rest : SFI_FILE_MAX_HEADER),
             (unsigned long long)stated);
     }

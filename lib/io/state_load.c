@@ -112,8 +112,7 @@ static sfconv_status refuse_unknown_and_missing(const load *l)
         const char *name = l->header->tensors[i].name;
         if (!l->used[i] && !passes_over(l, name)) {
             return sfi_fail(l->state->context, SFCONV_ERROR_NOT_FOUND,
-                            "%s: tensor \"%.100s\": expected a name of the target, got one that it "
-                            "has not",
+                            "%s: tensor \"%.100s\": expected in the net, got none of that name",
                             sfi_file_reader_name(l->reader), name);
         }
     }

@@ -50,7 +50,8 @@ static sfconv_status check_shape(const sfconv_net *net, const sfi_node *node, sf
     const int64_t sizes[] = {shape.n, shape.c, shape.h, shape.w, (int64_t)sizeof(float)};
     int64_t bytes;
     if (shape.n < 1 || shape.c < 1 || shape.h < 1 || shape.w < 1) {
-        return sfi_fail(net->context, SFCONV_ERROR_SHAPE, "%s: shape [%lld, %lld, %lld, %lld]",
+        return sfi_fail(net->context, SFCONV_ERROR_SHAPE,
+                        "%s: expected sizes of at least 1, got [%lld, %lld, %lld, %lld]",
                         node->name, (long long)shape.n, (long long)shape.c, (long long)shape.h,
                         (long long)shape.w);
     }

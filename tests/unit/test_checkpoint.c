@@ -340,6 +340,7 @@ START_TEST(dense_weight_that_does_not_fit_or_is_not_finite_changes_nothing)
     /* Without the flag it is an unknown tensor. */
     ck_assert_int_eq(sfconv_net_load(net, path, SFCONV_LOAD_KEEP_MISSING, NULL, NULL),
                      SFCONV_ERROR_NOT_FOUND);
+    assert_reason("tensor \"conv.weight\": expected in the net, got none of that name");
     assert_net_filled(net, 10);
     sfi_net_release(net);
 }

@@ -232,10 +232,13 @@ START_TEST(models_and_files_refuse_null)
     REFUSED(sfconv_model_load(NULL, &metadata, t.context, "/nowhere/net"));
     REFUSED(sfconv_model_load(&net, &metadata, NULL, "/nowhere/net"));
     REFUSED(sfconv_model_load(&net, &metadata, t.context, NULL));
+    REFUSED(sfconv_model_load(&net, &metadata, t.context, ""));
     ck_assert(!net && !metadata);
     REFUSED(sfconv_net_save(t.net, NULL, NULL));
+    REFUSED(sfconv_net_save(t.net, "", NULL));
     REFUSED(sfconv_net_save(t.net, "/nowhere/net", (sfconv_metadata *)&closed));
     REFUSED(sfconv_net_load(t.net, NULL, 0, NULL, NULL));
+    REFUSED(sfconv_net_load(t.net, "", 0, NULL, NULL));
     REFUSED(sfconv_net_load(t.net, "/nowhere/net", 1 << 20, NULL, NULL));
     foreign.net = t.net;
     foreign.optimizer = (sfconv_optimizer *)&closed;
