@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-#include "arguments.h"
 /* The door of the other kinds: dsconv2d, batchnorm2d, activation, pool2d, upsample2d, dropout, add,
  * concat. */
+#include "arguments.h"
 #include "layer_kinds.h"
 #include "settings.h"
 

@@ -176,11 +176,18 @@ sfconv_status sfconv_run_reshape(sfconv_run *run, const sfconv_shape *inputs, in
     return sfi_run_reshape(run, inputs, count, memory, bytes);
 }
 
-/* A view of a node's value or gradient; `index` counts within `nodes`. */
-static sfconv_status view_of(sfconv_run *run, const char *call, const int32_t *nodes, int32_t count,
-                             int32_t index, sfconv_view *view,
-                             float *(*data_of)(const sfconv_run *, int32_t))
+typedef float *data_of_node(const sfconv_run *run, int32_t node);
+
+/* A view of a node's value or gradient; `index` counts the net's inputs or outputs. */
+static sfconv_status view_of(sfconv_run *run, const char *call, bool output, int32_t index,
+                             sfconv_view *view, data_of_node *data_of)
 {
+    const sfconv_status status = sfi_check_shaped(run, call);
+    if (status < 0) {
+        return status;
+    }
+    const int32_t *nodes = output ? run->net->outputs : run->net->inputs;
+    const int32_t count = output ? run->net->output_count : run->net->input_count;
     if (!view) {
         return sfi_refuse_null(run->context, call, "view");
     }
@@ -203,38 +210,22 @@ static sfconv_status view_of(sfconv_run *run, const char *call, const int32_t *n
 
 sfconv_status sfconv_run_input(sfconv_run *run, int32_t index, sfconv_view *view)
 {
-    static const char call[] = "sfconv_run_input";
-    const sfconv_status status = sfi_check_shaped(run, call);
-    return status < 0 ? status
-                      : view_of(run, call, run->net->inputs, run->net->input_count, index, view,
-                                sfi_run_value);
+    return view_of(run, __func__, false, index, view, sfi_run_value);
 }
 
 sfconv_status sfconv_run_output(sfconv_run *run, int32_t index, sfconv_view *view)
 {
-    static const char call[] = "sfconv_run_output";
-    const sfconv_status status = sfi_check_shaped(run, call);
-    return status < 0 ? status
-                      : view_of(run, call, run->net->outputs, run->net->output_count, index, view,
-                                sfi_run_value);
+    return view_of(run, __func__, true, index, view, sfi_run_value);
 }
 
 sfconv_status sfconv_run_output_gradient(sfconv_run *run, int32_t index, sfconv_view *view)
 {
-    static const char call[] = "sfconv_run_output_gradient";
-    const sfconv_status status = sfi_check_shaped(run, call);
-    return status < 0 ? status
-                      : view_of(run, call, run->net->outputs, run->net->output_count, index, view,
-                                sfi_run_gradient);
+    return view_of(run, __func__, true, index, view, sfi_run_gradient);
 }
 
 sfconv_status sfconv_run_input_gradient(sfconv_run *run, int32_t index, sfconv_view *view)
 {
-    static const char call[] = "sfconv_run_input_gradient";
-    const sfconv_status status = sfi_check_shaped(run, call);
-    return status < 0 ? status
-                      : view_of(run, call, run->net->inputs, run->net->input_count, index, view,
-                                sfi_run_gradient);
+    return view_of(run, __func__, false, index, view, sfi_run_gradient);
 }
 
 sfconv_status sfconv_run_parameter_gradient(sfconv_run *run, int32_t index, sfconv_view *view)

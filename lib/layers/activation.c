@@ -18,14 +18,6 @@ typedef struct activation_job {
     sfi_split split;
 } activation_job;
 
-static sfconv_status infer(const sfconv_layer *layer, bool training, const sfi_shape *in,
-                           int32_t count, sfi_shape *out)
-{
-    (void)layer, (void)training, (void)count;
-    *out = in[0];
-    return SFCONV_OK;
-}
-
 /* The slope of all but SiLU follows from the output. */
 static sfconv_status memory(const sfconv_layer *layer, bool training, const sfi_shape *in,
                             int32_t count, sfi_shape out, sfi_layer_memory *memory)
@@ -106,7 +98,7 @@ static const sfi_layer_class kind = {
     .min_inputs = 1,
     .max_inputs = 1,
     .bytes = sizeof(activation),
-    .infer = infer,
+    .infer = sfi_infer_unchanged,
     .memory = memory,
     .forward = forward,
     .backward = backward,

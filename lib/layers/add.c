@@ -31,13 +31,6 @@ static sfconv_status infer(const sfconv_layer *layer, bool training, const sfi_s
     return SFCONV_OK;
 }
 
-static sfconv_status memory(const sfconv_layer *layer, bool training, const sfi_shape *in,
-                            int32_t count, sfi_shape out, sfi_layer_memory *memory)
-{
-    (void)layer, (void)training, (void)in, (void)count, (void)out, (void)memory;
-    return SFCONV_OK;
-}
-
 static void forward_task(void *argument, int64_t index, int32_t worker)
 {
     (void)worker;
@@ -93,7 +86,6 @@ static const sfi_layer_class kind = {
     .max_inputs = SFI_MAX_INPUTS,
     .bytes = sizeof(sfconv_layer),
     .infer = infer,
-    .memory = memory,
     .forward = forward,
     .backward = backward,
 };

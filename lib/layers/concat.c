@@ -47,13 +47,6 @@ static sfconv_status infer(const sfconv_layer *layer, bool training, const sfi_s
     return SFCONV_OK;
 }
 
-static sfconv_status memory(const sfconv_layer *layer, bool training, const sfi_shape *in,
-                            int32_t count, sfi_shape out, sfi_layer_memory *memory)
-{
-    (void)layer, (void)training, (void)in, (void)count, (void)out, (void)memory;
-    return SFCONV_OK;
-}
-
 /* The input that output plane `plane` comes from, and its first element there. */
 static int32_t find_input(const concat_job *job, int64_t plane, int64_t *offset)
 {
@@ -131,7 +124,6 @@ static const sfi_layer_class kind = {
     .max_inputs = SFI_MAX_INPUTS,
     .bytes = sizeof(sfconv_layer),
     .infer = infer,
-    .memory = memory,
     .forward = forward,
     .backward = backward,
 };

@@ -23,21 +23,6 @@ typedef struct dropout_job {
     sfi_split split;
 } dropout_job;
 
-static sfconv_status infer(const sfconv_layer *layer, bool training, const sfi_shape *in,
-                           int32_t count, sfi_shape *out)
-{
-    (void)layer, (void)training, (void)count;
-    *out = in[0];
-    return SFCONV_OK;
-}
-
-static sfconv_status memory(const sfconv_layer *layer, bool training, const sfi_shape *in,
-                            int32_t count, sfi_shape out, sfi_layer_memory *memory)
-{
-    (void)layer, (void)training, (void)in, (void)count, (void)out, (void)memory;
-    return SFCONV_OK;
-}
-
 /* The mask is its own transpose, and a function of the element's number: backward draws it again
  * instead of keeping it. */
 static void mask_task(void *argument, int64_t index, int32_t worker)
@@ -86,8 +71,7 @@ static const sfi_layer_class kind = {
     .min_inputs = 1,
     .max_inputs = 1,
     .bytes = sizeof(dropout),
-    .infer = infer,
-    .memory = memory,
+    .infer = sfi_infer_unchanged,
     .forward = forward,
     .backward = backward,
 };

@@ -84,7 +84,8 @@ typedef struct sfi_layer_class {
      * context. The caller has checked that each input's element count does not overflow. */
     sfconv_status (*infer)(const sfconv_layer *layer, bool training, const sfi_shape *in,
                            int32_t count, sfi_shape *out);
-    /* Fills `memory` (zeroed by the caller) for a pass of these shapes. */
+    /* Fills `memory` (zeroed by the caller) for a pass of these shapes; NULL for kinds that keep
+     * and need nothing. */
     sfconv_status (*memory)(const sfconv_layer *layer, bool training, const sfi_shape *in,
                             int32_t count, sfi_shape out, sfi_layer_memory *memory);
     /* Multiply-adds of a forward pass; NULL for kinds that count none. */
@@ -129,6 +130,10 @@ void sfi_layer_release(sfconv_layer *layer);
 /* Fills a parameter with numbers uniform in ±bound, a function of seed and the parameter's name. */
 void sfi_parameter_uniform(sfi_parameter *parameter, uint64_t seed, double bound);
 void sfi_parameter_fill(sfi_parameter *parameter, float value);
+
+/* The `infer` of kinds that work element by element and take any shape. */
+sfconv_status sfi_infer_unchanged(const sfconv_layer *layer, bool training, const sfi_shape *in,
+                                  int32_t count, sfi_shape *out);
 
 /* Output size of a sliding window; 0 or less when it does not fit. */
 int64_t sfi_window_size(int64_t in, int64_t kernel, int64_t stride, int64_t padding,

@@ -205,6 +205,16 @@ static sfconv_status settle_anew(const sfi_sfconv2d *layer)
     return sfi_norm_settle(layer, SETTLE_ITERATIONS, NULL);
 }
 
+/* The rest of a layer with new factors: `bias`, which is read where the layer has one, and the
+ * power iteration. */
+static sfconv_status finish_new(sfi_sfconv2d *layer, const float *bias)
+{
+    if (layer->desc.has_bias) {
+        memcpy(sfi_sfconv2d_bias(layer), bias, (size_t)layer->desc.out_channels * sizeof(float));
+    }
+    return settle_anew(layer);
+}
+
 sfconv_status sfi_sfconv2d_decompose(sfconv_layer **out, const sfconv_layer *dense,
                                      const sfconv_sfconv2d_desc *desc, double *error,
                                      struct sfi_progress progress)
@@ -234,11 +244,7 @@ sfconv_status sfi_sfconv2d_decompose(sfconv_layer **out, const sfconv_layer *den
     }
     sfi_p_to_weight(desc->out_channels, desc->rank, desc->kernel[0], matrices.b,
                     sfi_sfconv2d_p(self));
-    if (desc->has_bias) {
-        memcpy(sfi_sfconv2d_bias(self), dense->parameters[1].data,
-               (size_t)desc->out_channels * sizeof(float));
-    }
-    if ((status = settle_anew(self)) < 0) {
+    if ((status = finish_new(self, dense->parameters[1].data)) < 0) {
         goto done;
     }
     if (error) {
@@ -293,11 +299,7 @@ sfconv_status sfi_sfconv2d_cut_rank(sfconv_layer **out, const sfi_sfconv2d *laye
         goto done;
     }
     sfi_sfconv2d_set_factors(self, matrices.a, matrices.b);
-    if (desc.has_bias) {
-        memcpy(sfi_sfconv2d_bias(self), sfi_sfconv2d_bias(layer),
-               (size_t)desc.out_channels * sizeof(float));
-    }
-    if ((status = settle_anew(self)) < 0) {
+    if ((status = finish_new(self, sfi_sfconv2d_bias(layer))) < 0) {
         goto done;
     }
     if (error) {

@@ -186,26 +186,28 @@ int32_t sfi_build_upsample(sfi_builder *builder, const char *prefix, const char 
     return add(builder, prefix, name, layer, &input, 1);
 }
 
-int32_t sfi_build_add(sfi_builder *builder, const char *prefix, const char *name, int32_t a,
-                      int32_t b)
+/* A node of two inputs, of a kind without settings. */
+static int32_t build_joint(sfi_builder *builder, const char *prefix, const char *name, int32_t a,
+                           int32_t b, sfconv_status (*make)(sfconv_layer **, sfconv_context *))
 {
     const int32_t inputs[2] = {a, b};
     sfconv_layer *layer = NULL;
     if (builder->status >= 0) {
-        builder->status = sfi_add_new(&layer, builder->net->context);
+        builder->status = make(&layer, builder->net->context);
     }
     return add(builder, prefix, name, layer, inputs, 2);
+}
+
+int32_t sfi_build_add(sfi_builder *builder, const char *prefix, const char *name, int32_t a,
+                      int32_t b)
+{
+    return build_joint(builder, prefix, name, a, b, sfi_add_new);
 }
 
 int32_t sfi_build_concat(sfi_builder *builder, const char *prefix, const char *name, int32_t a,
                          int32_t b)
 {
-    const int32_t inputs[2] = {a, b};
-    sfconv_layer *layer = NULL;
-    if (builder->status >= 0) {
-        builder->status = sfi_concat_new(&layer, builder->net->context);
-    }
-    return add(builder, prefix, name, layer, inputs, 2);
+    return build_joint(builder, prefix, name, a, b, sfi_concat_new);
 }
 
 int32_t sfi_build_linear(sfi_builder *builder, const char *prefix, const char *name, int32_t input,

@@ -166,7 +166,7 @@ static sfconv_status ask_memory(sfi_plan *plan, const sfconv_net *net, bool trai
         const sfi_node *node = &net->nodes[i];
         sfi_step *step = &plan->steps[i];
         sfi_shape in[SFI_MAX_INPUTS];
-        if (!node->layer || !step->live) {
+        if (!node->layer || !step->live || !node->layer->kind->memory) {
             continue;
         }
         gather_input_shapes(plan, node, in);

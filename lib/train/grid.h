@@ -25,12 +25,6 @@ static inline sfi_grid sfi_grid_of(const sfconv_view *view)
     return grid;
 }
 
-static inline bool sfi_grid_same_shape(const sfi_grid *a, const sfi_grid *b)
-{
-    return a->shape[0] == b->shape[0] && a->shape[1] == b->shape[1] && a->shape[2] == b->shape[2] &&
-           a->shape[3] == b->shape[3];
-}
-
 static inline int64_t sfi_grid_planes(const sfi_grid *grid)
 {
     return grid->shape[0] * grid->shape[1];
