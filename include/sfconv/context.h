@@ -96,8 +96,9 @@ SFCONV_API sfconv_status sfconv_context_create(sfconv_context **context,
 SFCONV_API void sfconv_context_destroy(sfconv_context *context);
 
 /** The reason of the last failed call that had this context or one of its objects; "" before the
- * first, and for NULL. Valid until the next failing call; where threads share the context use
- * sfconv_context_copy_last_error(). Since: 0.1 */
+ * first, and for NULL. A call whose handle is NULL or of another kind has none. Valid until the
+ * next failing call; where threads share the context use sfconv_context_copy_last_error(). Since:
+ * 0.1 */
 SFCONV_API const char *sfconv_context_last_error(const sfconv_context *context);
 
 /** Copies the reason into `buffer` (`capacity` bytes, cut and terminated) and returns the length of

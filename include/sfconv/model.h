@@ -43,7 +43,7 @@ typedef struct sfconv_model_desc {
     /** Factorized methods: rank = max(min_rank, round(ratio · min(in, out))). */
     double ratio;
     int64_t min_rank;
-    /** λ of the method's regularizer (SFCONV: KL, FCONV: Frobenius). */
+    /** λ of the method's regularizer (SFCONV: KL, FCONV: Frobenius); 0, the default, is without. */
     double regularizer_weight;
     /** Ranks of the factorized layers in the order of the nodes, `rank_count` of them, instead of
      * ratio and min_rank; NULL and 0: by the rule. */
