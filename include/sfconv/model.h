@@ -79,7 +79,8 @@ typedef struct sfconv_metadata sfconv_metadata;
 SFCONV_API sfconv_status sfconv_metadata_create(sfconv_metadata **metadata,
                                                 sfconv_context *context);
 SFCONV_API void sfconv_metadata_destroy(sfconv_metadata *metadata);
-/** Sets or replaces. Errors: ARGUMENT (empty name, not UTF-8), MEMORY. Since: 0.1 */
+/** Sets or replaces. Errors: ARGUMENT (a name that is empty or the library's, not UTF-8), MEMORY.
+ * Since: 0.1 */
 SFCONV_API sfconv_status sfconv_metadata_set(sfconv_metadata *metadata, const char *name,
                                              const char *value);
 /** NULL when absent; valid until the name is set again. Since: 0.1 */

@@ -9,6 +9,8 @@
 
 #include "sfconv/model.h"
 
+#include <string.h>
+
 #include <stddef.h>
 
 #define LOAD_FLAGS (SFCONV_LOAD_IGNORE_UNKNOWN | SFCONV_LOAD_KEEP_MISSING | SFCONV_LOAD_DECOMPOSE)
@@ -37,6 +39,11 @@ sfconv_status sfconv_metadata_set(sfconv_metadata *metadata, const char *name, c
     }
     if (!name || !value) {
         return sfi_refuse_null(metadata->context, "sfconv_metadata_set", name ? "value" : "name");
+    }
+    if (strncmp(name, SFI_RESERVED_PREFIX, strlen(SFI_RESERVED_PREFIX)) == 0) {
+        return sfi_fail(metadata->context, SFCONV_ERROR_ARGUMENT,
+                        "sfconv_metadata_set: '%.60s': names that begin with %s are the library's",
+                        name, SFI_RESERVED_PREFIX);
     }
     return sfi_metadata_set(metadata, name, value);
 }

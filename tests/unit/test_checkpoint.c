@@ -158,8 +158,8 @@ START_TEST(saved_net_carries_its_description_and_the_texts_of_the_caller)
     net->description = sfi_copy_text(context, "{\"model\":\"tiny\"}");
     ck_assert_int_eq(sfconv_metadata_create(&metadata, context), SFCONV_OK);
     ck_assert_int_eq(sfconv_metadata_set(metadata, "classes", "2"), SFCONV_OK);
-    /* The library's own names come from the net, not from a file read earlier. */
-    ck_assert_int_eq(sfconv_metadata_set(metadata, "sfconv.model", "stale"), SFCONV_OK);
+    /* The library's own names come from the net alone. */
+    ck_assert_int_eq(sfconv_metadata_set(metadata, "sfconv.model", "stale"), SFCONV_ERROR_ARGUMENT);
     ck_assert_int_eq(sfconv_net_save(net, path, metadata), SFCONV_OK);
     ck_assert_int_eq(sfi_file_reader_open(&reader, context, path), SFCONV_OK);
     const sfconv_metadata *texts = sfi_file_reader_header(reader)->metadata;
