@@ -4,11 +4,15 @@
  *
  *   M NAME N BUDGET_us                inference of NAME with batch N: resnet18_dense, resnet18_sf32
  *                                     (rank = in or out channels, the fewer, / 32), unet_…
- *   L fwd dense|sf N C H r BUDGET_us  one 3x3 layer C -> C on H x H, dense or of rank r
- *   R  peak resident kB      F  free what is cached      Q  quit
+ *   T NAME N BUDGET_us                a training step: gradients zeroed, forward, loss (softmax or
+ *                                     binary cross-entropy), backward, SGD with momentum 0.9
+ *   L fwd|train dense|sf N C H r BUDGET_us
+ *                                     one 3x3 layer C -> C on H x H, dense or of rank r: forward,
+ * or forward and backward to the parameters and the input R  peak resident kB      F  free what is
+ * cached      Q  quit
  *
  * Answer: `OK t1 t2 … # note`, microseconds of each run, or `ERR text`. "layers" as second argument
- * turns rank space off. */
+ * turns rank space off; without it each mode runs by its default engine. */
 #include "sfconv/sfconv.h"
 
 #include <stdbool.h>
@@ -20,6 +24,27 @@
 
 #define MIN_RUNS 3
 #define MAX_RUNS 300
+#define MAX_BATCH 64
+#define RATE 1e-3
+
+/* What one timed run does: forward; forward and backward; or a step of training. */
+enum work { INFERENCE, GRADIENTS, STEP };
+
+struct job {
+    enum work work;
+    sfconv_context *context;
+    sfconv_net *net;
+    sfconv_shape shape;
+    sfconv_run *run;
+    int64_t run_bytes;
+    sfconv_optimizer *optimizer;
+    /* What a step learns: a class for each image, or masks as large as the output. */
+    int32_t labels[MAX_BATCH];
+    sfconv_view masks;
+    uint32_t random;
+    double times[MAX_RUNS];
+    int count;
+};
 
 static double now_us(void)
 {
@@ -28,82 +53,161 @@ static double now_us(void)
     return 1e6 * (double)time.tv_sec + 1e-3 * (double)time.tv_nsec;
 }
 
+/* Of this program alone, where Linux tells: what getrusage says may be the peak of the process that
+ * started it. */
 static long resident_kb(void)
 {
     struct rusage usage;
+    char line[128];
+    long kb = 0;
+    FILE *status = fopen("/proc/self/status", "r");
+    while (status && kb == 0 && fgets(line, sizeof line, status)) {
+        sscanf(line, "VmHWM: %ld", &kb);
+    }
+    if (status) {
+        fclose(status);
+    }
     getrusage(RUSAGE_SELF, &usage);
-    return usage.ru_maxrss;
+    return kb > 0 ? kb : usage.ru_maxrss;
+}
+
+static int64_t count_of(const sfconv_view *view)
+{
+    return view->shape[0] * view->shape[1] * view->shape[2] * view->shape[3];
+}
+
+static uint32_t draw(struct job *job)
+{
+    job->random = job->random * 1664525u + 1013904223u;
+    return job->random >> 8;
 }
 
 /* Numbers of no pattern: writing zeros is faster than writing numbers. */
-static void fill(const sfconv_view *view, uint32_t *state)
+static void fill(struct job *job, const sfconv_view *view)
 {
-    const int64_t count = view->shape[0] * view->shape[1] * view->shape[2] * view->shape[3];
+    const int64_t count = count_of(view);
     for (int64_t i = 0; i < count; i++) {
-        *state = *state * 1664525u + 1013904223u;
-        view->data[i] = (float)(*state >> 8) / (float)(1u << 23) - 1.0f;
+        view->data[i] = (float)draw(job) / (float)(1u << 23) - 1.0f;
     }
 }
 
-static sfconv_status time_runs(sfconv_run *run, double budget_us)
+static sfconv_status make_targets(struct job *job)
 {
-    uint32_t state = 1;
+    sfconv_view output;
+    const sfconv_status status = sfconv_run_output(job->run, 0, &output);
+    if (status < 0) {
+        return status;
+    }
+    job->masks = output;
+    job->masks.data = malloc((size_t)count_of(&output) * sizeof(float));
+    if (!job->masks.data || job->shape.batch > MAX_BATCH) {
+        return SFCONV_ERROR_MEMORY;
+    }
+    for (int64_t i = 0; i < count_of(&output); i++) {
+        job->masks.data[i] = (float)(draw(job) >> 23);
+    }
+    for (int64_t i = 0; i < job->shape.batch; i++) {
+        job->labels[i] = (int32_t)(draw(job) % (uint32_t)output.shape[1]);
+    }
+    return SFCONV_OK;
+}
+
+static sfconv_status prepare(struct job *job, bool layers)
+{
+    const int32_t mode = job->work == INFERENCE ? SFCONV_MODE_INFERENCE : SFCONV_MODE_TRAINING;
+    const sfconv_optimizer_desc sgd = SFCONV_OPTIMIZER_DESC_INIT;
+    sfconv_status status = sfconv_run_create(&job->run, job->net, mode);
+    if (status >= 0 && layers) {
+        status = sfconv_run_set_engine(job->run, SFCONV_ENGINE_LAYERS);
+    }
+    if (status >= 0 && job->work == GRADIENTS) {
+        status = sfconv_run_want_input_gradients(job->run, 1);
+    }
+    if (status < 0 || (status = sfconv_run_bytes(job->run, &job->shape, 1, &job->run_bytes)) < 0 ||
+        (status = sfconv_run_reshape(job->run, &job->shape, 1, NULL, 0)) < 0 || job->work != STEP) {
+        return status;
+    }
+    status = sfconv_optimizer_create(&job->optimizer, job->net, &sgd);
+    return status < 0 ? status : make_targets(job);
+}
+
+/* Not timed: fresh input, and fresh output gradients where no loss writes them. */
+static sfconv_status feed(struct job *job)
+{
+    sfconv_view view;
+    sfconv_status status = sfconv_run_input(job->run, 0, &view);
+    if (status < 0) {
+        return status;
+    }
+    fill(job, &view);
+    if (job->work == GRADIENTS) {
+        status = sfconv_run_output_gradient(job->run, 0, &view);
+        if (status >= 0) {
+            fill(job, &view);
+        }
+    }
+    return status;
+}
+
+static sfconv_status loss_of(struct job *job)
+{
+    sfconv_view output, gradient;
+    double value;
+    sfconv_status status;
+    if ((status = sfconv_run_output(job->run, 0, &output)) < 0 ||
+        (status = sfconv_run_output_gradient(job->run, 0, &gradient)) < 0) {
+        return status;
+    }
+    return output.shape[2] > 1
+               ? sfconv_loss_bce(job->context, &output, &job->masks, 1.0, &value, &gradient)
+               : sfconv_loss_cross_entropy(job->context, &output, job->labels, NULL, &value,
+                                           &gradient);
+}
+
+static sfconv_status run_once(struct job *job)
+{
+    sfconv_status status = SFCONV_OK;
+    if (job->work != INFERENCE) {
+        status = sfconv_run_zero_gradients(job->run);
+    }
+    if (status < 0 || (status = sfconv_run_forward(job->run)) < 0 || job->work == INFERENCE) {
+        return status;
+    }
+    if (job->work == STEP) {
+        status = loss_of(job);
+    }
+    if (status < 0 || (status = sfconv_run_backward(job->run)) < 0 || job->work != STEP) {
+        return status;
+    }
+    return sfconv_optimizer_step(job->optimizer, job->run, RATE);
+}
+
+static sfconv_status time_runs(struct job *job, double budget_us)
+{
     double spent = 0;
-    for (int i = 0; i <= MAX_RUNS && (i <= MIN_RUNS || spent < budget_us); i++) {
-        sfconv_view input;
-        sfconv_status status = sfconv_run_input(run, 0, &input);
-        if (status < 0) {
-            return status;
-        }
-        fill(&input, &state);
+    /* The first run touches the memory and does not count. */
+    for (int i = -1; i < MAX_RUNS && (i < MIN_RUNS || spent < budget_us); i++) {
+        sfconv_status status = feed(job);
         const double begin = now_us();
-        status = sfconv_run_forward(run);
-        const double took = now_us() - begin;
-        if (status < 0) {
+        if (status < 0 || (status = run_once(job)) < 0) {
             return status;
         }
-        if (i == 0) {
-            /* The first run touches the memory. */
-            printf("OK");
-        } else {
-            printf(" %.1f", took);
-            spent += took;
+        if (i >= 0) {
+            job->times[i] = now_us() - begin;
+            spent += job->times[i];
+            job->count = i + 1;
         }
     }
     return SFCONV_OK;
 }
 
-static sfconv_status measure(sfconv_net *net, sfconv_shape shape, int32_t engine, double budget_us)
-{
-    sfconv_run *run;
-    int64_t bytes = 0;
-    sfconv_status status = sfconv_run_create(&run, net, SFCONV_MODE_INFERENCE);
-    if (status < 0) {
-        return status;
-    }
-    if ((status = sfconv_run_set_engine(run, engine)) < 0 ||
-        (status = sfconv_run_bytes(run, &shape, 1, &bytes)) < 0 ||
-        (status = sfconv_run_reshape(run, &shape, 1, NULL, 0)) < 0) {
-        sfconv_run_destroy(run);
-        return status;
-    }
-    status = time_runs(run, budget_us);
-    if (status >= 0) {
-        printf(" # maxrss %ld kB, run %.1f MB\n", resident_kb(), (double)bytes / 1e6);
-    }
-    sfconv_run_destroy(run);
-    return status;
-}
-
 /* "unet_sf32": the network before the line, dense or the divisor of the rank behind it. */
-static sfconv_status make_network(sfconv_net **net, sfconv_context *context, const char *name,
-                                  sfconv_shape *shape)
+static sfconv_status make_network(struct job *job, const char *name)
 {
     sfconv_model_desc desc = SFCONV_MODEL_DESC_INIT;
     const char *variant = strchr(name, '_');
     const bool unet = strncmp(name, "unet_", 5) == 0;
     int divisor = 1;
-    *net = NULL;
     if ((!unet && strncmp(name, "resnet18_", 9) != 0) ||
         (strcmp(variant, "_dense") != 0 && sscanf(variant, "_sf%d", &divisor) != 1)) {
         return SFCONV_ERROR_NOT_FOUND;
@@ -112,60 +216,81 @@ static sfconv_status make_network(sfconv_net **net, sfconv_context *context, con
     desc.method = divisor > 1 ? SFCONV_METHOD_SFCONV_NO_KL : SFCONV_METHOD_CONV;
     desc.ratio = 1.0 / divisor;
     desc.out_channels = unet ? 1 : 5;
-    shape->channels = 3;
-    shape->height = shape->width = unet ? 304 : 224;
-    return sfconv_model_create(net, context, &desc);
+    job->shape.channels = 3;
+    job->shape.height = job->shape.width = unet ? 304 : 224;
+    return sfconv_model_create(&job->net, job->context, &desc);
 }
 
-static sfconv_status make_layer(sfconv_net **net, sfconv_context *context, bool factorized,
-                                int64_t channels, int64_t rank)
+static sfconv_status make_layer(struct job *job, bool factorized, int64_t rank)
 {
     sfconv_conv2d_desc dense = SFCONV_CONV2D_DESC_INIT;
     sfconv_sfconv2d_desc desc = SFCONV_SFCONV2D_DESC_INIT;
     sfconv_layer *layer = NULL;
     int32_t node = 0;
-    dense.in_channels = dense.out_channels = desc.in_channels = desc.out_channels = channels;
+    dense.in_channels = dense.out_channels = job->shape.channels;
+    desc.in_channels = desc.out_channels = job->shape.channels;
     desc.rank = rank;
-    sfconv_status status = sfconv_net_create(net, context);
+    sfconv_status status = sfconv_net_create(&job->net, job->context);
     if (status < 0) {
         return status;
     }
-    status = factorized ? sfconv_sfconv2d_create(&layer, context, &desc)
-                        : sfconv_conv2d_create(&layer, context, &dense);
-    if (status < 0 || (status = sfconv_net_add_input(*net, "x", channels, &node)) < 0 ||
-        (status = sfconv_net_add_layer(*net, "y", layer, &node, 1, &node)) < 0 ||
-        (status = sfconv_net_add_output(*net, node)) < 0) {
-        sfconv_net_destroy(*net);
-        *net = NULL;
+    status = factorized ? sfconv_sfconv2d_create(&layer, job->context, &desc)
+                        : sfconv_conv2d_create(&layer, job->context, &dense);
+    if (status >= 0 &&
+        (status = sfconv_net_add_input(job->net, "x", job->shape.channels, &node)) >= 0 &&
+        (status = sfconv_net_add_layer(job->net, "y", layer, &node, 1, &node)) >= 0) {
+        status = sfconv_net_add_output(job->net, node);
     }
     sfconv_layer_destroy(layer);
     return status;
 }
 
-static void answer(sfconv_context *context, int32_t engine, const char *line)
+/* Reads a request and makes what it asks for. */
+static sfconv_status make(struct job *job, const char *line, double *budget_us)
 {
     char name[64], pass[8], kind[8];
     long batch, channels, size, rank;
-    double budget_us;
-    sfconv_shape shape = {0};
-    sfconv_net *net = NULL;
-    sfconv_status status = SFCONV_ERROR_UNSUPPORTED;
-    if (sscanf(line, "M %63s %ld %lf", name, &batch, &budget_us) == 3) {
-        shape.batch = batch;
-        status = make_network(&net, context, name, &shape);
-    } else if (sscanf(line, "L %7s %7s %ld %ld %ld %ld %lf", pass, kind, &batch, &channels, &size,
-                      &rank, &budget_us) == 7 &&
-               strcmp(pass, "fwd") == 0) {
-        shape = (sfconv_shape){batch, channels, size, size};
-        status = make_layer(&net, context, strcmp(kind, "sf") == 0, channels, rank);
+    if (sscanf(line, "%*1[MT] %63s %ld %lf", name, &batch, budget_us) == 3) {
+        job->work = line[0] == 'T' ? STEP : INFERENCE;
+        job->shape.batch = batch;
+        return make_network(job, name);
+    }
+    if (sscanf(line, "L %7s %7s %ld %ld %ld %ld %lf", pass, kind, &batch, &channels, &size, &rank,
+               budget_us) == 7) {
+        job->work = strcmp(pass, "train") == 0 ? GRADIENTS : INFERENCE;
+        job->shape = (sfconv_shape){batch, channels, size, size};
+        return make_layer(job, strcmp(kind, "sf") == 0, rank);
+    }
+    return SFCONV_ERROR_UNSUPPORTED;
+}
+
+static void answer(sfconv_context *context, bool layers, const char *line)
+{
+    static struct job job;
+    double budget_us = 0;
+    memset(&job, 0, sizeof job);
+    job.context = context;
+    sfconv_status status = make(&job, line, &budget_us);
+    if (status >= 0) {
+        status = prepare(&job, layers);
     }
     if (status >= 0) {
-        status = measure(net, shape, engine, budget_us);
+        status = time_runs(&job, budget_us);
     }
     if (status < 0) {
-        printf("ERR %s: %s\n", sfconv_status_name(status), sfconv_context_last_error(context));
+        printf("ERR %s: %s\n", sfconv_status_name(status),
+               job.net ? sfconv_context_last_error(context) : "no such request");
+    } else {
+        printf("OK");
+        for (int i = 0; i < job.count; i++) {
+            printf(" %.1f", job.times[i]);
+        }
+        printf(" # maxrss %ld kB, run %.1f MB\n", resident_kb(), (double)job.run_bytes / 1e6);
     }
-    sfconv_net_destroy(net);
+    free(job.masks.data);
+    sfconv_optimizer_destroy(job.optimizer);
+    sfconv_run_destroy(job.run);
+    sfconv_net_destroy(job.net);
 }
 
 int main(int argc, char **argv)
@@ -174,19 +299,18 @@ int main(int argc, char **argv)
     sfconv_context *context;
     char line[256];
     desc.workers = argc > 1 ? atoi(argv[1]) : 1;
-    const int32_t engine = argc > 2 && strcmp(argv[2], "layers") == 0 ? SFCONV_ENGINE_LAYERS
-                                                                      : SFCONV_ENGINE_RANK_SPACE;
+    const bool layers = argc > 2 && strcmp(argv[2], "layers") == 0;
     if (sfconv_context_create(&context, &desc) < 0) {
         fprintf(stderr, "peer_worker: no context with %d workers\n", desc.workers);
         return EXIT_FAILURE;
     }
     while (fgets(line, sizeof line, stdin) && line[0] != 'Q') {
         if (line[0] == 'R') {
-            printf("OK %ld # kB\n", resident_kb());
+            printf("OK %ld # maxrss kB\n", resident_kb());
         } else if (line[0] == 'F') {
             printf("OK 0 # nothing is kept\n");
         } else {
-            answer(context, engine, line);
+            answer(context, layers, line);
         }
         fflush(stdout);
     }
