@@ -9,5 +9,7 @@ extern const sfk_table sfk_table_reference;
 extern const sfk_table sfk_table_avx2;
 extern const sfk_table sfk_table_avx512;
 extern const sfk_table sfk_table_neon;
+/* Of the tests alone: the reference with the lanes and tiles of the widest instruction set. */
+extern const sfk_table sfk_table_wide;
 
 #endif

@@ -5,10 +5,17 @@
 
 #include "vec.h"
 
+/* SFV_TILE_…: registers of a matrix tile. */
+#if defined(SFK_BUILD_WIDE)
+/* The lanes and tiles of the widest instruction set, for tests of their paths on any machine. */
+#define SFV_LANES 16
+#define SFV_TILE_ROWS 8
+#define SFV_TILE_VECTORS 3
+#else
 #define SFV_LANES 4
-/* Registers of a matrix tile. */
 #define SFV_TILE_ROWS 4
 #define SFV_TILE_VECTORS 2
+#endif
 
 typedef struct sfv {
     float lane[SFV_LANES];
@@ -16,12 +23,20 @@ typedef struct sfv {
 
 SFV_INLINE sfv sfv_set1(float value)
 {
-    return (sfv){{value, value, value, value}};
+    sfv all;
+    for (int i = 0; i < SFV_LANES; i++) {
+        all.lane[i] = value;
+    }
+    return all;
 }
 
 SFV_INLINE sfv sfv_load(const float *from)
 {
-    return (sfv){{from[0], from[1], from[2], from[3]}};
+    sfv value;
+    for (int i = 0; i < SFV_LANES; i++) {
+        value.lane[i] = from[i];
+    }
+    return value;
 }
 
 SFV_INLINE void sfv_store(float *to, sfv value)
@@ -84,14 +99,24 @@ SFV_INLINE sfv sfv_max_or_nan(sfv a, sfv b)
 }
 
 /* Lanes 0, 2, 4 … of a followed by b; and lanes 1, 3, 5 …. */
+SFV_INLINE sfv sfv_every_second(sfv a, sfv b, int first)
+{
+    sfv value;
+    for (int i = 0; i < SFV_LANES / 2; i++) {
+        value.lane[i] = a.lane[2 * i + first];
+        value.lane[SFV_LANES / 2 + i] = b.lane[2 * i + first];
+    }
+    return value;
+}
+
 SFV_INLINE sfv sfv_evens(sfv a, sfv b)
 {
-    return (sfv){{a.lane[0], a.lane[2], b.lane[0], b.lane[2]}};
+    return sfv_every_second(a, b, 0);
 }
 
 SFV_INLINE sfv sfv_odds(sfv a, sfv b)
 {
-    return (sfv){{a.lane[1], a.lane[3], b.lane[1], b.lane[3]}};
+    return sfv_every_second(a, b, 1);
 }
 
 /* a < b ? a : b, so b where one is NaN. */

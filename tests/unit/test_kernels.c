@@ -2,16 +2,10 @@
 #include "support.h"
 
 #include "cpu.h"
-#include "kernels.h"
+#include "kernel_tables.h"
 #include "random.h"
 
-#include "sfconv/context.h"
-
 #include <string.h>
-
-static const int32_t all_isas[] = {SFCONV_ISA_REFERENCE, SFCONV_ISA_AVX2, SFCONV_ISA_AVX512,
-                                   SFCONV_ISA_NEON};
-#define ISA_COUNT ((int)(sizeof all_isas / sizeof all_isas[0]))
 
 START_TEST(the_reference_is_always_there_and_unknown_sets_never)
 {
@@ -130,8 +124,8 @@ START_TEST(matrix_tile_is_one_chain_of_fma_an_element_and_writes_nothing_else)
 {
     struct tile_data data;
     fill_tile_data(&data);
-    for (int i = 0; i < ISA_COUNT; i++) {
-        const sfk_table *table = sfk_table_for(all_isas[i]);
+    for (int i = 0; i < TABLE_COUNT; i++) {
+        const sfk_table *table = table_number(i);
         if (!table) {
             continue;
         }
@@ -214,8 +208,8 @@ START_TEST(gather_shows_what_a_tap_sees_and_zeros_outside)
     /* The second channel is what lies behind the first: never to be seen. */
     float image[4 * IMAGE_PLANE];
     fill(image, 4 * IMAGE_PLANE, (sfi_random){13, 0});
-    for (int i = 0; i < ISA_COUNT; i++) {
-        const sfk_table *table = sfk_table_for(all_isas[i]);
+    for (int i = 0; i < TABLE_COUNT; i++) {
+        const sfk_table *table = table_number(i);
         for (int64_t step = 1; table && step <= 3; step++) {
             for (int64_t tap = -4; tap <= 4; tap++) {
                 check_gather(table, image, step, tap, 0);
@@ -232,8 +226,8 @@ START_TEST(transpose_swaps_rows_and_columns_of_any_size)
     enum { SIDE = 21, PITCH = 24 };
     float from[SIDE * PITCH], to[SIDE * PITCH];
     fill(from, SIDE * PITCH, (sfi_random){14, 0});
-    for (int i = 0; i < ISA_COUNT; i++) {
-        const sfk_table *table = sfk_table_for(all_isas[i]);
+    for (int i = 0; i < TABLE_COUNT; i++) {
+        const sfk_table *table = table_number(i);
         for (int size = 0; table && size < SIDE * SIDE; size++) {
             const int rows = 1 + size / SIDE, columns = 1 + size % SIDE;
             fill_canaries(to, SIDE * PITCH);
@@ -253,8 +247,8 @@ START_TEST(add_to_adds_what_is_asked_for_and_no_more)
 {
     float x[70], sums[70];
     fill(x, 70, (sfi_random){16, 0});
-    for (int i = 0; i < ISA_COUNT; i++) {
-        const sfk_table *table = sfk_table_for(all_isas[i]);
+    for (int i = 0; i < TABLE_COUNT; i++) {
+        const sfk_table *table = table_number(i);
         for (int count = 0; table && count <= 69; count++) {
             fill_canaries(sums, 70);
             table->add_to(sums, x, count);

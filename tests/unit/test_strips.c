@@ -3,17 +3,11 @@
  * set, at sizes below, at and above their tiles. */
 #include "support.h"
 
-#include "kernels.h"
+#include "kernel_tables.h"
 #include "random.h"
-
-#include "sfconv/context.h"
 
 #include <math.h>
 #include <string.h>
-
-static const int32_t all_isas[] = {SFCONV_ISA_REFERENCE, SFCONV_ISA_AVX2, SFCONV_ISA_AVX512,
-                                   SFCONV_ISA_NEON};
-#define ISA_COUNT ((int)(sizeof all_isas / sizeof all_isas[0]))
 
 #define MAX_ROWS 19
 #define MAX_DEPTH 27
@@ -119,7 +113,7 @@ START_TEST(a_strip_is_one_chain_of_fma_an_element_and_nothing_else_is_written)
     static const int columns[] = {1, 3, 4, 5, 8, 15, 16, 17, 32, 33, 47, 48, 49, 64, 96, 97, 101};
     static const int depths[] = {0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 11, 12, 13, 27};
     static strip_data data;
-    const sfk_table *table = sfk_table_for(all_isas[_i]);
+    const sfk_table *table = table_number(_i);
     int variant = 0;
     if (!table) {
         return;
@@ -161,7 +155,7 @@ static void check_shift(const sfk_table *table, sfk_shift shift)
 
 START_TEST(shifted_taps_add_up_and_stop_at_the_ends_of_the_row)
 {
-    const sfk_table *table = sfk_table_for(all_isas[_i]);
+    const sfk_table *table = table_number(_i);
     for (int64_t taps = 1; table && taps <= 7; taps += 2) {
         for (int64_t setting = 0; setting < 3 * 2 * 5 * 2; setting++) {
             const int64_t stride = setting % 3 + 1, dilation = setting / 3 % 2 + 1;
@@ -191,7 +185,7 @@ static float larger_or_nan(float a, float b)
 
 START_TEST(pairs_of_two_rows_are_pooled_and_a_nan_wins)
 {
-    const sfk_table *table = sfk_table_for(all_isas[_i]);
+    const sfk_table *table = table_number(_i);
     float upper[132], lower[132], out[67];
     for (int count = 1; table && count <= 65; count++) {
         fill(upper, 132, 7);
@@ -221,9 +215,9 @@ int main(void)
     TCase *tests = tcase_create("strips");
     tcase_set_timeout(tests, 120);
     tcase_add_loop_test(tests, a_strip_is_one_chain_of_fma_an_element_and_nothing_else_is_written,
-                        0, ISA_COUNT);
-    tcase_add_loop_test(tests, shifted_taps_add_up_and_stop_at_the_ends_of_the_row, 0, ISA_COUNT);
-    tcase_add_loop_test(tests, pairs_of_two_rows_are_pooled_and_a_nan_wins, 0, ISA_COUNT);
+                        0, TABLE_COUNT);
+    tcase_add_loop_test(tests, shifted_taps_add_up_and_stop_at_the_ends_of_the_row, 0, TABLE_COUNT);
+    tcase_add_loop_test(tests, pairs_of_two_rows_are_pooled_and_a_nan_wins, 0, TABLE_COUNT);
     suite_add_tcase(suite, tests);
     return run_suite(suite);
 }
