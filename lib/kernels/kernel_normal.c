@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #include "sums.h"
 
-void SFK_NAME(plane_sum)(double *sums, const float *in, int64_t count)
+SFV_INLINE void add_sum(double *sum, const float *in, int64_t count)
 {
     sfd lanes[SFD_PER_16] = {0};
     const int64_t whole = count / SFV_SUMS * SFV_SUMS;
@@ -10,9 +10,22 @@ void SFK_NAME(plane_sum)(double *sums, const float *in, int64_t count)
             lanes[v] += sfd_from_floats(in + p + v * SFD_LANES);
         }
     }
-    sums[0] += sfd_join(lanes);
+    *sum += sfd_join(lanes, SFV_SUMS);
     for (int64_t p = whole; p < count; p++) {
-        sums[0] += (double)in[p];
+        *sum += (double)in[p];
+    }
+}
+
+void SFK_NAME(plane_sum)(double *sums, const float *in, int64_t count)
+{
+    add_sum(sums, in, count);
+}
+
+void SFK_NAME(row_sums)(double *sums, const float *const *rows, int64_t first, int64_t count,
+                        int64_t row_count)
+{
+    for (int64_t m = 0; m < row_count; m++) {
+        add_sum(sums + m, rows[m] + first, count);
     }
 }
 
@@ -45,8 +58,8 @@ void SFK_NAME(plane_moments)(double *sums, const float *in, double centre, int64
     for (int64_t p = 0; p < whole; p += SFV_SUMS) {
         add_moments(first, second, in + p, centres);
     }
-    sums[0] += sfd_join(first);
-    sums[1] += sfd_join(second);
+    sums[0] += sfd_join(first, SFV_SUMS);
+    sums[1] += sfd_join(second, SFV_SUMS);
     for (int64_t p = whole; p < count; p++) {
         const double away = (double)in[p] - centre;
         sums[0] += away;
@@ -64,8 +77,8 @@ void SFK_NAME(plane_products)(double *sums, const float *in, const float *grad_o
     for (int64_t p = 0; p < whole; p += SFV_SUMS) {
         add_products(first, second, in + p, grad_out + p, centres);
     }
-    sums[0] += sfd_join(first);
-    sums[1] += sfd_join(second);
+    sums[0] += sfd_join(first, SFV_SUMS);
+    sums[1] += sfd_join(second, SFV_SUMS);
     for (int64_t p = whole; p < count; p++) {
         sums[0] += (double)grad_out[p];
         sums[1] += (double)grad_out[p] * ((double)in[p] - centre);

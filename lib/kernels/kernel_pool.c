@@ -275,3 +275,42 @@ void SFK_NAME(average_row_gradient)(float *grad_in, const float *grad_out, const
         }
     }
 }
+
+/* Windows of two columns of two rows, and the winner found again. */
+SFV_INLINE void unpool(float *restrict grad_upper, float *restrict grad_lower,
+                       const float *restrict upper, const float *restrict lower,
+                       const float *restrict grad, bool accumulate, int64_t count)
+{
+    for (int64_t x = 0; x < count; x++) {
+        const float cells[4] = {upper[2 * x], upper[2 * x + 1], lower[2 * x], lower[2 * x + 1]};
+        const bool second = beats(cells[1], cells[0]);
+        const float above = second ? cells[1] : cells[0];
+        const bool third = beats(cells[2], above);
+        const float best = third ? cells[2] : above;
+        const bool fourth = beats(cells[3], best);
+        const float g = grad[x];
+        const bool below = third | fourth;
+        const float left = !(second | below) ? g : 0.0f;
+        const float right = (second & !below) ? g : 0.0f;
+        const float lower_left = (third & !fourth) ? g : 0.0f;
+        const float lower_right = fourth ? g : 0.0f;
+        grad_upper[2 * x] = accumulate ? grad_upper[2 * x] + left : left;
+        grad_upper[2 * x + 1] = accumulate ? grad_upper[2 * x + 1] + right : right;
+        grad_lower[2 * x] = accumulate ? grad_lower[2 * x] + lower_left : lower_left;
+        grad_lower[2 * x + 1] = accumulate ? grad_lower[2 * x + 1] + lower_right : lower_right;
+    }
+}
+
+void SFK_NAME(unpool_pairs)(float *grad_upper, float *grad_lower, const float *upper,
+                            const float *lower, const float *grad, bool accumulate, int64_t width)
+{
+    if (accumulate) {
+        unpool(grad_upper, grad_lower, upper, lower, grad, true, width / 2);
+        return;
+    }
+    unpool(grad_upper, grad_lower, upper, lower, grad, false, width / 2);
+    if (width % 2) {
+        grad_upper[width - 1] = 0.0f;
+        grad_lower[width - 1] = 0.0f;
+    }
+}

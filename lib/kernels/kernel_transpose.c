@@ -1,20 +1,21 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #include "vec.h"
 
+#include <string.h>
+
 #define SQUARE 8
 
 #if defined(SFK_BUILD_AVX2) || defined(SFK_BUILD_AVX512)
 #include <immintrin.h>
 
-SFV_INLINE void transpose_square(float *to, int64_t to_stride, const float *from,
-                                 int64_t from_stride)
+SFV_INLINE void transpose_square(float *to, int64_t to_stride, const float *const from[SQUARE])
 {
     __m256 row[SQUARE], pair[SQUARE];
     /* Rows r and r + 4 share a register by halves, so that two rounds of shuffles inside halves
      * finish the work. */
     for (int r = 0; r < 4; r++) {
-        const float *low = from + r * from_stride;
-        const float *high = from + (r + 4) * from_stride;
+        const float *low = from[r];
+        const float *high = from[r + 4];
         row[r] =
             _mm256_insertf128_ps(_mm256_castps128_ps256(_mm_loadu_ps(low)), _mm_loadu_ps(high), 1);
         row[r + 4] = _mm256_insertf128_ps(_mm256_castps128_ps256(_mm_loadu_ps(low + 4)),
@@ -37,16 +38,25 @@ SFV_INLINE void transpose_square(float *to, int64_t to_stride, const float *from
     }
 }
 #else
-SFV_INLINE void transpose_square(float *to, int64_t to_stride, const float *from,
-                                 int64_t from_stride)
+SFV_INLINE void transpose_square(float *to, int64_t to_stride, const float *const from[SQUARE])
 {
     for (int r = 0; r < SQUARE; r++) {
         for (int c = 0; c < SQUARE; c++) {
-            to[c * to_stride + r] = from[r * from_stride + c];
+            to[c * to_stride + r] = from[r][c];
         }
     }
 }
 #endif
+
+SFV_INLINE void transpose_strided(float *to, int64_t to_stride, const float *from,
+                                  int64_t from_stride)
+{
+    const float *rows[SQUARE];
+    for (int r = 0; r < SQUARE; r++) {
+        rows[r] = from + r * from_stride;
+    }
+    transpose_square(to, to_stride, rows);
+}
 
 SFV_INLINE void transpose_rest(float *to, int64_t to_stride, const float *from, int64_t from_stride,
                                int64_t rows, int64_t columns)
@@ -68,15 +78,15 @@ void SFK_NAME(transpose)(float *to, int64_t to_stride, const float *from, int64_
     if (to_stride > from_stride) {
         for (int64_t c = 0; c < whole_columns; c += SQUARE) {
             for (int64_t r = 0; r < whole_rows; r += SQUARE) {
-                transpose_square(to + c * to_stride + r, to_stride, from + r * from_stride + c,
-                                 from_stride);
+                transpose_strided(to + c * to_stride + r, to_stride, from + r * from_stride + c,
+                                  from_stride);
             }
         }
     } else {
         for (int64_t r = 0; r < whole_rows; r += SQUARE) {
             for (int64_t c = 0; c < whole_columns; c += SQUARE) {
-                transpose_square(to + c * to_stride + r, to_stride, from + r * from_stride + c,
-                                 from_stride);
+                transpose_strided(to + c * to_stride + r, to_stride, from + r * from_stride + c,
+                                  from_stride);
             }
         }
     }
@@ -84,4 +94,35 @@ void SFK_NAME(transpose)(float *to, int64_t to_stride, const float *from, int64_
                    whole_rows, columns - whole_columns);
     transpose_rest(to + whole_rows, to_stride, from + whole_rows * from_stride, from_stride,
                    rows - whole_rows, columns);
+}
+
+/* `pixels` of the square of taps k … k+7 and pixels n … n+7. */
+SFV_INLINE void transpose_some_taps(float *to, int64_t stride, const float *const *sources,
+                                    int64_t n, int64_t k, int64_t depth, int64_t pixels)
+{
+    static const float zeros[SQUARE];
+    const float *rows[SQUARE];
+    for (int r = 0; r < SQUARE; r++) {
+        rows[r] = k + r < depth ? sources[k + r] + n : zeros;
+    }
+    if (pixels == SQUARE) {
+        transpose_square(to + k, stride, rows);
+        return;
+    }
+    float square[SQUARE * SQUARE];
+    transpose_square(square, SQUARE, rows);
+    for (int64_t p = 0; p < pixels; p++) {
+        memcpy(to + p * stride + k, square + p * SQUARE, SQUARE * sizeof *to);
+    }
+}
+
+void SFK_NAME(transpose_taps)(float *to, int64_t stride, const float *const *sources, int64_t first,
+                              int64_t depth, int64_t count)
+{
+    for (int64_t n = 0; n < count; n += SQUARE) {
+        const int64_t pixels = count - n < SQUARE ? count - n : SQUARE;
+        for (int64_t k = 0; k < stride; k += SQUARE) {
+            transpose_some_taps(to + n * stride, stride, sources, first + n, k, depth, pixels);
+        }
+    }
 }

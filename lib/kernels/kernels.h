@@ -81,6 +81,41 @@ typedef struct sfk_shift {
     bool accumulate;
 } sfk_shift;
 
+/* Its transpose: column x of the row of tap `tap` takes what reads it,
+ *   to[tap·to_stride + x] = from[o] where o·stride + tap·dilation - padding = x, 0 <= o <
+ * out_width, and 0 where no o does, for x < width. */
+typedef struct sfk_spread {
+    const float *from;
+    int64_t to_stride;
+    int64_t taps;
+    int64_t stride;
+    int64_t dilation;
+    int64_t padding;
+    int64_t width;
+    int64_t out_width;
+} sfk_spread;
+
+/* Sums over the pixels of a strip, the gradients of both weights of a pair:
+ *   to[m][k] = start + Σ_n left[m][left_first + n] * right[n·right_stride + k]
+ * with one chain of fma in the order of n for each element; start is 0 or, where `accumulate`,
+ * to[m][k]. */
+typedef struct sfk_outer {
+    const float *const *left;
+    int64_t left_first;
+    /* By pixels, as transpose_taps leaves it. Whole vectors are read: columns up to the next
+     * multiple of 16 must exist, finite or not. */
+    const float *right;
+    int64_t right_stride;
+    /* Pixels; may be 0. */
+    int64_t depth;
+    /* Nothing but `columns` elements of each row is touched. */
+    float *to;
+    int64_t to_stride;
+    int64_t rows;
+    int64_t columns;
+    bool accumulate;
+} sfk_outer;
+
 /* y = ((x - mean) - mean_rest)·scale + shift. The mean comes as the sum of two floats: where the
  * deviation is tiny against the mean, the rounding of one float would show in y. */
 typedef struct sfk_normal {
@@ -146,6 +181,8 @@ typedef struct sfk_gather {
 
 /* Elements behind the end that sfk_gather may overwrite. */
 #define SFK_SLACK 16
+/* Pixels of one block of `moments`. */
+#define SFK_MOMENT_BLOCK 96
 /* Size of a tile of doubles. */
 #define SFK_DOUBLE_ROWS 4
 #define SFK_DOUBLE_COLUMNS 16

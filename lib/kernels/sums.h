@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* For kernel bodies only: 16 running sums in double on every machine; pixel p of a
+/* For kernel bodies only: running sums in double, as many on every machine; of 16, pixel p of a
  * whole 16 belongs to sum p % 16. The vectors are the compiler's, as wide as those of vec.h. */
 #ifndef SFK_SUMS_H
 #define SFK_SUMS_H
@@ -21,12 +21,39 @@ SFV_INLINE sfd sfd_from_floats(const float *from)
     return __builtin_convertvector(floats, sfd);
 }
 
-/* The 16 sums to one: halves are added until one is left. */
-SFV_INLINE double sfd_join(const sfd sums[SFD_PER_16])
+SFV_INLINE sfd sfd_load(const double *from)
+{
+    sfd value;
+    memcpy(&value, from, sizeof value);
+    return value;
+}
+
+SFV_INLINE void sfd_store(double *to, sfd value)
+{
+    memcpy(to, &value, sizeof value);
+}
+
+/* a * b + c where a * b is exact, as that of two floats is: then one rounding and two are the same,
+ * and the instruction is free where there is one. */
+SFV_INLINE sfd sfd_add_exact_product(sfd a, sfd b, sfd c)
+{
+#if defined(SFK_BUILD_AVX512)
+    return _mm512_fmadd_pd(a, b, c);
+#elif defined(SFK_BUILD_AVX2)
+    return _mm256_fmadd_pd(a, b, c);
+#elif defined(SFK_BUILD_NEON)
+    return vfmaq_f64(c, a, b);
+#else
+    return a * b + c;
+#endif
+}
+
+/* `count` sums, 8 or 16, to one: halves are added until one is left. */
+SFV_INLINE double sfd_join(const sfd *sums, int count)
 {
     double lanes[SFV_SUMS];
-    memcpy(lanes, sums, sizeof lanes);
-    for (int half = SFV_SUMS / 2; half > 0; half /= 2) {
+    memcpy(lanes, sums, (size_t)count * sizeof *lanes);
+    for (int half = count / 2; half > 0; half /= 2) {
         for (int i = 0; i < half; i++) {
             lanes[i] += lanes[i + half];
         }

@@ -1,0 +1,407 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* The kernels of the way back through rank space against their definitions, bit for bit on every
+ * table, at sizes below, at and above their tiles; and against the kernels they transpose. */
+#include "support.h"
+
+#include "kernel_tables.h"
+#include "random.h"
+
+#include <math.h>
+#include <string.h>
+
+#define CANARY 12345.5f
+#define MAX_TAPS 49
+#define MAX_PIXELS 224
+
+static void fill(float *values, int64_t count, uint64_t stream)
+{
+    for (int64_t i = 0; i < count; i++) {
+        values[i] = (float)sfi_random_normal((sfi_random){31, stream}, (uint64_t)i);
+    }
+}
+
+static void fill_canaries(float *values, int64_t count)
+{
+    for (int64_t i = 0; i < count; i++) {
+        values[i] = CANARY;
+    }
+}
+
+/* Rows in scattered order, as kernels find them. */
+typedef struct row_set {
+    float values[MAX_TAPS][MAX_PIXELS];
+    const float *rows[MAX_TAPS];
+} row_set;
+
+static void fill_rows(row_set *set, uint64_t stream)
+{
+    fill(set->values[0], MAX_TAPS * MAX_PIXELS, stream);
+    for (int k = 0; k < MAX_TAPS; k++) {
+        set->rows[k] = set->values[k * 5 % MAX_TAPS];
+    }
+}
+
+#define OUTER_ROWS 26
+#define OUTER_DEPTH 37
+#define OUTER_COLUMNS 160
+
+typedef struct outer_data {
+    float left[OUTER_ROWS][OUTER_DEPTH + 3];
+    /* One off, so that nothing is aligned; rows end in elements that are no numbers. */
+    float right[OUTER_DEPTH * OUTER_COLUMNS + 1];
+    const float *left_rows[OUTER_ROWS];
+} outer_data;
+
+static void check_outer(const sfk_table *table, outer_data *data, int rows, int depth, int columns,
+                        bool accumulate)
+{
+    static float before[OUTER_ROWS * OUTER_COLUMNS], to[OUTER_ROWS * OUTER_COLUMNS];
+    const int64_t stride = (columns + 15) / 16 * 16;
+    const int64_t to_stride = columns + (depth % 2 ? 5 : 0);
+    const sfk_outer outer = {.left = data->left_rows,
+                             .left_first = 3,
+                             .right = data->right + 1,
+                             .right_stride = stride,
+                             .depth = depth,
+                             .to = to,
+                             .to_stride = to_stride,
+                             .rows = rows,
+                             .columns = columns,
+                             .accumulate = accumulate};
+    for (int n = 0; n < depth; n++) {
+        float *row = data->right + 1 + n * stride;
+        fill(row, columns, (uint64_t)(100 + n));
+        for (int64_t k = columns; k < stride; k++) {
+            row[k] = NAN;
+        }
+    }
+    fill(before, OUTER_ROWS * OUTER_COLUMNS, 2);
+    memcpy(to, before, sizeof to);
+    table->strip_outer(&outer);
+    for (int m = 0; m < rows; m++) {
+        for (int k = 0; k < columns; k++) {
+            float *start = &before[m * to_stride + k];
+            float sum = accumulate ? *start : 0.0f;
+            for (int n = 0; n < depth; n++) {
+                sum = fmaf(data->left_rows[m][3 + n], outer.right[n * stride + k], sum);
+            }
+            *start = sum;
+        }
+    }
+    ck_assert_msg(memcmp(to, before, sizeof to) == 0,
+                  "isa %d, %d lanes: %d rows, depth %d, %d columns, accumulate %d", table->isa,
+                  table->lanes, rows, depth, columns, accumulate);
+}
+
+START_TEST(an_outer_product_is_one_chain_of_fma_an_element_and_nothing_else_is_written)
+{
+    static const int columns[] = {1,  2,  3,  4,  5,  6,  8,  9,  12, 15, 16, 17,  24,  31,
+                                  32, 33, 40, 47, 48, 49, 63, 64, 65, 80, 96, 113, 129, 144};
+    static outer_data data;
+    const sfk_table *table = table_number(_i);
+    if (!table) {
+        return;
+    }
+    fill(data.left[0], sizeof data.left / sizeof(float), 1);
+    for (int m = 0; m < OUTER_ROWS; m++) {
+        data.left_rows[m] = data.left[m * 5 % OUTER_ROWS];
+    }
+    for (int rows = 1; rows <= OUTER_ROWS; rows++) {
+        for (size_t c = 0; c < sizeof columns / sizeof *columns; c++) {
+            check_outer(table, &data, rows, 1 + (rows + (int)c) % 4, columns[c], c % 2);
+        }
+        check_outer(table, &data, rows, OUTER_DEPTH, columns[rows], rows % 2);
+        check_outer(table, &data, rows, 0, columns[rows], rows % 2);
+    }
+}
+END_TEST
+
+static void check_transposed_taps(const sfk_table *table, const row_set *set, int depth, int count,
+                                  int spare)
+{
+    static float to[MAX_PIXELS * (MAX_TAPS + 32)];
+    const int64_t stride = (depth + 15) / 16 * 16 + spare;
+    fill_canaries(to, count * stride + 1);
+    table->transpose_taps(to, stride, set->rows, 5, depth, count);
+    for (int n = 0; n < count; n++) {
+        for (int64_t k = 0; k < stride; k++) {
+            const float expected = k < depth ? set->rows[k][5 + n] : 0.0f;
+            if (memcmp(&to[n * stride + k], &expected, sizeof expected) != 0) {
+                ck_abort_msg("isa %d, %d lanes: depth %d, %d pixels: [%d][%d] is %g, expected %g",
+                             table->isa, table->lanes, depth, count, n, (int)k,
+                             (double)to[n * stride + k], (double)expected);
+            }
+        }
+    }
+    ck_assert(to[count * stride] == CANARY);
+}
+
+START_TEST(taps_are_transposed_and_zeros_fill_the_stride)
+{
+    static row_set set;
+    const sfk_table *table = table_number(_i);
+    fill_rows(&set, 3);
+    for (int depth = 1; table && depth <= MAX_TAPS; depth++) {
+        for (int count = 1; count <= 35; count++) {
+            check_transposed_taps(table, &set, depth, count, count % 3 ? 0 : 16);
+        }
+        check_transposed_taps(table, &set, depth, 96, 0);
+    }
+}
+END_TEST
+
+START_TEST(sums_of_rows_are_those_of_their_planes)
+{
+    static row_set set;
+    const sfk_table *table = table_number(_i);
+    fill_rows(&set, 4);
+    for (int count = 0; table && count <= 200; count += count < 40 ? 1 : 20) {
+        double sums[9], expected[9];
+        for (int m = 0; m < 9; m++) {
+            double naive = sums[m] = expected[m] = 0.5 * m;
+            table->plane_sum(&expected[m], set.rows[m] + 7, count);
+            for (int n = 0; n < count; n++) {
+                naive += (double)set.rows[m][7 + n];
+            }
+            ck_assert_double_eq_tol(expected[m], naive, 1e-12);
+        }
+        sums[8] = expected[8] = (double)CANARY;
+        table->row_sums(sums, set.rows, 7, count, 8);
+        ck_assert_msg(memcmp(sums, expected, sizeof sums) == 0, "isa %d, %d lanes: %d pixels",
+                      table->isa, table->lanes, count);
+    }
+}
+END_TEST
+
+/* Σ a[n]·b[n], as the list of kernels defines it; b NULL: Σ a[n]. */
+static double defined_moment(double before, const float *a, const float *b, int count)
+{
+    for (int first = 0; first < count; first += SFK_MOMENT_BLOCK) {
+        double sums[8] = {0};
+        for (int n = first; n < count && n < first + SFK_MOMENT_BLOCK; n++) {
+            sums[(n - first) % 8] += b ? (double)a[n] * (double)b[n] : (double)a[n];
+        }
+        for (int half = 4; half > 0; half /= 2) {
+            for (int i = 0; i < half; i++) {
+                sums[i] += sums[i + half];
+            }
+        }
+        before += sums[0];
+    }
+    return before;
+}
+
+static void check_moments(const sfk_table *table, const row_set *set, int depth, int count)
+{
+    static double products[MAX_TAPS * MAX_TAPS], expected[MAX_TAPS * MAX_TAPS];
+    double sums[MAX_TAPS + 1], expected_sums[MAX_TAPS + 1];
+    for (int i = 0; i < depth * depth; i++) {
+        products[i] = expected[i] = 0.25 * i;
+    }
+    for (int i = 0; i <= depth; i++) {
+        sums[i] = expected_sums[i] = 0.5 * i;
+    }
+    table->moments(products, sums, set->rows, 2, depth, count);
+    for (int i = 0; i < depth; i++) {
+        const float *a = set->rows[i] + 2;
+        expected_sums[i] = defined_moment(expected_sums[i], a, NULL, count);
+        for (int j = i; j < depth; j++) {
+            const float *b = set->rows[j] + 2;
+            double naive = expected[i * depth + j];
+            for (int n = 0; n < count; n++) {
+                naive += (double)a[n] * (double)b[n];
+            }
+            expected[i * depth + j] = defined_moment(expected[i * depth + j], a, b, count);
+            ck_assert_double_eq_tol(expected[i * depth + j], naive, 1e-11);
+        }
+    }
+    ck_assert_msg(memcmp(products, expected, (size_t)(depth * depth) * sizeof *products) == 0 &&
+                      memcmp(sums, expected_sums, (size_t)(depth + 1) * sizeof *sums) == 0,
+                  "isa %d, %d lanes: depth %d, %d pixels", table->isa, table->lanes, depth, count);
+}
+
+START_TEST(moments_are_sums_of_blocks_and_leave_the_lower_triangle_alone)
+{
+    static const int depths[] = {1, 2, 3, 4, 5, 6, 7, 11, 12, 13, 23, 24, 25, 31, 48, 49};
+    static const int counts[] = {0, 1, 7, 8, 9, 64, 95, 96, 97, 192, 220};
+    static row_set set;
+    const sfk_table *table = table_number(_i);
+    fill_rows(&set, 5);
+    for (size_t d = 0; table && d < sizeof depths / sizeof *depths; d++) {
+        for (size_t c = 0; c < sizeof counts / sizeof *counts; c++) {
+            check_moments(table, &set, depths[d], counts[c]);
+        }
+    }
+}
+END_TEST
+
+#define SHIFT_WIDTH 80
+#define MAX_SHIFTS 7
+
+static double dot(const float *a, const float *b, int64_t count)
+{
+    double sum = 0.0;
+    for (int64_t i = 0; i < count; i++) {
+        sum += (double)a[i] * (double)b[i];
+    }
+    return sum;
+}
+
+/* <shift_add x, y> = <x, spread_taps y>. */
+static void check_shift_adjoint(const sfk_table *table, const sfk_spread *spread, const float *to)
+{
+    float x[MAX_SHIFTS * SHIFT_WIDTH], shifted[SHIFT_WIDTH];
+    const sfk_shift shift = {.from = x,
+                             .from_stride = SHIFT_WIDTH,
+                             .taps = spread->taps,
+                             .stride = spread->stride,
+                             .dilation = spread->dilation,
+                             .padding = spread->padding,
+                             .width = spread->width,
+                             .out_width = spread->out_width};
+    double across = 0.0;
+    fill(x, MAX_SHIFTS * SHIFT_WIDTH, 6);
+    table->shift_add(shifted, &shift);
+    for (int64_t tap = 0; tap < spread->taps; tap++) {
+        across += dot(x + tap * SHIFT_WIDTH, to + tap * SHIFT_WIDTH, spread->width);
+    }
+    ck_assert_double_eq_tol(dot(shifted, spread->from, spread->out_width), across, 1e-4);
+}
+
+static void check_spread(const sfk_table *table, sfk_spread spread)
+{
+    float from[SHIFT_WIDTH], to[MAX_SHIFTS * SHIFT_WIDTH], expected[MAX_SHIFTS * SHIFT_WIDTH];
+    fill(from, SHIFT_WIDTH, 7);
+    fill_canaries(to, MAX_SHIFTS * SHIFT_WIDTH);
+    fill_canaries(expected, MAX_SHIFTS * SHIFT_WIDTH);
+    spread.from = from;
+    spread.to_stride = SHIFT_WIDTH;
+    for (int64_t tap = 0; tap < spread.taps; tap++) {
+        for (int64_t x = 0; x < spread.width; x++) {
+            const int64_t read = x + spread.padding - tap * spread.dilation;
+            const bool whole = read >= 0 && read % spread.stride == 0;
+            const bool inside = whole && read / spread.stride < spread.out_width;
+            expected[tap * SHIFT_WIDTH + x] = inside ? from[read / spread.stride] : 0.0f;
+        }
+    }
+    table->spread_taps(to, &spread);
+    ck_assert_msg(memcmp(to, expected, sizeof to) == 0,
+                  "isa %d, %d lanes: %d taps, stride %d, dilation %d, padding %d, %d -> %d",
+                  table->isa, table->lanes, (int)spread.taps, (int)spread.stride,
+                  (int)spread.dilation, (int)spread.padding, (int)spread.out_width,
+                  (int)spread.width);
+    check_shift_adjoint(table, &spread, to);
+}
+
+START_TEST(spread_taps_is_the_transpose_of_shift_add)
+{
+    const sfk_table *table = table_number(_i);
+    for (int64_t taps = 1; table && taps <= MAX_SHIFTS; taps += 2) {
+        for (int64_t setting = 0; setting < 3 * 2 * 5; setting++) {
+            const int64_t stride = setting % 3 + 1, dilation = setting / 3 % 2 + 1;
+            const int64_t padding = setting / 6;
+            for (int64_t width = 1; width <= 70; width += width < 20 ? 1 : 13) {
+                const int64_t room = width + 2 * padding - dilation * (taps - 1) - 1;
+                if (room >= 0) {
+                    check_spread(table, (sfk_spread){.taps = taps,
+                                                     .stride = stride,
+                                                     .dilation = dilation,
+                                                     .padding = padding,
+                                                     .width = width,
+                                                     .out_width = room / stride + 1});
+                }
+            }
+        }
+    }
+}
+END_TEST
+
+#define POOL_WIDTH 75
+
+/* Few different values, so that windows hold equals, and what is not finite. */
+static void fill_with_ties(float *values, int count, uint64_t stream)
+{
+    static const float picks[] = {-INFINITY, -1.0f, -0.0f, 0.0f, 1.0f, 1.0f, 2.0f, INFINITY, NAN};
+    for (int i = 0; i < count; i++) {
+        const uint64_t pick = sfi_random_bits((sfi_random){32, stream}, (uint64_t)i);
+        values[i] = picks[pick % (sizeof picks / sizeof *picks)];
+    }
+}
+
+static void check_unpooled(const sfk_table *table, const float *rows, int width, bool accumulate)
+{
+    float grad[POOL_WIDTH], to[2 * POOL_WIDTH + 1], expected[2 * POOL_WIDTH + 1];
+    uint8_t cells[POOL_WIDTH];
+    float pooled[POOL_WIDTH];
+    const sfk_window window = {.in = rows,
+                               .width = width,
+                               .end_row = 2,
+                               .kernel_width = 2,
+                               .stride = 2,
+                               .columns = width / 2};
+    fill(grad, POOL_WIDTH, 8);
+    fill_canaries(to, 2 * POOL_WIDTH + 1);
+    if (accumulate) {
+        fill(to, 2 * width, 9);
+    }
+    memcpy(expected, to, sizeof to);
+    if (!accumulate) {
+        memset(expected, 0, 2 * (size_t)width * sizeof *expected);
+    }
+    table->max_row(pooled, cells, false, &window);
+    table->max_row_gradient(expected, grad, cells, false, &window);
+    table->unpool_pairs(to, to + width, rows, rows + width, grad, accumulate, width);
+    ck_assert_msg(memcmp(to, expected, sizeof to) == 0, "isa %d, %d lanes: width %d, accumulate %d",
+                  table->isa, table->lanes, width, accumulate);
+}
+
+START_TEST(unpooling_gives_to_the_cell_that_max_pooling_took)
+{
+    const sfk_table *table = table_number(_i);
+    float rows[2 * POOL_WIDTH];
+    for (int width = 1; table && width <= POOL_WIDTH; width++) {
+        for (uint64_t stream = 0; stream < 8; stream++) {
+            fill_with_ties(rows, 2 * width, stream * 100 + (uint64_t)width);
+            check_unpooled(table, rows, width, stream % 2);
+        }
+    }
+}
+END_TEST
+
+/* <pool x, g> = <x, unpool g>. */
+START_TEST(unpooling_is_the_transpose_of_pooling)
+{
+    const sfk_table *table = table_number(_i);
+    for (int count = 1; table && count <= POOL_WIDTH / 2; count++) {
+        float upper[POOL_WIDTH], lower[POOL_WIDTH], grad[POOL_WIDTH], pooled[POOL_WIDTH];
+        float to_upper[POOL_WIDTH], to_lower[POOL_WIDTH];
+        fill(upper, 2 * count, 10);
+        fill(lower, 2 * count, 11);
+        fill(grad, count, 12);
+        table->pool_pairs(pooled, upper, lower, count);
+        table->unpool_pairs(to_upper, to_lower, upper, lower, grad, false, 2 * count);
+        ck_assert_double_eq_tol(dot(pooled, grad, count),
+                                dot(upper, to_upper, 2 * count) + dot(lower, to_lower, 2 * count),
+                                1e-9);
+    }
+}
+END_TEST
+
+int main(void)
+{
+    Suite *suite = suite_create("training_kernels");
+    TCase *tests = tcase_create("training_kernels");
+    tcase_set_timeout(tests, 120);
+    tcase_add_loop_test(tests,
+                        an_outer_product_is_one_chain_of_fma_an_element_and_nothing_else_is_written,
+                        0, TABLE_COUNT);
+    tcase_add_loop_test(tests, taps_are_transposed_and_zeros_fill_the_stride, 0, TABLE_COUNT);
+    tcase_add_loop_test(tests, sums_of_rows_are_those_of_their_planes, 0, TABLE_COUNT);
+    tcase_add_loop_test(tests, moments_are_sums_of_blocks_and_leave_the_lower_triangle_alone, 0,
+                        TABLE_COUNT);
+    tcase_add_loop_test(tests, spread_taps_is_the_transpose_of_shift_add, 0, TABLE_COUNT);
+    tcase_add_loop_test(tests, unpooling_gives_to_the_cell_that_max_pooling_took, 0, TABLE_COUNT);
+    tcase_add_loop_test(tests, unpooling_is_the_transpose_of_pooling, 0, TABLE_COUNT);
+    suite_add_tcase(suite, tests);
+    return run_suite(suite);
+}
