@@ -244,7 +244,7 @@ START_TEST(dice_is_the_mean_over_images_without_what_lies_beyond_them)
     struct dataset set = {0};
     add(&set, -1, 3, 2, image, half_found);
     add(&set, -1, 2, 3, dark, dark); /* nothing to find, nothing found: 1 */
-    ASSERT_DONE(experiment_evaluate(&score, &model, &set, &error));
+    ASSERT_DONE(experiment_evaluate(&score, NULL, &model, &set, &error));
     ck_assert_int_eq(score.images, 2);
     ck_assert_double_eq_tol(score.metric, (2.0 / 3 + 1) / 2, 1e-12);
     ck_assert_double_eq_tol(score.spread, 1.0 / 6, 1e-12);
@@ -266,7 +266,7 @@ START_TEST(accuracy_is_the_part_of_images_whose_class_is_right)
     add(&set, 1, 1, 2, bright, NULL);
     add(&set, 0, 2, 1, dark, NULL);
     add(&set, 1, 2, 1, dark, NULL);
-    ASSERT_DONE(experiment_evaluate(&score, &model, &set, &error));
+    ASSERT_DONE(experiment_evaluate(&score, NULL, &model, &set, &error));
     ck_assert_double_eq_tol(score.metric, 0.75, 1e-12);
     /* Two classes: Cohen's kappa, (0.75 - 0.5) / (1 - 0.5). */
     ck_assert_double_eq_tol(score.kappa, 0.5, 1e-12);
@@ -280,7 +280,7 @@ START_TEST(nothing_can_be_judged_by_an_empty_set)
     struct experiment_model model = brightness_model();
     const struct dataset set = {0};
     struct experiment_score score;
-    ASSERT_REFUSED(experiment_evaluate(&score, &model, &set, &error), "no image");
+    ASSERT_REFUSED(experiment_evaluate(&score, NULL, &model, &set, &error), "no image");
     experiment_model_destroy(&model);
 }
 END_TEST

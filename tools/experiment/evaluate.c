@@ -84,14 +84,36 @@ static sfconv_view image_part(const sfconv_view *map, const struct image *image)
     return part;
 }
 
+/* Probabilities of the classes. */
+static void softmax(float *probability, const sfconv_view *logits)
+{
+    double sum = 0.0;
+    double largest = logits->data[0];
+    for (int64_t c = 1; c < logits->shape[1]; c++) {
+        largest = fmax(largest, logits->data[c * logits->stride[1]]);
+    }
+    for (int64_t c = 0; c < logits->shape[1]; c++) {
+        sum += exp(logits->data[c * logits->stride[1]] - largest);
+    }
+    for (int64_t c = 0; c < logits->shape[1]; c++) {
+        const double value = exp(logits->data[c * logits->stride[1]] - largest) / sum;
+        probability[c] = (float)value;
+    }
+}
+
+/* What is gathered over a set. */
 struct sums {
     double dice;
     double square;
+    double iou;
     sfconv_overlap all;
+    sfconv_confusion *confusion; /* NULL for masks */
+    float *probabilities;        /* [class][image] */
+    int32_t *labels;
 };
 
 static bool judge_mask(struct judge *judge, const sfconv_view *logits, const struct image *mask,
-                       struct sums *sums)
+                       struct sums *sums, struct experiment_image_score *score)
 {
     sfconv_overlap one = SFCONV_OVERLAP_INIT;
     sfconv_view truth;
@@ -105,44 +127,91 @@ static bool judge_mask(struct judge *judge, const sfconv_view *logits, const str
                "mask")) {
         return false;
     }
-    const double dice = sfconv_overlap_dice(&one);
-    sums->dice += dice;
-    sums->square += dice * dice;
+    *score = (struct experiment_image_score){.metric = sfconv_overlap_dice(&one),
+                                             .iou = sfconv_overlap_iou(&one),
+                                             .sensitivity = sfconv_overlap_sensitivity(&one),
+                                             .specificity = sfconv_overlap_specificity(&one),
+                                             .truth = -1,
+                                             .prediction = -1};
+    sums->dice += score->metric;
+    sums->square += score->metric * score->metric;
+    sums->iou += score->iou;
     return true;
 }
 
-static bool judge_set(struct judge *judge, const struct dataset *set, sfconv_confusion *confusion,
-                      struct sums *sums)
+static bool judge_class(struct judge *judge, const sfconv_view *logits, const struct dataset *set,
+                        int64_t index, struct sums *sums, struct experiment_image_score *score)
 {
-    for (int64_t i = 0; i < set->count; i++) {
-        struct image image;
-        struct image mask = {0};
-        sfconv_view logits;
-        if (!dataset_get(&image, confusion ? NULL : &mask, set, i, judge->error)) {
-            return false;
-        }
-        bool ok = compute(judge, &image, &logits);
-        if (ok && confusion) {
-            ok = check(judge,
-                       sfconv_confusion_add_logits(confusion, &logits, &set->samples[i].label),
-                       "label");
-        } else if (ok) {
-            ok = judge_mask(judge, &logits, &mask, sums);
-        }
-        image_destroy(&image);
-        image_destroy(&mask);
-        if (!ok) {
-            return false;
-        }
+    float probability[EXPERIMENT_MAX_CLASSES];
+    const int32_t truth = set->samples[index].label;
+    int32_t best = 0;
+    softmax(probability, logits);
+    for (int32_t c = 0; c < judge->model->class_count; c++) {
+        sums->probabilities[c * set->count + index] = probability[c];
+        best =
+            logits->data[c * logits->stride[1]] > logits->data[best * logits->stride[1]] ? c : best;
     }
+    *score = (struct experiment_image_score){.metric = best == truth ? 1.0 : 0.0,
+                                             .truth = truth,
+                                             .prediction = best,
+                                             .probability = probability[best]};
+    return check(judge, sfconv_confusion_add_logits(sums->confusion, logits, &truth), "label");
+}
+
+static bool judge_image(struct judge *judge, const struct dataset *set, int64_t index,
+                        struct sums *sums, struct experiment_image_score *score)
+{
+    const bool segments = judge->model->segments;
+    struct image image;
+    struct image mask = {0};
+    sfconv_view logits;
+    if (!dataset_get(&image, segments ? &mask : NULL, set, index, judge->error)) {
+        return false;
+    }
+    const bool ok = compute(judge, &image, &logits) &&
+                    (segments ? judge_mask(judge, &logits, &mask, sums, score)
+                              : judge_class(judge, &logits, set, index, sums, score));
+    image_destroy(&image);
+    image_destroy(&mask);
+    return ok;
+}
+
+/* Mean over the classes that occur, but not everywhere; ½ where there is none. */
+static bool mean_auc(double *mean, struct judge *judge, const struct dataset *set,
+                     const struct sums *sums)
+{
+    int32_t classes = 0;
+    double sum = 0.0;
+    for (int32_t c = 0; c < judge->model->class_count; c++) {
+        int64_t found = 0;
+        double auc;
+        for (int64_t i = 0; i < set->count; i++) {
+            sums->labels[i] = set->samples[i].label == c;
+            found += sums->labels[i];
+        }
+        if (found == 0 || found == set->count) {
+            continue;
+        }
+        if (!check(judge,
+                   sfconv_metric_auc(judge->model->context, sums->probabilities + c * set->count,
+                                     sums->labels, set->count, &auc),
+                   "AUC")) {
+            return false;
+        }
+        sum += auc;
+        classes++;
+    }
+    *mean = classes > 0 ? sum / classes : 0.5;
     return true;
 }
 
 static bool score_classes(struct experiment_score *score, struct judge *judge,
-                          const sfconv_confusion *confusion)
+                          const struct dataset *set, const struct sums *sums)
 {
-    return check(judge, sfconv_confusion_accuracy(confusion, &score->metric), "accuracy") &&
-           check(judge, sfconv_confusion_quadratic_kappa(confusion, &score->kappa), "kappa");
+    return check(judge, sfconv_confusion_accuracy(sums->confusion, &score->metric), "accuracy") &&
+           check(judge, sfconv_confusion_quadratic_kappa(sums->confusion, &score->kappa),
+                 "kappa") &&
+           mean_auc(&score->auc, judge, set, sums);
 }
 
 static void score_masks(struct experiment_score *score, const struct sums *sums)
@@ -151,33 +220,59 @@ static void score_masks(struct experiment_score *score, const struct sums *sums)
     score->metric = sums->dice / count;
     const double variance = sums->square / count - score->metric * score->metric;
     score->spread = variance > 0.0 ? sqrt(variance) : 0.0;
+    score->iou = sums->iou / count;
     score->sensitivity = sfconv_overlap_sensitivity(&sums->all);
     score->specificity = sfconv_overlap_specificity(&sums->all);
 }
 
-bool experiment_evaluate(struct experiment_score *score, const struct experiment_model *model,
-                         const struct dataset *set, struct image_error *error)
+static bool open_sums(struct sums *sums, struct judge *judge, const struct dataset *set)
+{
+    const int32_t classes = judge->model->class_count;
+    *sums = (struct sums){.all = SFCONV_OVERLAP_INIT};
+    if (judge->model->segments) {
+        return true;
+    }
+    sums->labels = calloc((size_t)set->count, sizeof *sums->labels);
+    sums->probabilities = calloc((size_t)(set->count * classes), sizeof *sums->probabilities);
+    if (!sums->labels || !sums->probabilities) {
+        return image_fail(judge->error, "probabilities: out of memory");
+    }
+    return check(judge, sfconv_confusion_create(&sums->confusion, judge->model->context, classes),
+                 "classes");
+}
+
+static void close_sums(struct sums *sums)
+{
+    sfconv_confusion_destroy(sums->confusion);
+    free(sums->probabilities);
+    free(sums->labels);
+}
+
+bool experiment_evaluate(struct experiment_score *score, struct experiment_image_score *images,
+                         const struct experiment_model *model, const struct dataset *set,
+                         struct image_error *error)
 {
     struct judge judge;
-    struct sums sums = {0.0, 0.0, SFCONV_OVERLAP_INIT};
-    sfconv_confusion *confusion = NULL;
+    struct sums sums;
+    struct experiment_image_score one;
     *score = (struct experiment_score){.images = set->count};
     if (set->count == 0) {
         return image_fail(error, "there is no image to judge the network by");
     }
-    bool ok = open_judge(&judge, model, error);
-    if (ok && !model->segments) {
-        ok = check(&judge, sfconv_confusion_create(&confusion, model->context, model->class_count),
-                   "classes");
+    if (!open_judge(&judge, model, error)) {
+        return false;
     }
-    ok = ok && judge_set(&judge, set, confusion, &sums);
+    bool ok = open_sums(&sums, &judge, set);
+    for (int64_t i = 0; ok && i < set->count; i++) {
+        ok = judge_image(&judge, set, i, &sums, images ? &images[i] : &one);
+    }
     if (ok && model->segments) {
         score_masks(score, &sums);
     } else if (ok) {
-        ok = score_classes(score, &judge, confusion);
+        ok = score_classes(score, &judge, set, &sums);
     }
     score->images_per_second = judge.seconds > 0.0 ? (double)set->count / judge.seconds : 0.0;
-    sfconv_confusion_destroy(confusion);
+    close_sums(&sums);
     sfconv_run_destroy(judge.run);
     return ok;
 }
@@ -190,22 +285,6 @@ static void sigmoid_map(struct image *probability, const sfconv_view *logits)
             probability->pixels[y * probability->width + x] =
                 (float)(1.0 / (1.0 + exp(-(double)row[x])));
         }
-    }
-}
-
-static void softmax_row(struct image *probability, const sfconv_view *logits)
-{
-    double sum = 0.0;
-    double largest = logits->data[0];
-    for (int64_t c = 1; c < probability->width; c++) {
-        largest = fmax(largest, logits->data[c * logits->stride[1]]);
-    }
-    for (int64_t c = 0; c < probability->width; c++) {
-        sum += exp(logits->data[c * logits->stride[1]] - largest);
-    }
-    for (int64_t c = 0; c < probability->width; c++) {
-        const double value = exp(logits->data[c * logits->stride[1]] - largest) / sum;
-        probability->pixels[c] = (float)value;
     }
 }
 
@@ -224,7 +303,7 @@ static bool answer(struct image *probability, struct judge *judge, const struct 
     if (model->segments) {
         sigmoid_map(probability, &logits);
     } else {
-        softmax_row(probability, &logits);
+        softmax(probability->pixels, &logits);
     }
     return true;
 }

@@ -32,7 +32,8 @@ struct experiment_options {
     double rate;      /* of Adam, at the top of its cosine */
     int64_t size;     /* the images were resized to size x size; 0: they are as in their files */
     int64_t patience; /* this many epochs without a better one end the training; 0: none do */
-    bool augment;     /* flips, quarter turns, light */
+    int64_t validate_every; /* epochs from one validation to the next; the last one has its own */
+    bool augment;           /* flips, quarter turns, light */
     uint64_t seed;
     const struct experiment_files *files; /* NULL: nothing is written while it trains */
 };
@@ -73,7 +74,7 @@ struct experiment_progress {
     double penalty; /* λ · regularizer at this step */
     double images_per_second;
     bool epoch_done;
-    double validation; /* Dice or accuracy when epoch_done; NaN without validation images */
+    double validation; /* Dice or accuracy when epoch_done; NaN where it was not validated */
     bool best;
 };
 /* false stops the training; the best epoch so far is kept. */
@@ -83,11 +84,24 @@ struct experiment_score {
     int64_t images;
     /* Mean Dice over the images, or accuracy. */
     double metric;
-    double spread; /* standard deviation of Dice over the images; 0 for classes */
-    double sensitivity;
+    double spread;      /* standard deviation of Dice over the images; 0 for classes */
+    double iou;         /* mean over the images; masks only */
+    double sensitivity; /* of all pixels together; masks only, as specificity */
     double specificity;
     double kappa; /* quadratic; classes only */
+    double auc;   /* mean over the classes, each against the rest; classes only */
     double images_per_second;
+};
+
+/* The same of one image. */
+struct experiment_image_score {
+    double metric; /* Dice; 1 or 0 for a class that is right or wrong */
+    double iou;    /* masks only, as the next two */
+    double sensitivity;
+    double specificity;
+    int32_t truth; /* classes only, as the next two; else -1 */
+    int32_t prediction;
+    double probability; /* of the predicted class */
 };
 
 struct experiment_costs {
@@ -109,8 +123,10 @@ bool experiment_train(struct experiment_model *model, sfconv_context *context,
                       const struct experiment_options *options, experiment_watch watch, void *user,
                       struct image_error *error);
 
-bool experiment_evaluate(struct experiment_score *score, const struct experiment_model *model,
-                         const struct dataset *set, struct image_error *error);
+/* `images` gets the score of each image of the set; NULL: not wanted. */
+bool experiment_evaluate(struct experiment_score *score, struct experiment_image_score *images,
+                         const struct experiment_model *model, const struct dataset *set,
+                         struct image_error *error);
 
 /* Probability of the foreground for each pixel (one channel), or of each class (class_count x 1).
  * The image is brought to the model's size, and the map back to that of the image. */

@@ -48,6 +48,7 @@ struct experiment_options experiment_options_default(int32_t model, int32_t meth
         .batch = experiment_segments(model) ? 4 : 16,
         .rate = 3e-3,
         .augment = true,
+        .validate_every = 1,
         .seed = 1,
     };
     if (model == SFCONV_MODEL_TINY_CLASSIFIER || model == SFCONV_MODEL_TINY_SEGMENTER) {

@@ -156,7 +156,7 @@ bool program_judge(struct console_row *row, const struct experiment_model *model
     struct image image;
     *row = (struct console_row){.method = sfconv_method_name(model->method),
                                 .segments = model->segments};
-    if (!experiment_evaluate(&row->score, model, held_out, error) ||
+    if (!experiment_evaluate(&row->score, NULL, model, held_out, error) ||
         !dataset_get(&image, NULL, held_out, 0, error)) {
         return false;
     }

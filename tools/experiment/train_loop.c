@@ -321,15 +321,24 @@ static bool fail_at(struct training *t, const struct experiment_progress *progre
         (long long)progress->epoch, (long long)progress->step, reason.text);
 }
 
+/* Is the epoch one that is judged? */
+static bool validates(const struct training *t, int64_t epoch)
+{
+    const int64_t every = t->options->validate_every;
+    return every <= 1 || epoch % every == 0 || epoch == t->options->epochs;
+}
+
 /* Judges the epoch, keeps its parameters if they are the best so far, and moves on to the next. */
 static bool finish_epoch(struct training *t, struct experiment_progress *progress)
 {
     progress->epoch_done = true;
     progress->best = true;
     progress->validation = NAN;
-    if (t->validation->count > 0) {
+    if (t->validation->count > 0 && !validates(t, t->at.epoch)) {
+        progress->best = false;
+    } else if (t->validation->count > 0) {
         struct experiment_score score;
-        if (!experiment_evaluate(&score, t->model, t->validation, t->error)) {
+        if (!experiment_evaluate(&score, NULL, t->model, t->validation, t->error)) {
             return false;
         }
         progress->validation = score.metric;
@@ -392,7 +401,8 @@ static bool run_epoch(struct training *t, experiment_watch watch, void *user, bo
 /* Too many epochs in a row without a better one? */
 static bool out_of_patience(const struct training *t)
 {
-    return t->options->patience > 0 && t->at.epoch - 1 - t->at.best_epoch >= t->options->patience;
+    return t->options->patience > 0 && validates(t, t->at.epoch - 1) &&
+           t->at.epoch - 1 - t->at.best_epoch >= t->options->patience;
 }
 
 static void release(struct training *t)
@@ -422,7 +432,8 @@ bool experiment_run_training(struct experiment_model *model, const struct datase
         ok = run_epoch(&t, watch, user, &go_on);
     }
     if (ok && t.at.best_epoch == 0) {
-        ok = image_fail(error, "stopped before the first epoch was over; %s",
+        ok = image_fail(error, "stopped before the first %s; %s",
+                        options->validate_every > 1 ? "validation" : "epoch was over",
                         options->files ? "--resume goes on from there" : "nothing is kept");
     }
     if (ok) {

@@ -5,7 +5,7 @@
 
 #include "experiment.h"
 
-#define TRAIN_SETTINGS_CAPACITY 512
+#define TRAIN_SETTINGS_CAPACITY 1024
 
 /* Where a training stands: before step `step` (from 0) of `epoch` (from 1). */
 struct train_position {

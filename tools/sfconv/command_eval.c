@@ -46,7 +46,8 @@ static bool evaluate(struct experiment_score *score, const char **name,
 {
     if (strcmp(*name, "all") == 0) {
         struct dataset all;
-        const bool ok = join(&all, split, error) && experiment_evaluate(score, model, &all, error);
+        const bool ok =
+            join(&all, split, error) && experiment_evaluate(score, NULL, model, &all, error);
         free(all.samples);
         return ok;
     }
@@ -56,7 +57,7 @@ static bool evaluate(struct experiment_score *score, const char **name,
     const struct dataset *set = strcmp(*name, "train") == 0 ? &split->train
                                 : strcmp(*name, "val") == 0 ? &split->val
                                                             : &split->test;
-    return experiment_evaluate(score, model, set, error);
+    return experiment_evaluate(score, NULL, model, set, error);
 }
 
 static void print_json(const struct experiment_score *score, bool segments, const char *set)
