@@ -27,7 +27,7 @@ class Help(ToolCase):
         return re.findall(r"^  (--[a-z-]+)", self.sfconv(command, "--help"), re.MULTILINE)
 
     def test_every_command_has_one(self):
-        self.assertEqual(len(self.commands()), 8)
+        self.assertEqual(len(self.commands()), 9)
         for command in self.commands():
             with self.subTest(command=command):
                 self.assertIn(f"usage: sfconv {command} [options]", self.sfconv(command, "--help"))

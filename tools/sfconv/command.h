@@ -45,6 +45,7 @@ extern const struct command command_compress;
 extern const struct command command_eval;
 extern const struct command command_info;
 extern const struct command command_predict;
+extern const struct command command_reproduce;
 extern const struct command command_spectrum;
 extern const struct command command_stats;
 extern const struct command command_train;

@@ -1,108 +1,85 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
+#include "fields.h"
 #include "model_file.h"
 #include "safe_file.h"
+#include "spectra.h"
 
 #include <inttypes.h>
-#include <stdlib.h>
 
-static const struct {
-    int32_t number;
-    const char *name;
-} factors[] = {{SFCONV_FACTOR_P, "P"}, {SFCONV_FACTOR_Q, "Q"}};
-#define FACTORS 2
-
-/* One factor of one layer. */
-struct factor {
-    const char *layer;
-    const char *name;
-    sfconv_spectrum measures;
-    double *values;
-};
-
-static void print_row(const struct factor *f)
+static void print_table(const struct spectra *spectra)
 {
-    printf("%-36s %-6s %5" PRId64 " %10.4g %10.4g %9.2f %10.4g %8.4f\n", f->layer, f->name,
-           f->measures.count, f->measures.largest, f->measures.smallest, f->measures.effective_rank,
-           f->measures.condition, f->measures.kl);
-}
-
-static void write_rows(FILE *stream, const struct factor *f)
-{
-    for (int64_t i = 0; i < f->measures.count; i++) {
-        fprintf(stream, "%s,%s,%" PRId64 ",%" PRId64 ",%.9g,%.9g,%.9g,%.9g\n", f->layer, f->name,
-                f->measures.count, i + 1, f->values[i], f->measures.effective_rank,
-                f->measures.condition, f->measures.kl);
-    }
-}
-
-static bool show_factor(const struct model_file *file, const sfconv_layer *layer, int32_t number,
-                        struct factor *f, FILE *stream, struct image_error *error)
-{
-    const int64_t rank = sfconv_sfconv2d_rank(layer);
-    int64_t count = 0;
-    f->measures = (sfconv_spectrum)SFCONV_SPECTRUM_INIT;
-    f->values = calloc((size_t)rank, sizeof *f->values);
-    bool ok = f->values || image_fail(error, "%s: out of memory", file->path);
-    ok = ok && model_file_check(file, sfconv_layer_spectrum(layer, number, &f->measures), error) &&
-         model_file_check(
-             file, sfconv_layer_singular_values(layer, number, f->values, rank, &count), error);
-    if (ok) {
-        print_row(f);
-    }
-    if (ok && stream) {
-        write_rows(stream, f);
-    }
-    free(f->values);
-    return ok;
-}
-
-static bool show_layer(const struct model_file *file, int32_t node, FILE *stream,
-                       struct image_error *error)
-{
-    sfconv_layer *layer = sfconv_net_node_layer(file->net, node);
-    bool ok = model_file_check(file, sfconv_layer_svd_update(layer, SFCONV_SVD_EXACT), error);
-    for (int i = 0; ok && i < FACTORS; i++) {
-        struct factor f = {.layer = sfconv_net_node_name(file->net, node), .name = factors[i].name};
-        ok = show_factor(file, layer, factors[i].number, &f, stream, error);
-    }
-    return ok;
-}
-
-static bool show_all(const struct model_file *file, FILE *stream, struct image_error *error)
-{
-    bool any = false;
     printf("%-36s %-6s %5s %10s %10s %9s %10s %8s\n", "layer", "factor", "rank", "largest",
            "smallest", "effective", "condition", "KL");
-    if (stream) {
-        fprintf(stream, "layer,factor,rank,index,singular_value,effective_rank,condition,kl\n");
+    for (int64_t i = 0; i < spectra->count; i++) {
+        const struct spectra_factor *f = &spectra->factors[i];
+        printf("%-36s %-6s %5" PRId64 " %10.4g %10.4g %9.2f %10.4g %8.4f\n", f->layer, f->name,
+               f->measures.count, f->measures.largest, f->measures.smallest,
+               f->measures.effective_rank, f->measures.condition, f->measures.kl);
     }
-    for (int32_t node = 0; node < sfconv_net_node_count(file->net); node++) {
-        if (sfconv_sfconv2d_rank(sfconv_net_node_layer(file->net, node)) == 0) {
-            continue;
-        }
-        any = true;
-        if (!show_layer(file, node, stream, error)) {
-            return false;
+}
+
+static void write_values(FILE *stream, const struct spectra *spectra)
+{
+    fprintf(stream, "layer,factor,rank,index,singular_value,effective_rank,condition,kl\n");
+    for (int64_t i = 0; i < spectra->count; i++) {
+        const struct spectra_factor *f = &spectra->factors[i];
+        for (int64_t k = 0; k < f->measures.count; k++) {
+            csv_text(stream, f->layer);
+            fprintf(stream, ",%s,%" PRId64 ",%" PRId64 ",%.9g,%.9g,%.9g,%.9g\n", f->name,
+                    f->measures.count, k + 1, f->values[k], f->measures.effective_rank,
+                    f->measures.condition, f->measures.kl);
         }
     }
-    return any || image_fail(error,
-                             "%s: no factorized layer in it; sfconv compress makes a dense model "
-                             "factorized",
-                             file->path);
+}
+
+static void write_histograms(FILE *stream, const struct spectra *spectra)
+{
+    const struct histogram weights =
+        histogram_of_weights(spectra, histogram_reach_of_weights(spectra));
+    const struct histogram values =
+        histogram_of_values(spectra, histogram_reach_of_values(spectra));
+    fprintf(stream, HISTOGRAM_HEAD "\n");
+    histogram_write(stream, "", "weight", &weights);
+    histogram_write(stream, "", "singular_value", &values);
+}
+
+/* Writes the file of an option, where the option is given. */
+static bool write_file(const struct arguments *arguments, const char *option,
+                       void (*write)(FILE *, const struct spectra *), const struct spectra *spectra,
+                       struct image_error *error)
+{
+    const char *path = argument_text(arguments, option, NULL);
+    struct safe_file file;
+    if (!path) {
+        return true;
+    }
+    if (!safe_file_open(&file, path, error)) {
+        return false;
+    }
+    write(file.stream, spectra);
+    return safe_file_close(&file, true, error);
 }
 
 static bool run_spectrum(struct arguments *arguments, struct image_error *error)
 {
     struct model_file file;
-    struct safe_file csv = {0};
-    const char *path = argument_text(arguments, "csv", NULL);
+    struct spectra spectra;
     if (!model_file_open(&file, arguments, error)) {
         return false;
     }
-    bool ok = !path || safe_file_open(&csv, path, error);
+    bool ok = spectra_collect(&spectra, file.context, file.net, file.path, error);
     if (ok) {
-        ok = show_all(&file, csv.stream, error);
-        ok = path ? safe_file_close(&csv, ok, error) : ok;
+        ok = (spectra.count > 0 ||
+              image_fail(error,
+                         "%s: no factorized layer in it; sfconv compress makes a dense model "
+                         "factorized",
+                         file.path)) &&
+             write_file(arguments, "csv", write_values, &spectra, error) &&
+             write_file(arguments, "histogram", write_histograms, &spectra, error);
+        if (ok) {
+            print_table(&spectra);
+        }
+        spectra_destroy(&spectra);
     }
     model_file_close(&file);
     return ok;
@@ -110,6 +87,7 @@ static bool run_spectrum(struct arguments *arguments, struct image_error *error)
 
 static const struct command_option options[] = {
     {"csv", "FILE", "every singular value as a line of a CSV file"},
+    {"histogram", "FILE", "how weights and singular values are distributed, as a CSV file"},
     COMMAND_OPTION_WORKERS,
     {0},
 };
@@ -120,7 +98,9 @@ const struct command command_spectrum = {
     .summary = "Shows how flat the singular values of each factorized layer are.",
     .details = "For the factors P and Q: largest and smallest singular value, effective rank "
                "(Roy and Vetterli,\n2007; 1 to the rank), condition number, and the KL divergence "
-               "from the flat spectrum\n(0: flat; log of the rank: only one value).",
+               "from the flat spectrum\n(0: flat; log of the rank: only one value). --histogram "
+               "counts the weights and the singular\n"
+               "values of all factors in equal bins.",
     .options = options,
     .least_operands = 1,
     .most_operands = 1,

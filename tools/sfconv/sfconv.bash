@@ -5,14 +5,20 @@ _sfconv_options()
 {
     case $1 in
         info) echo "--size --plan --json --workers --help" ;;
-        spectrum) echo "--csv --workers --help" ;;
+        spectrum) echo "--csv --histogram --workers --help" ;;
         eval) echo "--set --leave-out --json --workers --help" ;;
         predict) echo "--output --workers --help" ;;
         stats) echo "--csv --help" ;;
         compress) echo "--output --rho --min-rank --budget --size --workers --help" ;;
         train)
-            echo "--task --output --model --method --rho --min-rank --kl --epochs --batch --rate" \
-                "--crop --size --no-augment --patience --leave-out --seed --resume --workers --help"
+            echo "--task --output --method --kl --model --rho --min-rank --epochs --batch --rate" \
+                "--crop --size --no-augment --validate-every --leave-out --patience --seed" \
+                "--resume --workers --help"
+            ;;
+        reproduce)
+            echo "--task --output --methods --seeds --seed --kl --frobenius --model --rho --min-rank" \
+                "--epochs --batch --rate --crop --size --no-augment --validate-every --leave-out" \
+                "--no-plots --resume --workers --help"
             ;;
         bench) echo "--size --batch --seconds --json --workers --help" ;;
         *) echo "--help --version" ;;
@@ -21,7 +27,7 @@ _sfconv_options()
 
 _sfconv()
 {
-    local commands="info spectrum eval predict stats compress train bench"
+    local commands="info spectrum eval predict stats compress train reproduce bench"
     local word=${COMP_WORDS[COMP_CWORD]} before=${COMP_WORDS[COMP_CWORD-1]}
     COMPREPLY=()
     if [ "$COMP_CWORD" -eq 1 ]; then
@@ -30,7 +36,7 @@ _sfconv()
         COMPREPLY=($(compgen -W "test val train all" -- "$word"))
     elif [ "$before" = --task ]; then
         COMPREPLY=($(compgen -W "classify segment" -- "$word"))
-    elif [ "$before" = --method ]; then
+    elif [ "$before" = --method ] || [ "$before" = --methods ]; then
         COMPREPLY=($(compgen -W "conv fconv fconvsn dpcconv sfconv_no_kl sfconv" -- "$word"))
     elif [ "$before" = --model ]; then
         COMPREPLY=($(compgen -W "resnet18 tiny_classifier unet tiny_segmenter" -- "$word"))

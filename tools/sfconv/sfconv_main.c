@@ -12,8 +12,8 @@
 
 /* In the order of a working day. */
 static const struct command *const commands[] = {
-    &command_info,  &command_spectrum, &command_eval,  &command_predict,
-    &command_stats, &command_compress, &command_train, &command_bench,
+    &command_info,     &command_spectrum, &command_eval,      &command_predict, &command_stats,
+    &command_compress, &command_train,    &command_reproduce, &command_bench,
 };
 #define COMMANDS (sizeof commands / sizeof commands[0])
 

@@ -1,0 +1,106 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#include "training.h"
+
+#include "console.h"
+#include "train_log.h"
+
+#include <string.h>
+#include <unistd.h>
+
+bool training_name_files(struct training_files *files, const char *folder,
+                         struct image_error *error)
+{
+    return program_path(files->best, TRAINING_PATH_CAPACITY, folder, "best.safetensors", error) &&
+           program_path(files->last, TRAINING_PATH_CAPACITY, folder, "last.safetensors", error) &&
+           program_path(files->state, TRAINING_PATH_CAPACITY, folder, "state.safetensors", error) &&
+           program_path(files->csv, TRAINING_PATH_CAPACITY, folder, "log.csv", error) &&
+           program_path(files->json_lines, TRAINING_PATH_CAPACITY, folder, "log.jsonl", error);
+}
+
+bool training_exists(const struct training_files *files)
+{
+    return access(files->state, F_OK) == 0;
+}
+
+bool training_parse_task(struct arguments *arguments, int32_t *model, struct image_error *error)
+{
+    const char *task = argument_text(arguments, "task", "");
+    const bool segments = strcmp(task, "segment") == 0;
+    if (!segments && strcmp(task, "classify") != 0) {
+        return usage_fail(arguments, error, "expected --task classify or --task segment");
+    }
+    *model = segments ? SFCONV_MODEL_TINY_SEGMENTER : SFCONV_MODEL_TINY_CLASSIFIER;
+    if (!argument_name(arguments, "model", sfconv_model_from_name, model, error)) {
+        return false;
+    }
+    const bool fits = program_fits_task(*model, segments, error);
+    arguments->usage = arguments->usage || !fits;
+    return fits;
+}
+
+bool training_parse_numbers(struct arguments *arguments, struct experiment_options *o,
+                            struct image_error *error)
+{
+    int64_t seed = (int64_t)o->seed;
+    if (argument_given(arguments, "crop") && !experiment_segments(o->model)) {
+        return usage_fail(arguments, error, "--crop: only segmentation trains on windows");
+    }
+    const bool ok =
+        argument_number(arguments, "rho", false, &o->ratio, error) &&
+        argument_integer(arguments, "min-rank", 1, 65536, &o->min_rank, error) &&
+        argument_integer(arguments, "epochs", 1, 1000000, &o->epochs, error) &&
+        argument_integer(arguments, "batch", 1, 65536, &o->batch, error) &&
+        argument_number(arguments, "rate", false, &o->rate, error) &&
+        argument_integer(arguments, "crop", 1, 65536, &o->crop, error) &&
+        argument_integer(arguments, "size", 1, 65536, &o->size, error) &&
+        argument_integer(arguments, "validate-every", 1, 1000000, &o->validate_every, error) &&
+        argument_integer(arguments, "patience", 1, 1000000, &o->patience, error) &&
+        argument_integer(arguments, "seed", 0, INT64_MAX, &seed, error);
+    o->seed = (uint64_t)seed;
+    o->augment = !argument_given(arguments, "no-augment");
+    return ok;
+}
+
+struct watched {
+    struct console console;
+    struct train_log log;
+    double images_per_second;
+    int64_t epoch; /* the last one seen */
+    struct image_error *error;
+    bool failed;
+};
+
+static bool watch(void *user, const struct experiment_progress *progress)
+{
+    struct watched *watched = user;
+    watched->images_per_second = progress->images_per_second;
+    watched->epoch = progress->epoch;
+    if (progress->epoch_done) {
+        watched->failed = !train_log_add(&watched->log, progress, watched->error);
+    }
+    return console_watch(&watched->console, progress) && !watched->failed;
+}
+
+bool training_work(struct experiment_model *model, struct training_outcome *outcome,
+                   sfconv_context *context, const struct experiment_options *options,
+                   const struct training_files *names, bool resume,
+                   const struct dataset_split *split, struct image_error *error)
+{
+    const struct experiment_files files = {names->best, names->last, names->state, resume};
+    struct experiment_options how = *options;
+    struct image_error log_error;
+    struct watched watched = {
+        .console = console_open(sfconv_method_name(how.method), experiment_segments(how.model)),
+        .log = {names->csv, names->json_lines},
+        .error = &log_error};
+    how.files = &files;
+    bool ok =
+        experiment_train(model, context, &split->train, &split->val, &how, watch, &watched, error);
+    console_close(&watched.console);
+    if (watched.failed) {
+        ok = image_fail(error, "%s", log_error.text);
+        experiment_model_destroy(model);
+    }
+    *outcome = (struct training_outcome){watched.images_per_second, watched.epoch};
+    return ok;
+}

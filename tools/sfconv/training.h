@@ -1,0 +1,59 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* One training with models, state and logs in a folder of its own: what train and reproduce share.
+ */
+#ifndef SFCONV_TOOL_TRAINING_H
+#define SFCONV_TOOL_TRAINING_H
+
+#include "command.h"
+#include "program.h"
+
+#define TRAINING_PATH_CAPACITY 4096
+
+/* The files of one training, all in its folder. */
+struct training_files {
+    char best[TRAINING_PATH_CAPACITY];
+    char last[TRAINING_PATH_CAPACITY];
+    char state[TRAINING_PATH_CAPACITY];
+    char csv[TRAINING_PATH_CAPACITY];
+    char json_lines[TRAINING_PATH_CAPACITY];
+};
+
+bool training_name_files(struct training_files *files, const char *folder,
+                         struct image_error *error);
+
+/* Whether there is a state to resume from. */
+bool training_exists(const struct training_files *files);
+
+/* --task and --model: the number of a network that does the task. */
+bool training_parse_task(struct arguments *arguments, int32_t *model, struct image_error *error);
+
+/* The options of TRAINING_OPTIONS over the defaults that *options brings. */
+bool training_parse_numbers(struct arguments *arguments, struct experiment_options *options,
+                            struct image_error *error);
+#define TRAINING_OPTIONS                                                                           \
+    {"model", "NAME", "resnet18 or tiny_classifier; unet or tiny_segmenter"},                      \
+        {"rho", "RATIO", "rank = max(min-rank, round(rho * min(in, out))); 1/32 is a number too"}, \
+        {"min-rank", "N", "floor of the rank"},                                                    \
+        {"epochs", "N", "passes over the training images"}, {"batch", "N", "images a step"},       \
+        {"rate", "X", "learning rate of Adam at the top of its cosine"},                           \
+        {"crop", "N", "train segmentation on windows of N x N, one of each image an epoch"},       \
+        {"size", "N", "resize all images to N x N"},                                               \
+        {"no-augment", NULL, "no flips, quarter turns and changes of light"},                      \
+        {"validate-every", "N", "judge every Nth epoch and the last one; usually each"},           \
+    {                                                                                              \
+        "leave-out", "NAME", "drop a file (\"131\" or \"val/images/131\"); may be repeated"        \
+    }
+
+struct training_outcome {
+    double images_per_second; /* of the last epoch */
+    int64_t epoch;            /* the last one seen; 0: none */
+};
+
+/* Trains with the console watching; Ctrl-C ends it after the step (console_interrupted()). *model
+ * has the weights of the best epoch; it is the caller's if the call succeeds. */
+bool training_work(struct experiment_model *model, struct training_outcome *outcome,
+                   sfconv_context *context, const struct experiment_options *options,
+                   const struct training_files *names, bool resume,
+                   const struct dataset_split *split, struct image_error *error);
+
+#endif
