@@ -3,6 +3,7 @@
  * fused multiply-add would need a call for each, and the bits are as well defined without. */
 #include "vec.h"
 
+#include <stdbool.h>
 #include <string.h>
 
 #define DOUBLES (SFV_LANES / 2)
@@ -24,8 +25,22 @@ SFV_INLINE void wide_store(double *to, wide value)
     memcpy(to, &value, sizeof value);
 }
 
-void SFK_NAME(double_tile)(int64_t depth, const double *left, int64_t left_pitch,
-                           const double *right, int64_t right_pitch, double *sums, int64_t pitch)
+/* factor * value + sum for products that are exact. */
+SFV_INLINE wide wide_add_exact(double factor, wide value, wide sum)
+{
+#if defined(SFK_BUILD_AVX512)
+    return (wide)_mm512_fmadd_pd(_mm512_set1_pd(factor), (__m512d)value, (__m512d)sum);
+#elif defined(SFK_BUILD_AVX2)
+    return (wide)_mm256_fmadd_pd(_mm256_set1_pd(factor), (__m256d)value, (__m256d)sum);
+#elif defined(SFK_BUILD_NEON)
+    return (wide)vfmaq_n_f64((float64x2_t)sum, (float64x2_t)value, factor);
+#else
+    return factor * value + sum;
+#endif
+}
+
+SFV_INLINE void add_tile(int64_t depth, const double *left, int64_t left_pitch, const double *right,
+                         int64_t right_pitch, double *sums, int64_t pitch, bool exact)
 {
     for (int part = 0; part < SFK_DOUBLE_COLUMNS; part += PART) {
         wide low[SFK_DOUBLE_ROWS];
@@ -39,8 +54,10 @@ void SFK_NAME(double_tile)(int64_t depth, const double *left, int64_t left_pitch
             const wide right_high = wide_load(right + k * right_pitch + part + DOUBLES);
             for (int i = 0; i < SFK_DOUBLE_ROWS; i++) {
                 const double factor = left[k * left_pitch + i];
-                low[i] += factor * right_low;
-                high[i] += factor * right_high;
+                low[i] =
+                    exact ? wide_add_exact(factor, right_low, low[i]) : low[i] + factor * right_low;
+                high[i] = exact ? wide_add_exact(factor, right_high, high[i])
+                                : high[i] + factor * right_high;
             }
         }
         for (int i = 0; i < SFK_DOUBLE_ROWS; i++) {
@@ -48,6 +65,18 @@ void SFK_NAME(double_tile)(int64_t depth, const double *left, int64_t left_pitch
             wide_store(sums + i * pitch + part + DOUBLES, high[i]);
         }
     }
+}
+
+void SFK_NAME(double_tile)(int64_t depth, const double *left, int64_t left_pitch,
+                           const double *right, int64_t right_pitch, double *sums, int64_t pitch)
+{
+    add_tile(depth, left, left_pitch, right, right_pitch, sums, pitch, false);
+}
+
+void SFK_NAME(exact_tile)(int64_t depth, const double *left, int64_t left_pitch,
+                          const double *right, int64_t right_pitch, double *sums, int64_t pitch)
+{
+    add_tile(depth, left, left_pitch, right, right_pitch, sums, pitch, true);
 }
 
 void SFK_NAME(turn_rows)(int64_t count, const double *cosines, const double *sines, double *last,

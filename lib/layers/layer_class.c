@@ -9,6 +9,16 @@
 #include <assert.h>
 #include <string.h>
 
+sfconv_status sfi_fail_term(sfconv_context *context, const sfi_term *term)
+{
+    const sfconv_status status =
+        sfi_fail(context, SFCONV_ERROR_NUMERIC, "regularizer: %s", term->reason);
+    if (term->parameter) {
+        sfi_error_prefix(context, term->parameter);
+    }
+    return status;
+}
+
 sfconv_layer *sfi_layer_new(sfconv_context *context, const sfi_layer_class *kind)
 {
     sfconv_layer *layer = sfi_calloc(context, 1, kind->bytes);

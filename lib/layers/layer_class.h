@@ -73,6 +73,16 @@ typedef struct sfi_pass {
     void *scratch;
 } sfi_pass;
 
+#define SFI_REGULARIZER_PARTS 2
+
+/* What a part of a regularizer gave. */
+typedef struct sfi_term {
+    double value;
+    /* NULL, or why it is not defined (NUMERIC), and for which parameter: NULL for all. */
+    const char *reason;
+    const char *parameter;
+} sfi_term;
+
 typedef struct sfi_layer_class {
     /* Public name of the kind. */
     const char *kind;
@@ -98,11 +108,14 @@ typedef struct sfi_layer_class {
     void (*destroy)(sfconv_layer *layer);
     /* Whether a regularizer with λ > 0 is set; NULL for kinds without. */
     bool (*regularizes)(const sfconv_layer *layer);
-    /* Adds λ · gradient of the layer's regularizer to grad_parameter and λ · F to *value; NULL for
-     * kinds without. scratch has regularizer_scratch() bytes, which do not depend on the
-     * regularizer that is set. The caller has checked that the factors are finite and not zero. */
-    sfconv_status (*regularize)(const sfconv_layer *layer, float *const *grad_parameter,
-                                void *scratch, double *value);
+    /* Parts of the regularizer, which may be evaluated at the same time: their number, and for each
+     * how much work it is, by which the caller orders them. NULL for kinds without. */
+    int32_t (*regularizer_parts)(const sfconv_layer *layer, double work[SFI_REGULARIZER_PARTS]);
+    /* One part: adds λ · gradient to grad_parameter, which no other part touches, and gives λ · F,
+     * or says what failed and adds nothing. `scratch` has regularizer_scratch() bytes, which do not
+     * depend on the regularizer that is set. Any thread of the context's; allocates nothing. */
+    sfi_term (*regularize)(const sfconv_layer *layer, int32_t part, float *const *grad_parameter,
+                           void *scratch);
     int64_t (*regularizer_scratch)(const sfconv_layer *layer);
 } sfi_layer_class;
 
@@ -116,6 +129,9 @@ struct sfconv_layer {
 };
 
 #define SFI_LAYER_MAGIC 0x5fc04c59u
+
+/* NUMERIC with the reason of a term that has one, in front of it the parameter. */
+sfconv_status sfi_fail_term(sfconv_context *context, const sfi_term *term);
 
 /* A zeroed structure of kind->bytes with its common part filled, one reference; NULL when memory
  * runs out. */

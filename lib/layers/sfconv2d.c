@@ -389,6 +389,7 @@ static const sfi_layer_class sfconv2d_class = {
     .initialize = initialize,
     .destroy = destroy,
     .regularizes = regularizes,
+    .regularizer_parts = sfi_sfconv2d_regularizer_parts,
     .regularize = sfi_sfconv2d_regularize,
     .regularizer_scratch = sfi_sfconv2d_regularizer_scratch,
 };

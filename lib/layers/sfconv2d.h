@@ -72,8 +72,10 @@ sfconv_status sfi_norm_settle(const sfi_sfconv2d *layer, int32_t iterations, dou
 /* Regularizers (sfconv2d_regularizer.c). */
 bool sfi_regularizer_bytes(const sfi_sfconv2d *layer, int64_t *bytes);
 int64_t sfi_sfconv2d_regularizer_scratch(const sfconv_layer *layer);
-sfconv_status sfi_sfconv2d_regularize(const sfconv_layer *layer, float *const *grad_parameter,
-                                      void *scratch, double *value);
+int32_t sfi_sfconv2d_regularizer_parts(const sfconv_layer *layer,
+                                       double work[SFI_REGULARIZER_PARTS]);
+sfi_term sfi_sfconv2d_regularize(const sfconv_layer *layer, int32_t part,
+                                 float *const *grad_parameter, void *scratch);
 /* *value of the layer's regularizer without λ. Errors: NUMERIC, MEMORY. */
 sfconv_status sfi_sfconv2d_regularizer_value(const sfi_sfconv2d *layer, enum sfi_svd_method method,
                                              double *value);

@@ -7,81 +7,37 @@
 #include "kl.h"
 #include "memory.h"
 #include "sizes.h"
-#include "unfold.h"
-
-#include <assert.h>
-#include <string.h>
 
 enum { Q, P };
 
-/* Blocks of memory for one evaluation, with gradients in the order of the matrices. */
-struct evaluation {
-    float *p;
-    float *qt;
-    float *gradient_p;
-    float *gradient_qt;
-    double *values;
-    double *vectors;
-    void *work;
-};
-
-#define EVALUATION_BLOCKS 7
-
-static bool evaluation_sizes(const sfi_sfconv2d *layer, enum sfi_svd_method method,
-                             int64_t bytes[EVALUATION_BLOCKS])
+static struct sfi_factor_view view_of(const sfi_sfconv2d *layer, int32_t factor)
 {
-    const struct sfi_factors sizes = sfi_sfconv2d_sizes(layer);
-    const int64_t p = sfi_count_p(&sizes) * (int64_t)sizeof(float);
-    const int64_t q = sfi_count_q(&sizes) * (int64_t)sizeof(float);
-    const int64_t values = sizes.rank * (int64_t)sizeof(double);
-    int64_t vectors, work_p, work_q, work_decay;
-    if (!sfi_mul(&vectors, values, sizes.rank) ||
-        !sfi_svd_scratch(&work_p, sizes.p_rows, sizes.rank, method) ||
-        !sfi_svd_scratch(&work_q, sizes.q_cols, sizes.rank, method) ||
-        !sfi_decay_scratch(&work_decay, sizes.rank)) {
-        return false;
+    const sfconv_sfconv2d_desc *desc = &layer->desc;
+    const float *weight = layer->base.parameters[factor].data;
+    if (factor == Q) {
+        return (struct sfi_factor_view){.rank = desc->rank,
+                                        .count = desc->in_channels * desc->kernel[1],
+                                        .inner = 1,
+                                        .lying = true,
+                                        .weight = weight};
     }
-    const int64_t work = sfi_max(sfi_max(work_p, work_q), work_decay);
-    memcpy(bytes, (int64_t[]){p, q, p, q, values, vectors, work},
-           EVALUATION_BLOCKS * sizeof *bytes);
-    return true;
-}
-
-static bool evaluation_bytes(const sfi_sfconv2d *layer, enum sfi_svd_method method, int64_t *total)
-{
-    int64_t bytes[EVALUATION_BLOCKS];
-    if (!evaluation_sizes(layer, method, bytes)) {
-        return false;
-    }
-    *total = 0;
-    for (int i = 0; i < EVALUATION_BLOCKS; i++) {
-        if (!sfi_add(total, *total, sfi_round64(bytes[i]))) {
-            return false;
-        }
-    }
-    return true;
-}
-
-static struct evaluation evaluation_in(const sfi_sfconv2d *layer, enum sfi_svd_method method,
-                                       void *memory)
-{
-    int64_t bytes[EVALUATION_BLOCKS];
-    void *blocks[EVALUATION_BLOCKS];
-    unsigned char *next = memory;
-    const bool fits = evaluation_sizes(layer, method, bytes);
-    assert(fits);
-    (void)fits;
-    for (int i = 0; i < EVALUATION_BLOCKS; i++) {
-        blocks[i] = next;
-        next += sfi_round64(bytes[i]);
-    }
-    return (struct evaluation){blocks[0], blocks[1], blocks[2], blocks[3],
-                               blocks[4], blocks[5], blocks[6]};
+    return (struct sfi_factor_view){.rank = desc->rank,
+                                    .count = desc->out_channels,
+                                    .inner = desc->kernel[0],
+                                    .weight = weight};
 }
 
 bool sfi_regularizer_bytes(const sfi_sfconv2d *layer, int64_t *bytes)
 {
-    return evaluation_bytes(layer, SFI_SVD_GRAM, bytes);
+    const struct sfi_factor_view q = view_of(layer, Q);
+    const struct sfi_factor_view p = view_of(layer, P);
+    int64_t q_bytes, p_bytes, decay_bytes;
+    if (!sfi_kl_scratch(&q_bytes, &q) || !sfi_kl_scratch(&p_bytes, &p) ||
+        !sfi_decay_scratch(&decay_bytes, &p, &q)) {
+        return false;
+    }
+    *bytes = sfi_max(decay_bytes, sfi_max(q_bytes, p_bytes));
+    return true;
 }
 
 int64_t sfi_sfconv2d_regularizer_scratch(const sfconv_layer *layer)
@@ -92,6 +48,57 @@ int64_t sfi_sfconv2d_regularizer_scratch(const sfconv_layer *layer)
 static enum sfi_kl_direction direction_of(int32_t kind)
 {
     return kind == SFCONV_REGULARIZER_KL_REVERSE ? SFI_KL_REVERSE : SFI_KL_FORWARD;
+}
+
+int32_t sfi_sfconv2d_regularizer_parts(const sfconv_layer *layer,
+                                       double work[SFI_REGULARIZER_PARTS])
+{
+    const sfi_sfconv2d *self = sfi_as_const_sfconv2d(layer);
+    if (!layer->kind->regularizes(layer)) {
+        return 0;
+    }
+    for (int32_t i = Q; i <= P; i++) {
+        /* Two products of the factor with a square, and the eigensolver. */
+        const struct sfi_factor_view view = view_of(self, i);
+        const double rank = (double)view.rank;
+        work[i] = rank * rank * (2.0 * (double)(view.count * view.inner) + 20.0 * rank);
+    }
+    if (self->desc.regularizer == SFCONV_REGULARIZER_FROBENIUS) {
+        work[0] += work[1];
+        return 1;
+    }
+    return 2;
+}
+
+/* F without λ and, where gradients, += scale · ∂F. */
+static sfi_term evaluate_part(const sfi_sfconv2d *layer, int32_t part, double scale,
+                              float *const *gradient, void *scratch)
+{
+    const sfk_table *kernels = layer->base.context->kernels;
+    const int32_t kind = layer->desc.regularizer;
+    sfi_term term = {0};
+    if (kind == SFCONV_REGULARIZER_FROBENIUS) {
+        const struct sfi_factor_view p = view_of(layer, P);
+        const struct sfi_factor_view q = view_of(layer, Q);
+        term.reason = sfi_decay(kernels, &p, &q, scale, &term.value, gradient ? gradient[P] : NULL,
+                                gradient ? gradient[Q] : NULL, scratch);
+        return term;
+    }
+    const struct sfi_factor_view view = view_of(layer, part);
+    term.reason = sfi_kl_evaluate(kernels, &view, direction_of(kind), scale, &term.value,
+                                  gradient ? gradient[part] : NULL, scratch);
+    term.parameter = layer->base.parameters[part].name;
+    return term;
+}
+
+sfi_term sfi_sfconv2d_regularize(const sfconv_layer *layer, int32_t part,
+                                 float *const *grad_parameter, void *scratch)
+{
+    const sfi_sfconv2d *self = sfi_as_const_sfconv2d(layer);
+    const double weight = self->desc.regularizer_weight;
+    sfi_term term = evaluate_part(self, part, weight, grad_parameter, scratch);
+    term.value *= weight;
+    return term;
 }
 
 /* The KL term of one matrix with the memory of `svd` and `work`. */
@@ -108,98 +115,68 @@ static sfconv_status evaluate_kl(sfconv_context *context, struct sfi_svd *svd, i
                                work);
 }
 
-/* *value = F; where `gradients`, scale · ∂F goes to the gradient blocks, which are zero. */
-static sfconv_status evaluate(const sfi_sfconv2d *layer, enum sfi_svd_method method, double scale,
-                              bool gradients, const struct evaluation *room, double *value)
+/* The KL term of both factors by LAPACK. */
+static sfconv_status exact_value(const sfi_sfconv2d *layer, double *value)
 {
     sfconv_context *context = layer->base.context;
-    const int32_t kind = layer->desc.regularizer;
-    const struct sfi_factors factors = sfi_sfconv2d_factors(layer, room->p, room->qt);
-    float *gradient_p = gradients ? room->gradient_p : NULL;
-    float *gradient_qt = gradients ? room->gradient_qt : NULL;
-    if (kind == SFCONV_REGULARIZER_FROBENIUS) {
-        return sfi_decay(context, &factors, scale, value, gradient_p, gradient_qt, room->work);
-    }
-    struct sfi_svd svd = {.cols = factors.rank, .values = room->values, .vectors = room->vectors};
+    const struct sfi_factors sizes = sfi_sfconv2d_sizes(layer);
+    const size_t p_bytes = (size_t)sfi_count_p(&sizes) * sizeof(float);
+    const size_t q_bytes = (size_t)sfi_count_q(&sizes) * sizeof(float);
+    float *p = sfi_alloc(context, p_bytes);
+    float *qt = sfi_alloc(context, q_bytes);
     double p_value = 0;
     double q_value = 0;
-    sfconv_status status = evaluate_kl(context, &svd, factors.p_rows, factors.p, kind, method,
-                                       scale, &p_value, gradient_p, room->work);
-    if (status < 0) {
+    sfconv_status status;
+    if (!p || !qt) {
+        status = sfi_fail_memory(context, "regularizer", p_bytes + q_bytes);
+        goto done;
+    }
+    const struct sfi_factors factors = sfi_sfconv2d_factors(layer, p, qt);
+    const int32_t kind = layer->desc.regularizer;
+    if ((status = sfi_kl_term(context, factors.p_rows, factors.rank, p, kind, SFI_SVD_EXACT, 0,
+                              &p_value, NULL)) < 0) {
         sfi_error_prefix(context, "p.weight");
-        return status;
-    }
-    status = evaluate_kl(context, &svd, factors.q_cols, factors.qt, kind, method, scale, &q_value,
-                         gradient_qt, room->work);
-    if (status < 0) {
+    } else if ((status = sfi_kl_term(context, factors.q_cols, factors.rank, qt, kind, SFI_SVD_EXACT,
+                                     0, &q_value, NULL)) < 0) {
         sfi_error_prefix(context, "q.weight");
-        return status;
+    } else {
+        *value = p_value + q_value;
     }
-    *value = p_value + q_value;
-    return SFCONV_OK;
-}
-
-/* Gradients in the order of the matrices to those in the order of the weights. */
-static void add_gradients(const sfi_sfconv2d *layer, const struct evaluation *room,
-                          float *const *grad_parameter)
-{
-    const struct sfi_factors sizes = sfi_sfconv2d_sizes(layer);
-    const int64_t kh = layer->desc.kernel[0];
-    for (int64_t row = 0; row < sizes.p_rows; row++) {
-        for (int64_t t = 0; t < sizes.rank; t++) {
-            const int64_t weight = (row / kh * sizes.rank + t) * kh + row % kh;
-            grad_parameter[P][weight] += room->gradient_p[row * sizes.rank + t];
-        }
-    }
-    for (int64_t t = 0; t < sizes.rank; t++) {
-        for (int64_t column = 0; column < sizes.q_cols; column++) {
-            grad_parameter[Q][t * sizes.q_cols + column] +=
-                room->gradient_qt[column * sizes.rank + t];
-        }
-    }
-}
-
-sfconv_status sfi_sfconv2d_regularize(const sfconv_layer *layer, float *const *grad_parameter,
-                                      void *scratch, double *value)
-{
-    const sfi_sfconv2d *self = sfi_as_const_sfconv2d(layer);
-    const struct sfi_factors sizes = sfi_sfconv2d_sizes(self);
-    const double weight = self->desc.regularizer_weight;
-    double term = 0;
-    if (!layer->kind->regularizes(layer)) {
-        return SFCONV_OK;
-    }
-    const struct evaluation room = evaluation_in(self, SFI_SVD_GRAM, scratch);
-    memset(room.gradient_p, 0, (size_t)sfi_count_p(&sizes) * sizeof(float));
-    memset(room.gradient_qt, 0, (size_t)sfi_count_q(&sizes) * sizeof(float));
-    const sfconv_status status = evaluate(self, SFI_SVD_GRAM, weight, true, &room, &term);
-    if (status < 0) {
-        return status;
-    }
-    add_gradients(self, &room, grad_parameter);
-    *value += weight * term;
-    return SFCONV_OK;
+done:
+    sfi_free(context, p, p_bytes);
+    sfi_free(context, qt, q_bytes);
+    return status;
 }
 
 sfconv_status sfi_sfconv2d_regularizer_value(const sfi_sfconv2d *layer, enum sfi_svd_method method,
                                              double *value)
 {
     sfconv_context *context = layer->base.context;
-    int64_t bytes;
-    if (layer->desc.regularizer == SFCONV_REGULARIZER_NONE) {
+    const int32_t kind = layer->desc.regularizer;
+    const size_t bytes = (size_t)layer->regularizer_bytes;
+    if (kind == SFCONV_REGULARIZER_NONE) {
         *value = 0;
         return SFCONV_OK;
     }
-    if (!evaluation_bytes(layer, method, &bytes)) {
-        return sfi_fail(context, SFCONV_ERROR_OVERFLOW, "regularizer: its scratch overflows");
+    if (method == SFI_SVD_EXACT && kind != SFCONV_REGULARIZER_FROBENIUS) {
+        return exact_value(layer, value);
     }
-    void *memory = sfi_alloc(context, (size_t)bytes);
-    if (!memory) {
-        return sfi_fail_memory(context, "regularizer", (size_t)bytes);
+    void *scratch = sfi_alloc(context, bytes);
+    if (!scratch) {
+        return sfi_fail_memory(context, "regularizer", bytes);
     }
-    const struct evaluation room = evaluation_in(layer, method, memory);
-    const sfconv_status status = evaluate(layer, method, 0, false, &room, value);
-    sfi_free(context, memory, (size_t)bytes);
+    sfconv_status status = SFCONV_OK;
+    double sum = 0;
+    const int32_t parts = kind == SFCONV_REGULARIZER_FROBENIUS ? 1 : SFI_REGULARIZER_PARTS;
+    for (int32_t i = 0; i < parts && status == SFCONV_OK; i++) {
+        const sfi_term term = evaluate_part(layer, i, 0, NULL, scratch);
+        status = term.reason ? sfi_fail_term(context, &term) : SFCONV_OK;
+        sum += term.value;
+    }
+    sfi_free(context, scratch, bytes);
+    if (status == SFCONV_OK) {
+        *value = sum;
+    }
     return status;
 }
 

@@ -4,6 +4,7 @@
 #include "error.h"
 #include "kernels.h"
 #include "memory.h"
+#include "parallel.h"
 #include "rank_step.h"
 #include "sizes.h"
 
@@ -314,11 +315,9 @@ static sfconv_status list_buffers(sfi_plan *plan, const sfconv_net *net, bool tr
     return SFCONV_OK;
 }
 
-/* Behind the shared part: parameter gradients, which live from call to call, and the scratch of the
- * regularizers, which the caller may ask for at any time between. */
+/* Behind the shared part: parameter gradients, which live from call to call. */
 static void place_parameter_gradients(sfi_plan *plan, const sfconv_net *net, bool training)
 {
-    int64_t scratch = 0;
     plan->gradients_offset = plan->bytes;
     for (int32_t i = 0; i < net->parameter_count; i++) {
         const sfi_parameter *parameter = net->parameters[i].parameter;
@@ -329,14 +328,31 @@ static void place_parameter_gradients(sfi_plan *plan, const sfconv_net *net, boo
         }
     }
     plan->gradients_bytes = plan->bytes - plan->gradients_offset;
+}
+
+/* And the room of the regularizers, which the caller may ask for at any time between. */
+static sfconv_status place_regularizers(sfi_plan *plan, const sfconv_net *net, bool training)
+{
+    int64_t scratch = 0;
+    int64_t parts = 0;
+    int64_t all;
     for (int32_t i = 0; training && i < net->node_count; i++) {
         const sfconv_layer *layer = net->nodes[i].layer;
         if (layer && layer->kind->regularizer_scratch) {
             scratch = sfi_max(scratch, layer->kind->regularizer_scratch(layer));
+            parts += SFI_REGULARIZER_PARTS;
         }
     }
+    plan->regularizer_parts = plan->bytes;
+    plan->bytes += sfi_round64(parts * (int64_t)sizeof(sfi_regularizer_part));
     plan->regularizer_scratch = plan->bytes;
-    plan->bytes += sfi_round64(scratch);
+    plan->regularizer_worker_bytes = sfi_round64(scratch);
+    if (!sfi_mul(&all, plan->regularizer_worker_bytes, sfi_workers(net->context)) ||
+        !sfi_add(&plan->bytes, plan->bytes, all)) {
+        return sfi_fail(net->context, SFCONV_ERROR_OVERFLOW,
+                        "net: the scratch of its regularizers overflows");
+    }
+    return SFCONV_OK;
 }
 
 sfconv_status sfi_plan_make(sfi_plan *plan, const sfconv_net *net, sfi_plan_mode mode,
@@ -362,7 +378,7 @@ sfconv_status sfi_plan_make(sfi_plan *plan, const sfconv_net *net, sfi_plan_mode
     }
     plan->bytes = sfi_place_buffers(plan->buffers, plan->buffer_count);
     place_parameter_gradients(plan, net, training);
-    return SFCONV_OK;
+    return place_regularizers(plan, net, training);
 }
 
 sfconv_status sfi_plan_cost(sfi_plan *plan, const sfconv_net *net, const sfconv_shape *inputs,

@@ -40,13 +40,26 @@ typedef struct sfi_plan {
     /* All parameter gradients lie in one stretch, to be zeroed at once. */
     int64_t gradients_offset;
     int64_t gradients_bytes;
+    /* Regularizers: the list of their parts, then scratch for one part a worker. */
+    int64_t regularizer_parts;
     int64_t regularizer_scratch;
+    int64_t regularizer_worker_bytes;
     int64_t bytes;
     sfi_buffer *buffers;
     int32_t buffer_count;
     /* Inactive where the run goes layer by layer. */
     sfi_rank_plan rank;
 } sfi_plan;
+
+/* A part of a layer's regularizer in the list of a run. */
+typedef struct sfi_regularizer_part {
+    double work;
+    /* Number of the part that is begun at this place. */
+    int64_t turn;
+    int32_t node;
+    int32_t part;
+    sfi_term term;
+} sfi_regularizer_part;
 
 /* What a run is asked to be. */
 typedef struct sfi_plan_mode {

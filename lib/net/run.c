@@ -7,7 +7,6 @@
 #include "rank_step.h"
 #include "sizes.h"
 
-#include <math.h>
 #include <string.h>
 
 sfconv_status sfi_run_new(sfconv_run **out, sfconv_net *net, int32_t mode)
@@ -268,69 +267,4 @@ void sfi_run_backward(sfconv_run *run)
         node->layer->kind->backward(node->layer, &filled.pass);
     }
     run->taped = false;
-}
-
-/* What can fail in a regularizer is looked at before any gradient changes. */
-static sfconv_status check_factors(const sfconv_run *run, const sfi_node *node)
-{
-    const sfconv_layer *layer = node->layer;
-    for (int32_t i = 0; i < layer->parameter_count; i++) {
-        const sfi_parameter *parameter = &layer->parameters[i];
-        bool all_zero = true;
-        if (parameter->role != SFCONV_PARAMETER_FACTOR_P &&
-            parameter->role != SFCONV_PARAMETER_FACTOR_Q) {
-            continue;
-        }
-        for (int64_t j = 0; j < parameter->count; j++) {
-            if (!isfinite(parameter->data[j])) {
-                return sfi_fail(run->context, SFCONV_ERROR_NUMERIC,
-                                "%s.%s: element %lld is not finite", node->name, parameter->name,
-                                (long long)j);
-            }
-            all_zero &= parameter->data[j] == 0.0f;
-        }
-        if (all_zero) {
-            return sfi_fail(run->context, SFCONV_ERROR_NUMERIC,
-                            "%s.%s: all elements are zero, its spectrum is undefined", node->name,
-                            parameter->name);
-        }
-    }
-    return SFCONV_OK;
-}
-
-static bool regularizes(const sfconv_run *run, int32_t node)
-{
-    const sfconv_layer *layer = run->net->nodes[node].layer;
-    return layer && layer->kind->regularizes && layer->kind->regularizes(layer) &&
-           sfi_net_layer_node(run->net, layer) == node;
-}
-
-sfconv_status sfi_run_regularize(sfconv_run *run, double *value)
-{
-    const sfconv_net *net = run->net;
-    double sum = 0.0;
-    for (int32_t i = 0; i < net->node_count; i++) {
-        const sfconv_status status =
-            regularizes(run, i) ? check_factors(run, &net->nodes[i]) : SFCONV_OK;
-        if (status < 0) {
-            return status;
-        }
-    }
-    for (int32_t i = 0; i < net->node_count; i++) {
-        sfconv_layer *layer = net->nodes[i].layer;
-        if (!regularizes(run, i)) {
-            continue;
-        }
-        const sfconv_status status =
-            layer->kind->regularize(layer, run->gradients + net->nodes[i].first_parameter,
-                                    at(run, run->plan.regularizer_scratch), &sum);
-        if (status < 0) {
-            sfi_error_prefix(run->context, net->nodes[i].name);
-            return status;
-        }
-    }
-    if (value) {
-        *value = sum;
-    }
-    return SFCONV_OK;
 }

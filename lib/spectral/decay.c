@@ -1,22 +1,27 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #include "decay.h"
 
-#include "error.h"
 #include "products.h"
 #include "sizes.h"
 
 #include <float.h>
 #include <math.h>
 
-bool sfi_decay_scratch(int64_t *bytes, int64_t rank)
+static int64_t decay_doubles(int64_t rank)
 {
-    int64_t count;
-    if (!sfi_mul(&count, rank, 2 * rank + sfi_pitch(rank)) ||
-        !sfi_mul(&count, count, (int64_t)sizeof(double))) {
+    return 3 * rank * rank;
+}
+
+bool sfi_decay_scratch(int64_t *bytes, const struct sfi_factor_view *p,
+                       const struct sfi_factor_view *q)
+{
+    int64_t square, p_bytes, q_bytes;
+    if (!sfi_mul(&square, p->rank, p->rank) ||
+        !sfi_mul(&square, square, 3 * (int64_t)sizeof(double)) || !sfi_view_scratch(&p_bytes, p) ||
+        !sfi_view_scratch(&q_bytes, q)) {
         return false;
     }
-    *bytes = sfi_round64(count);
-    return true;
+    return sfi_add(bytes, sfi_round64(square), sfi_max(p_bytes, q_bytes));
 }
 
 /* No element of factor * gram exceeds this, by Cauchy and Schwarz: rows of the factor are no longer
@@ -32,35 +37,41 @@ static double bound_of_product(int64_t rank, const double *own, const double *ot
     return sqrt(own_trace) * other_trace;
 }
 
-sfconv_status sfi_decay(sfconv_context *context, const struct sfi_factors *factors, double scale,
-                        double *value, float *gradient_p, float *gradient_qt, void *scratch)
+static void scale_matrix(int64_t count, double scale, const double *source, double *result)
 {
-    const int64_t rank = factors->rank;
+    for (int64_t i = 0; i < count; i++) {
+        result[i] = scale * source[i];
+    }
+}
+
+const char *sfi_decay(const sfk_table *kernels, const struct sfi_factor_view *p,
+                      const struct sfi_factor_view *q, double scale, double *value,
+                      float *gradient_p, float *gradient_q, void *scratch)
+{
+    const int64_t rank = p->rank;
+    const int64_t square = rank * rank;
     double *gram_p = scratch;
-    double *gram_q = gram_p + rank * rank;
-    double *padded = gram_q + rank * rank;
-    sfi_gram(context, factors->p_rows, rank, factors->p, gram_p);
-    sfi_gram(context, factors->q_cols, rank, factors->qt, gram_q);
+    double *gram_q = gram_p + square;
+    double *core = gram_q + square;
+    void *rest =
+        (unsigned char *)scratch + sfi_round64(decay_doubles(rank) * (int64_t)sizeof(double));
+    sfi_view_gram(kernels, p, gram_p, rest);
+    sfi_view_gram(kernels, q, gram_q, rest);
     if (!sfi_gram_is_finite(rank, gram_p) || !sfi_gram_is_finite(rank, gram_q)) {
-        return sfi_fail(
-            context, SFCONV_ERROR_NUMERIC,
-            "Frobenius decay: expected finite numbers, got NaN or infinity in a factor");
+        return "expected finite numbers, got NaN or infinity";
     }
     if (gradient_p) {
         const double bound = fabs(scale) * fmax(bound_of_product(rank, gram_p, gram_q),
                                                 bound_of_product(rank, gram_q, gram_p));
         if (!(bound <= (double)FLT_MAX / 4)) {
-            return sfi_fail(context, SFCONV_ERROR_NUMERIC,
-                            "Frobenius decay: the gradient is beyond float (up to %g)", bound);
+            return "the gradient is beyond float";
         }
-        sfi_pad_columns(rank, rank, gram_q, padded);
-        sfi_add_product(context, factors->p_rows, rank, rank, scale, factors->p, padded,
-                        gradient_p);
-        sfi_pad_columns(rank, rank, gram_p, padded);
-        sfi_add_product(context, factors->q_cols, rank, rank, scale, factors->qt, padded,
-                        gradient_qt);
+        scale_matrix(square, scale, gram_q, core);
+        sfi_view_add_product(kernels, p, core, false, gradient_p, rest);
+        scale_matrix(square, scale, gram_p, core);
+        sfi_view_add_product(kernels, q, core, false, gradient_q, rest);
     }
     /* ||P Q||² = trace(PᵀP · Q Qᵀ), never negative but for rounding. */
-    *value = 0.5 * fmax(sfi_dot(rank * rank, gram_p, gram_q), 0.0);
-    return SFCONV_OK;
+    *value = 0.5 * fmax(sfi_dot(square, gram_p, gram_q), 0.0);
+    return NULL;
 }

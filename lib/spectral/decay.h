@@ -5,7 +5,7 @@
 #ifndef SFI_DECAY_H
 #define SFI_DECAY_H
 
-#include "ctx.h"
+#include "factor_view.h"
 
 #include <stdbool.h>
 
@@ -18,13 +18,16 @@ struct sfi_factors {
 };
 
 /* Bytes of scratch; false on overflow. */
-bool sfi_decay_scratch(int64_t *bytes, int64_t rank);
+bool sfi_decay_scratch(int64_t *bytes, const struct sfi_factor_view *p,
+                       const struct sfi_factor_view *q);
 
-/* *value = 1/2 ||P Q||²; gradient_p += scale * P Q Qᵀ and gradient_qt += scale * Qᵀ PᵀP (shapes of
- * p and qt); both gradients NULL: only the value. Allocates nothing.
- * Errors: NUMERIC (NaN or infinity in a factor, a gradient that may be beyond float); then nothing
- * has changed. */
-sfconv_status sfi_decay(sfconv_context *context, const struct sfi_factors *factors, double scale,
-                        double *value, float *gradient_p, float *gradient_qt, void *scratch);
+/* *value = 1/2 ||P Q||²; gradient_p += scale * P Q Qᵀ and gradient_q += scale * PᵀP Q, each in the
+ * order of its weight; both gradients NULL: only the value. `q` is a view of Qᵀ. On the calling
+ * thread alone, without a context; allocates nothing. Returns NULL, or the reason of a NUMERIC
+ * failure (NaN or infinity in a factor, a gradient that may be beyond float); then nothing has
+ * changed. */
+const char *sfi_decay(const sfk_table *kernels, const struct sfi_factor_view *p,
+                      const struct sfi_factor_view *q, double scale, double *value,
+                      float *gradient_p, float *gradient_q, void *scratch);
 
 #endif

@@ -1,13 +1,16 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #include "kl.h"
 
+#include "eigen.h"
 #include "error.h"
 #include "maths.h"
 #include "products.h"
+#include "sizes.h"
 
 #include <assert.h>
 #include <float.h>
 #include <math.h>
+#include <string.h>
 
 static double sum_values(const struct sfi_svd *svd)
 {
@@ -18,10 +21,7 @@ static double sum_values(const struct sfi_svd *svd)
     return sum;
 }
 
-static sfconv_status fail_zero(sfconv_context *context)
-{
-    return sfi_fail(context, SFCONV_ERROR_NUMERIC, "KL term: all singular values are zero");
-}
+static const char all_zero[] = "all singular values are zero";
 
 /* sum p log p */
 static double negative_entropy(const struct sfi_svd *svd, double sum)
@@ -43,33 +43,38 @@ static double sum_of_logs(const struct sfi_svd *svd, double sum)
     return total;
 }
 
-sfconv_status sfi_kl_value(sfconv_context *context, const struct sfi_svd *svd,
-                           enum sfi_kl_direction direction, double *value)
+/* The divergence; a reason where there is none. */
+static const char *divergence_of(const struct sfi_svd *svd, enum sfi_kl_direction direction,
+                                 double *value)
 {
     const double sum = sum_values(svd);
     const double count = (double)svd->cols;
-    assert(svd->ready);
     if (svd->cols == 1) {
         *value = 0;
-        return SFCONV_OK;
+        return NULL;
     }
     if (sum == 0) {
-        return fail_zero(context);
+        return all_zero;
     }
     const double divergence = direction == SFI_KL_FORWARD
                                   ? sfi_log(count) + negative_entropy(svd, sum)
                                   : -sfi_log(count) - sum_of_logs(svd, sum) / count;
     /* Rounding may leave equal values a little below zero, where a divergence cannot be. */
     *value = fmax(divergence, 0.0);
-    return SFCONV_OK;
+    return NULL;
 }
 
-/* weights[i] = scale * dKL/ds_i / s_i; returns the largest |scale * dKL/ds_i|, which no element of
- * the gradient exceeds by more than rounding, since it is the gradient's spectral norm. */
-static double make_weights(const struct sfi_svd *svd, enum sfi_kl_direction direction, double sum,
-                           double scale, double *weights)
+/* weights[i] = scale * dKL/ds_i / s_i; a reason where they are not defined or where the gradient
+ * may not fit floats: its spectral norm is the largest |scale * dKL/ds_i|, and no element exceeds
+ * that by more than rounding. */
+static const char *make_weights(const struct sfi_svd *svd, enum sfi_kl_direction direction,
+                                double scale, double *weights)
 {
+    const double sum = sum_values(svd);
     const double count = (double)svd->cols;
+    if (sum == 0) {
+        return all_zero;
+    }
     const double entropy = direction == SFI_KL_FORWARD ? -negative_entropy(svd, sum) : 0;
     double largest = 0;
     for (int64_t i = 0; i < svd->cols; i++) {
@@ -80,7 +85,19 @@ static double make_weights(const struct sfi_svd *svd, enum sfi_kl_direction dire
         weights[i] = derivative / (p * sum);
         largest = fmax(largest, fabs(derivative));
     }
-    return largest;
+    return largest > (double)FLT_MAX / 4 ? "the gradient is beyond float" : NULL;
+}
+
+static sfconv_status fail_unless_null(sfconv_context *context, const char *reason)
+{
+    return reason ? sfi_fail(context, SFCONV_ERROR_NUMERIC, "KL term: %s", reason) : SFCONV_OK;
+}
+
+sfconv_status sfi_kl_value(sfconv_context *context, const struct sfi_svd *svd,
+                           enum sfi_kl_direction direction, double *value)
+{
+    assert(svd->ready);
+    return fail_unless_null(context, divergence_of(svd, direction, value));
 }
 
 sfconv_status sfi_kl_add_gradient(sfconv_context *context, const struct sfi_svd *svd,
@@ -88,7 +105,6 @@ sfconv_status sfi_kl_add_gradient(sfconv_context *context, const struct sfi_svd 
                                   const float *matrix, float *gradient, void *scratch)
 {
     const int64_t cols = svd->cols;
-    const double sum = sum_values(svd);
     double *weights = scratch;
     double *core = weights + cols;
     double *padded = core + cols * cols;
@@ -96,15 +112,77 @@ sfconv_status sfi_kl_add_gradient(sfconv_context *context, const struct sfi_svd 
     if (cols == 1) {
         return SFCONV_OK;
     }
-    if (sum == 0) {
-        return fail_zero(context);
+    const char *reason = make_weights(svd, direction, scale, weights);
+    if (reason) {
+        return fail_unless_null(context, reason);
     }
-    if (make_weights(svd, direction, sum, scale, weights) > (double)FLT_MAX / 4) {
-        return sfi_fail(context, SFCONV_ERROR_NUMERIC,
-                        "KL term: the gradient is beyond float, singular values sum to %g", sum);
-    }
-    sfi_weighted_gram(context, cols, svd->vectors, weights, core);
+    sfi_weighted_gram(context->kernels, cols, svd->vectors, weights, core);
     sfi_pad_columns(cols, cols, core, padded);
     sfi_add_product(context, rows, cols, cols, 1.0, matrix, padded, gradient);
     return SFCONV_OK;
+}
+
+/* Working room of a whole evaluation. */
+struct room {
+    double *gram; /* then the eigenvectors */
+    double *core;
+    double *values;
+    double *weights;
+    double *eigen;
+    void *view;
+};
+
+static struct room room_in(int64_t rank, void *scratch)
+{
+    double *gram = scratch;
+    double *core = gram + rank * rank;
+    double *values = core + rank * rank;
+    double *eigen = values + 2 * rank;
+    const int64_t doubles = eigen - gram + sfi_eigen_scratch(rank);
+    unsigned char *rest = (unsigned char *)scratch + sfi_round64(doubles * (int64_t)sizeof(double));
+    return (struct room){gram, core, values, values + rank, eigen, rest};
+}
+
+bool sfi_kl_scratch(int64_t *bytes, const struct sfi_factor_view *view)
+{
+    const int64_t rank = view->rank;
+    int64_t doubles, view_bytes;
+    if (!sfi_mul(&doubles, rank, 2 * rank + 2) ||
+        !sfi_add(&doubles, doubles, sfi_eigen_scratch(rank)) ||
+        !sfi_mul(&doubles, doubles, (int64_t)sizeof(double)) ||
+        !sfi_view_scratch(&view_bytes, view)) {
+        return false;
+    }
+    return sfi_add(bytes, sfi_round64(doubles), view_bytes);
+}
+
+const char *sfi_kl_evaluate(const sfk_table *kernels, const struct sfi_factor_view *view,
+                            enum sfi_kl_direction direction, double scale, double *value,
+                            float *gradient, void *scratch)
+{
+    const int64_t rank = view->rank;
+    const struct room room = room_in(rank, scratch);
+    sfi_view_gram(kernels, view, room.gram, room.view);
+    if (!sfi_gram_is_finite(rank, room.gram)) {
+        return "expected finite numbers, got NaN or infinity";
+    }
+    if (rank == 1) {
+        *value = 0;
+        return NULL;
+    }
+    if (sfi_eigen_symmetric(kernels, rank, room.gram, room.values, room.eigen, NULL) < 0) {
+        return "the eigensolver did not converge";
+    }
+    for (int64_t i = 0; i < rank; i++) {
+        room.values[i] = sqrt(fmax(room.values[i], 0.0));
+    }
+    const struct sfi_svd svd = {rank, room.values, room.gram, true};
+    const char *reason = divergence_of(&svd, direction, value);
+    if (reason || !gradient || (reason = make_weights(&svd, direction, scale, room.weights))) {
+        return reason;
+    }
+    sfi_weighted_gram(kernels, rank, room.gram, room.weights, room.core);
+    const bool single = room.values[0] <= SFI_KL_SINGLE * room.values[rank - 1];
+    sfi_view_add_product(kernels, view, room.core, single, gradient, room.view);
+    return NULL;
 }

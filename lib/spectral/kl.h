@@ -5,6 +5,7 @@
 #ifndef SFI_KL_H
 #define SFI_KL_H
 
+#include "factor_view.h"
 #include "svd.h"
 
 enum sfi_kl_direction {
@@ -31,5 +32,21 @@ sfconv_status sfi_kl_value(sfconv_context *context, const struct sfi_svd *svd,
 sfconv_status sfi_kl_add_gradient(sfconv_context *context, const struct sfi_svd *svd,
                                   enum sfi_kl_direction direction, double scale, int64_t rows,
                                   const float *matrix, float *gradient, void *scratch);
+
+/* Up to this condition number the gradient of sfi_kl_evaluate() is summed in float: the error is
+ * some 1e-7 of its norm times the condition number. Beyond, in double. */
+#define SFI_KL_SINGLE 16.0
+
+/* Bytes of scratch for sfi_kl_evaluate(); false on overflow. */
+bool sfi_kl_scratch(int64_t *bytes, const struct sfi_factor_view *view);
+
+/* The whole term of one factor by its Gram matrix: *value = KL and, where not NULL,
+ * gradient += scale * dKL/dweight in the order of the weight. On the calling thread alone, without
+ * a context, so that factors can be shared out; the same bits everywhere. Returns NULL, or the
+ * reason of a NUMERIC failure (not finite, all zero, no convergence, a gradient beyond float); then
+ * gradient is what it was. Allocates nothing. */
+const char *sfi_kl_evaluate(const sfk_table *kernels, const struct sfi_factor_view *view,
+                            enum sfi_kl_direction direction, double scale, double *value,
+                            float *gradient, void *scratch);
 
 #endif

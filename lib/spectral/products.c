@@ -110,10 +110,11 @@ static void gram_block(void *argument, int64_t index, int32_t worker)
     }
 }
 
-static void run_gram(sfconv_context *context, struct gram_task *task)
+/* Blocks on and above the diagonal. */
+static int64_t gram_blocks(int64_t cols)
 {
-    const int64_t blocks = sfi_ceil_div(task->cols, BLOCK);
-    sfi_parallel_for(context, blocks * (blocks + 1) / 2, gram_block, task);
+    const int64_t blocks = sfi_ceil_div(cols, BLOCK);
+    return blocks * (blocks + 1) / 2;
 }
 
 void sfi_gram(sfconv_context *context, int64_t rows, int64_t cols, const float *matrix,
@@ -121,7 +122,7 @@ void sfi_gram(sfconv_context *context, int64_t rows, int64_t cols, const float *
 {
     struct gram_task task = {
         .kernels = context->kernels, .rows = rows, .cols = cols, .matrix = matrix, .gram = gram};
-    run_gram(context, &task);
+    sfi_parallel_for(context, gram_blocks(cols), gram_block, &task);
 }
 
 bool sfi_gram_is_finite(int64_t cols, const double *gram)
@@ -134,16 +135,18 @@ bool sfi_gram_is_finite(int64_t cols, const double *gram)
     return true;
 }
 
-void sfi_weighted_gram(sfconv_context *context, int64_t n, const double *vectors,
+void sfi_weighted_gram(const sfk_table *kernels, int64_t n, const double *vectors,
                        const double *weights, double *result)
 {
-    struct gram_task task = {.kernels = context->kernels,
+    struct gram_task task = {.kernels = kernels,
                              .rows = n,
                              .cols = n,
                              .vectors = vectors,
                              .weights = weights,
                              .gram = result};
-    run_gram(context, &task);
+    for (int64_t i = 0; i < gram_blocks(n); i++) {
+        gram_block(&task, i, 0);
+    }
 }
 
 void sfi_pad_columns(int64_t inner, int64_t cols, const double *right, double *padded)

@@ -29,8 +29,8 @@ void sfi_gram(sfconv_context *context, int64_t rows, int64_t cols, const float *
  */
 bool sfi_gram_is_finite(int64_t cols, const double *gram);
 
-/* result (n x n) = vectorsᵀ * diag(weights) * vectors, vectors n x n. */
-void sfi_weighted_gram(sfconv_context *context, int64_t n, const double *vectors,
+/* result (n x n) = vectorsᵀ * diag(weights) * vectors, vectors n x n. On the calling thread. */
+void sfi_weighted_gram(const sfk_table *kernels, int64_t n, const double *vectors,
                        const double *weights, double *result);
 
 /* right (inner x cols, contiguous) into a padded copy of pitch sfi_pitch(cols), zeros behind. */

@@ -5,6 +5,7 @@
 #ifndef SFI_SIGMA_H
 #define SFI_SIGMA_H
 
+#include "ctx.h"
 #include "decay.h"
 
 /* What a pass leaves for its backward. */

@@ -1,0 +1,194 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* The KL term of a factor taken where its layer keeps it, against the route that sees a matrix. */
+#include "matrices.h"
+
+#include "kl.h"
+
+/* A factor of `rows` = count * inner rows, as P keeps itself, or as Q where `lying`. */
+struct factor {
+    struct sfi_factor_view view;
+    float *weight;
+    float *gradient;
+    void *scratch;
+    double value;
+    const char *reason;
+};
+
+/* Where element (row, column) of the matrix is in the weight. */
+static int64_t place_of(const struct sfi_factor_view *view, int64_t row, int64_t column)
+{
+    return view->lying
+               ? column * view->count + row
+               : (row / view->inner * view->rank + column) * view->inner + row % view->inner;
+}
+
+static struct factor factor_of(const float *matrix, int64_t count, int64_t inner, int64_t rank,
+                               bool lying)
+{
+    struct factor factor = {.view = {rank, count, inner, lying, NULL}};
+    int64_t bytes;
+    const int64_t rows = count * inner;
+    factor.view.weight = factor.weight = checked_memory((size_t)(rows * rank) * sizeof(float));
+    factor.gradient = checked_memory((size_t)(rows * rank) * sizeof(float));
+    for (int64_t i = 0; i < rows; i++) {
+        for (int64_t j = 0; j < rank; j++) {
+            factor.weight[place_of(&factor.view, i, j)] = matrix[i * rank + j];
+        }
+    }
+    ck_assert(sfi_kl_scratch(&bytes, &factor.view));
+    factor.scratch = aligned_alloc(64, (size_t)(bytes + 63) / 64 * 64);
+    ck_assert_ptr_nonnull(factor.scratch);
+    memset(factor.scratch, 0xff, (size_t)bytes);
+    return factor;
+}
+
+static void evaluate(struct factor *factor, const sfk_table *kernels,
+                     enum sfi_kl_direction direction, double scale)
+{
+    factor->reason = sfi_kl_evaluate(kernels, &factor->view, direction, scale, &factor->value,
+                                     factor->gradient, factor->scratch);
+}
+
+static void factor_free(struct factor *factor)
+{
+    free(factor->weight);
+    free(factor->gradient);
+    free(factor->scratch);
+}
+
+/* Value and gradient of the matrix by way of its decomposition. */
+static float *reference_gradient(int64_t rows, int64_t rank, const float *matrix,
+                                 enum sfi_kl_direction direction, double *value)
+{
+    sfconv_context *context = context_with_workers(1);
+    struct sfi_svd svd;
+    int64_t bytes;
+    float *gradient = checked_memory((size_t)(rows * rank) * sizeof(float));
+    ck_assert(sfi_svd_scratch(&bytes, rows, rank, SFI_SVD_EXACT));
+    void *scratch = checked_memory((size_t)bytes);
+    ck_assert_int_eq(sfi_svd_create(context, &svd, rank), SFCONV_OK);
+    ck_assert_int_eq(sfi_svd_update(context, &svd, rows, matrix, SFI_SVD_EXACT, scratch),
+                     SFCONV_OK);
+    ck_assert_int_eq(sfi_kl_value(context, &svd, direction, value), SFCONV_OK);
+    ck_assert_int_eq(
+        sfi_kl_add_gradient(context, &svd, direction, 2, rows, matrix, gradient, scratch),
+        SFCONV_OK);
+    sfi_svd_destroy(context, &svd);
+    sfi_context_release(context);
+    free(scratch);
+    return gradient;
+}
+
+/* Spectra from flat to steep: `steepness` is the condition number. */
+static float *steep_matrix(int64_t rows, int64_t rank, double steepness)
+{
+    double *values = checked_memory((size_t)rank * sizeof(double));
+    for (int64_t i = 0; i < rank; i++) {
+        values[i] = pow(steepness, -(double)i / (double)(rank > 1 ? rank - 1 : 1));
+    }
+    float *matrix = matrix_with_spectrum(rows, rank, values, (uint64_t)rank);
+    free(values);
+    return matrix;
+}
+
+static void check_term(int64_t count, int64_t inner, int64_t rank, bool lying, double steepness,
+                       enum sfi_kl_direction direction)
+{
+    const int64_t rows = count * inner;
+    float *matrix = steep_matrix(rows, rank, steepness);
+    double value;
+    float *expected = reference_gradient(rows, rank, matrix, direction, &value);
+    const double norm = norm_of(rows * rank, expected);
+    uint64_t bits = 0;
+    for (int32_t isa = SFCONV_ISA_REFERENCE; isa <= SFCONV_ISA_NEON; isa++) {
+        const sfk_table *kernels = sfk_table_for(isa);
+        if (!kernels) {
+            continue;
+        }
+        struct factor factor = factor_of(matrix, count, inner, rank, lying);
+        evaluate(&factor, kernels, direction, 2);
+        ck_assert_ptr_null(factor.reason);
+        ck_assert_double_eq_tol(factor.value, value, 1e-6 * (1 + value));
+        for (int64_t i = 0; i < rows; i++) {
+            for (int64_t j = 0; j < rank; j++) {
+                const double got = (double)factor.gradient[place_of(&factor.view, i, j)];
+                ck_assert_double_eq_tol(got, (double)expected[i * rank + j], 3e-6 * norm + 1e-8);
+            }
+        }
+        uint64_t hash = 1469598103934665603u;
+        for (int64_t i = 0; i < rows * rank; i++) {
+            uint32_t word;
+            memcpy(&word, &factor.gradient[i], sizeof word);
+            hash = (hash ^ word) * 1099511628211u;
+        }
+        ck_assert(bits == 0 || hash == bits);
+        bits = hash;
+        factor_free(&factor);
+    }
+    free(expected);
+    free(matrix);
+}
+
+START_TEST(a_factor_where_it_lies_has_the_term_of_its_matrix)
+{
+    const int64_t sizes[][3] = {{9, 1, 1},   {12, 1, 5},  {40, 3, 16},  {7, 5, 3},
+                                {65, 3, 33}, {300, 1, 4}, {130, 2, 48}, {2, 100, 20}};
+    const double steepness[] = {1.5, 10, 300, 1e4};
+    for (int s = 0; s < 8; s++) {
+        for (int k = 0; k < 4; k++) {
+            for (int direction = SFI_KL_FORWARD; direction <= SFI_KL_REVERSE; direction++) {
+                const enum sfi_kl_direction way = (enum sfi_kl_direction)direction;
+                check_term(sizes[s][0], sizes[s][1], sizes[s][2], false, steepness[k], way);
+                check_term(sizes[s][0] * sizes[s][1], 1, sizes[s][2], true, steepness[k], way);
+            }
+        }
+    }
+}
+END_TEST
+
+START_TEST(a_factor_without_a_spectrum_is_refused_and_its_gradient_left_alone)
+{
+    const sfk_table *kernels = sfk_table_for(SFCONV_ISA_REFERENCE);
+    for (int kind = 0; kind < 3; kind++) {
+        float *matrix = random_matrix(20, 4, 3);
+        for (int i = 0; i < 80; i++) {
+            matrix[i] *= kind == 0 ? 0.0f : kind == 1 ? 1e-42f : 1.0f;
+        }
+        matrix[17] = kind == 2 ? INFINITY : matrix[17];
+        struct factor factor = factor_of(matrix, 20, 1, 4, true);
+        evaluate(&factor, kernels, SFI_KL_FORWARD, 1);
+        ck_assert_ptr_nonnull(factor.reason);
+        const char *expected[] = {"all singular values are zero", "beyond float", "infinity"};
+        ck_assert_ptr_nonnull(strstr(factor.reason, expected[kind]));
+        ck_assert_double_eq(norm_of(80, factor.gradient), 0);
+        factor_free(&factor);
+        free(matrix);
+    }
+}
+END_TEST
+
+START_TEST(equal_singular_values_give_no_gradient_in_float_either)
+{
+    const double equal[] = {3, 3, 3, 3, 3, 3};
+    float *matrix = matrix_with_spectrum(60, 6, equal, 4);
+    struct factor factor = factor_of(matrix, 20, 3, 6, false);
+    evaluate(&factor, sfk_table_for(SFCONV_ISA_REFERENCE), SFI_KL_FORWARD, 1);
+    ck_assert_ptr_null(factor.reason);
+    ck_assert(factor.value >= 0 && factor.value < 1e-13);
+    ck_assert_double_le(norm_of(360, factor.gradient), 1e-6);
+    factor_free(&factor);
+    free(matrix);
+}
+END_TEST
+
+int main(void)
+{
+    Suite *suite = suite_create("factor_terms");
+    TCase *tests = tcase_create("factor_terms");
+    tcase_set_timeout(tests, 120);
+    tcase_add_test(tests, a_factor_where_it_lies_has_the_term_of_its_matrix);
+    tcase_add_test(tests, a_factor_without_a_spectrum_is_refused_and_its_gradient_left_alone);
+    tcase_add_test(tests, equal_singular_values_give_no_gradient_in_float_either);
+    suite_add_tcase(suite, tests);
+    return run_suite(suite);
+}
