@@ -87,6 +87,15 @@ void SFK_NAME(leaky_relu_gradient)(float *restrict grad_in, const float *restric
     }
 }
 
+void SFK_NAME(mask_gradient)(float *restrict gradient, const float *restrict out, float slope,
+                             int64_t count)
+{
+    for (int64_t i = 0; i < count; i++) {
+        const float below = slope * gradient[i];
+        gradient[i] = out[i] > 0.0f ? gradient[i] : below;
+    }
+}
+
 void SFK_NAME(sigmoid_gradient)(float *restrict grad_in, const float *restrict out,
                                 const float *restrict grad_out, bool accumulate, int64_t count)
 {

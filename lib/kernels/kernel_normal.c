@@ -105,3 +105,13 @@ void SFK_NAME(normalize_gradient)(float *restrict grad_in, const float *restrict
         grad_in[i] = accumulate ? grad_in[i] + value : value;
     }
 }
+
+void SFK_NAME(subtract_row)(float *restrict rows, int64_t stride, const float *restrict row,
+                            int64_t count)
+{
+    for (int64_t n = 0; n < count; n++) {
+        for (int64_t k = 0; k < stride; k++) {
+            rows[n * stride + k] -= row[k];
+        }
+    }
+}

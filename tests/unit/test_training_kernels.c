@@ -387,6 +387,41 @@ START_TEST(unpooling_is_the_transpose_of_pooling)
 }
 END_TEST
 
+START_TEST(a_row_is_subtracted_from_every_row)
+{
+    const sfk_table *table = table_number(_i);
+    float rows[5 * 16], row[16], before[5 * 16];
+    if (!table) {
+        return;
+    }
+    fill(rows, 5 * 16, 13);
+    fill(row, 16, 14);
+    memcpy(before, rows, sizeof rows);
+    table->subtract_row(rows, 16, row, 4);
+    for (int i = 0; i < 5 * 16; i++) {
+        ck_assert(rows[i] == (i < 4 * 16 ? before[i] - row[i % 16] : before[i]));
+    }
+}
+END_TEST
+
+START_TEST(a_mask_in_place_is_the_gradient_of_leaky_relu)
+{
+    const sfk_table *table = table_number(_i);
+    float out[37], gradient[37], expected[37];
+    if (!table) {
+        return;
+    }
+    for (int slope = 0; slope < 2; slope++) {
+        fill(out, 37, 15);
+        fill(gradient, 37, 16);
+        out[3] = 0.0f;
+        table->leaky_relu_gradient(expected, out, gradient, 0.1f * (float)slope, false, 37);
+        table->mask_gradient(gradient, out, 0.1f * (float)slope, 37);
+        ck_assert_mem_eq(gradient, expected, sizeof gradient);
+    }
+}
+END_TEST
+
 int main(void)
 {
     Suite *suite = suite_create("training_kernels");
@@ -402,6 +437,8 @@ int main(void)
     tcase_add_loop_test(tests, spread_taps_is_the_transpose_of_shift_add, 0, TABLE_COUNT);
     tcase_add_loop_test(tests, unpooling_gives_to_the_cell_that_max_pooling_took, 0, TABLE_COUNT);
     tcase_add_loop_test(tests, unpooling_is_the_transpose_of_pooling, 0, TABLE_COUNT);
+    tcase_add_loop_test(tests, a_row_is_subtracted_from_every_row, 0, TABLE_COUNT);
+    tcase_add_loop_test(tests, a_mask_in_place_is_the_gradient_of_leaky_relu, 0, TABLE_COUNT);
     suite_add_tcase(suite, tests);
     return run_suite(suite);
 }
