@@ -214,6 +214,21 @@ void sfi_batchnorm2d_line(const sfconv_layer *layer, int64_t channel, double *sc
     *shift = (double)parameters[SHIFT].data[channel] - *scale * mean;
 }
 
+void sfi_batchnorm2d_affine(const sfconv_layer *layer, int64_t channel, double *scale,
+                            double *shift)
+{
+    *scale = (double)layer->parameters[SCALE].data[channel];
+    *shift = (double)layer->parameters[SHIFT].data[channel];
+}
+
+double sfi_batchnorm2d_observe(sfconv_layer *layer, int64_t channel, double mean, double variance,
+                               double values)
+{
+    batchnorm2d *self = (batchnorm2d *)layer;
+    update_running(self, channel, mean, variance, values);
+    return 1.0 / sqrt(variance + self->epsilon);
+}
+
 sfconv_status sfi_batchnorm2d_new(sfconv_layer **out, sfconv_context *context,
                                   const sfconv_batchnorm2d_desc *desc)
 {

@@ -9,6 +9,13 @@
 /* y = scale·x + shift of channel `channel` at inference. */
 bool sfi_is_batchnorm2d(const sfconv_layer *layer);
 void sfi_batchnorm2d_line(const sfconv_layer *layer, int64_t channel, double *scale, double *shift);
+/* The parameters of channel `channel`: y = scale·x̂ + shift. */
+void sfi_batchnorm2d_affine(const sfconv_layer *layer, int64_t channel, double *scale,
+                            double *shift);
+/* Takes the mean and the biased variance of a batch of `values` values into the running statistics;
+ * the result is 1 / √(variance + ε). */
+double sfi_batchnorm2d_observe(sfconv_layer *layer, int64_t channel, double mean, double variance,
+                               double values);
 
 /* `which` is SFCONV_ACTIVATION_…; the slope below 0 of LeakyReLU, 0 for the others. */
 bool sfi_activation_facts(const sfconv_layer *layer, int32_t *which, float *slope);
@@ -21,6 +28,13 @@ bool sfi_upsample2d_facts(const sfconv_layer *layer, int32_t *which, int64_t fac
 /* Position k·factor + r of an up-sampled axis of `size` input pixels lies at k + offset, -1 <
  * offset < 1; 0 where the neighbour on that side is missing. `which` is bilinear. */
 float sfi_upsample2d_offset(int32_t which, int64_t factor, int64_t size, int64_t k, int64_t r);
+/* Largest factor of the public contract, and the most positions that one input takes part in. */
+#define SFI_UPSAMPLE_FACTOR 64
+#define SFI_UPSAMPLE_TERMS (3 * SFI_UPSAMPLE_FACTOR)
+/* The up-sampled positions that input position k takes part in, in their order, and its weights
+ * there; returns how many. */
+int64_t sfi_upsample2d_terms(int32_t which, int64_t factor, int64_t size, int64_t k,
+                             int64_t *positions, float *weights);
 
 bool sfi_is_add(const sfconv_layer *layer);
 bool sfi_is_concat(const sfconv_layer *layer);

@@ -20,9 +20,6 @@ typedef struct upsample2d {
     int64_t factor[2];
 } upsample2d;
 
-/* Largest factor of the public contract. */
-#define MAX_FACTOR 64
-
 typedef struct upsample_job {
     const upsample2d *layer;
     const sfi_pass *pass;
@@ -116,6 +113,31 @@ float sfi_upsample2d_offset(int32_t which, int64_t factor, int64_t size, int64_t
     return outside ? 0.0f : (float)offset;
 }
 
+int64_t sfi_upsample2d_terms(int32_t which, int64_t factor, int64_t size, int64_t k,
+                             int64_t *positions, float *weights)
+{
+    int64_t count = 0;
+    if (which == SFCONV_UPSAMPLE_NEAREST) {
+        for (; count < factor; count++) {
+            positions[count] = k * factor + count;
+            weights[count] = 1.0f;
+        }
+        return count;
+    }
+    for (int64_t base = sfi_max(0, k - 1); base < sfi_min(size, k + 2); base++) {
+        for (int64_t r = 0; r < factor; r++) {
+            const float offset = sfi_upsample2d_offset(which, factor, size, base, r);
+            const float toward = (float)(k - base) * offset;
+            const float weight = base == k ? 1.0f - fabsf(offset) : toward;
+            if (weight > 0.0f) {
+                positions[count] = base * factor + r;
+                weights[count++] = weight;
+            }
+        }
+    }
+    return count;
+}
+
 static float offset_at(const upsample2d *self, int axis, int64_t size, int64_t k, int64_t r)
 {
     return sfi_upsample2d_offset(self->which, self->factor[axis], size, k, r);
@@ -188,37 +210,22 @@ static void bilinear_plane(const upsample_job *job, const float *in, float *out,
     }
 }
 
-/* The output rows that input row k takes part in, with their weights, top to bottom. */
-static int64_t contributions(const upsample_job *job, const float *grad_out, int64_t k,
-                             const float **rows, float *weights)
-{
-    const int64_t factor = job->layer->factor[0];
-    int64_t count = 0;
-    for (int64_t base = sfi_max(0, k - 1); base < sfi_min(job->in.h, k + 2); base++) {
-        for (int64_t r = 0; r < factor; r++) {
-            const float offset = offset_at(job->layer, 0, job->in.h, base, r);
-            const float toward = (float)(k - base) * offset;
-            const float weight = base == k ? 1.0f - fabsf(offset) : toward;
-            if (weight > 0.0f) {
-                rows[count] = grad_out + (base * factor + r) * job->out.w;
-                weights[count++] = weight;
-            }
-        }
-    }
-    return count;
-}
-
 static void bilinear_plane_gradient(const upsample_job *job, const float *grad_out, float *grad_in,
                                     float *row)
 {
     const sfk_table *kernels = job->pass->context->kernels;
     const int64_t factor = job->layer->factor[1];
-    const float *rows[3 * MAX_FACTOR];
-    float weights[3 * MAX_FACTOR];
+    const float *rows[SFI_UPSAMPLE_TERMS];
+    float weights[SFI_UPSAMPLE_TERMS];
+    int64_t positions[SFI_UPSAMPLE_TERMS];
     memset(row, 0, (size_t)factor * sizeof *row);
     memset(row + factor + job->out.w, 0, (size_t)factor * sizeof *row);
     for (int64_t k = 0; k < job->in.h; k++) {
-        const int64_t count = contributions(job, grad_out, k, rows, weights);
+        const int64_t count = sfi_upsample2d_terms(job->layer->which, job->layer->factor[0],
+                                                   job->in.h, k, positions, weights);
+        for (int64_t i = 0; i < count; i++) {
+            rows[i] = grad_out + positions[i] * job->out.w;
+        }
         kernels->weighted_rows(row + factor, rows, weights, count, job->out.w);
         kernels->interpolate_row_gradient(grad_in + k * job->in.w, row + factor, job->offsets + 1,
                                           job->in.w + 2, factor, job->pass->accumulate[0],
@@ -313,7 +320,7 @@ bool sfi_upsample2d_facts(const sfconv_layer *layer, int32_t *which, int64_t fac
 sfconv_status sfi_upsample2d_new(sfconv_layer **layer, sfconv_context *context, int32_t which,
                                  const int64_t factor[2])
 {
-    assert(factor[0] <= MAX_FACTOR && factor[1] <= MAX_FACTOR);
+    assert(factor[0] <= SFI_UPSAMPLE_FACTOR && factor[1] <= SFI_UPSAMPLE_FACTOR);
     *layer = sfi_layer_new(context, &kind);
     if (!*layer) {
         return sfi_fail_memory(context, kind.kind, kind.bytes);
