@@ -133,15 +133,15 @@ SFCONV_API sfconv_net *sfconv_run_net(const sfconv_run *run);
 #define SFCONV_ENGINE_LAYERS 1
 /** Between factorized layers only rank-many maps are stored: full-width maps are made a strip at a
  * time, where BatchNorm, activation, 2x2 max pooling, sums, up-sampling and concatenation take
- * part, and stored only where another kind of layer or the caller reads them. Results agree with
- * the layer path to rounding. */
+ * part, and stored only where another kind of layer or the caller reads them. In training they are
+ * made once more in backward, and BatchNorm has its statistics from moments of the rank-many maps.
+ * Results and gradients agree with the layer path to rounding. */
 #define SFCONV_ENGINE_RANK_SPACE 2
 
 /**
- * How an inference run computes: SFCONV_ENGINE_RANK_SPACE, the default, or SFCONV_ENGINE_LAYERS.
- * Takes effect at the next reshape. Parameters may change between forwards with either.
- * Errors: ARGUMENT (no such engine), UNSUPPORTED (rank space for a training run, which goes layer
- * by layer). Since: 0.1
+ * How a run computes: SFCONV_ENGINE_RANK_SPACE, the default, or SFCONV_ENGINE_LAYERS. Takes effect
+ * at the next reshape. Parameters may change between forwards with either.
+ * Errors: ARGUMENT (no such engine). Since: 0.1
  */
 SFCONV_API sfconv_status sfconv_run_set_engine(sfconv_run *run, int32_t engine);
 

@@ -116,7 +116,7 @@ sfconv_status sfconv_net_run_bytes(const sfconv_net *net, int32_t mode, const sf
         return sfi_fail_memory(net->context, call, sizeof(sfi_step));
     }
     const bool training = mode == SFCONV_MODE_TRAINING;
-    status = sfi_plan_make(&plan, net, (sfi_plan_mode){training, false, !training}, inputs, count);
+    status = sfi_plan_make(&plan, net, (sfi_plan_mode){training, false, true}, inputs, count);
     if (status >= 0) {
         *bytes = plan.bytes;
     }
@@ -135,10 +135,6 @@ sfconv_status sfconv_run_set_engine(sfconv_run *run, int32_t engine)
         return sfi_fail(run->context, SFCONV_ERROR_ARGUMENT,
                         "%s: engine is %d, expected SFCONV_ENGINE_LAYERS or _RANK_SPACE", call,
                         engine);
-    }
-    if (run->training && engine == SFCONV_ENGINE_RANK_SPACE) {
-        return sfi_fail(run->context, SFCONV_ERROR_UNSUPPORTED,
-                        "%s: a training run goes layer by layer", call);
     }
     run->engine = engine;
     return SFCONV_OK;

@@ -5,18 +5,19 @@
 #include "kernels.h"
 #include "memory.h"
 #include "parallel.h"
-#include "rank_step.h"
+#include "rank_training.h"
 #include "sizes.h"
 
 #include <string.h>
 
-/* Values, gradients, tape and two scratches a node; in rank space maps, folded weights and scratch
- * too, and mixed maps a sink. */
-#define BUFFERS_PER_NODE 8
+/* Values, gradients, tape and two scratches a node; in rank space maps and their gradients, folded
+ * weights, scratch of both passes, and a record of BatchNorm with its scratch too, and mixed maps
+ * and their gradients a sink. */
+#define BUFFERS_PER_NODE 12
 
 static size_t max_buffers(const sfi_plan *plan, const sfconv_net *net)
 {
-    return (size_t)net->node_count * BUFFERS_PER_NODE + (size_t)plan->rank.sink_capacity;
+    return (size_t)net->node_count * BUFFERS_PER_NODE + 2 * (size_t)plan->rank.sink_capacity;
 }
 
 bool sfi_plan_create(sfi_plan *plan, const sfconv_net *net)
@@ -206,24 +207,33 @@ typedef struct use_times {
     int32_t gradient_first;
 } use_times;
 
+/* Whether backward reads the map of `node` when it comes to its user `user`. */
+static bool kept_for(const sfi_plan *plan, int32_t user)
+{
+    const sfi_step *step = &plan->steps[user];
+    const bool by_layer = !plan->rank.active || plan->rank.nodes[user].role == SFI_RANK_LAYER;
+    return by_layer ? step->wants_gradient && step->memory.keeps_inputs
+                    : sfi_rank_reads_again(&plan->rank, user);
+}
+
 static use_times times_of(const sfi_plan *plan, const sfconv_net *net, int32_t node, bool training)
 {
     const int32_t count = net->node_count;
     use_times times = {node, 2 * count - 1 - node};
     const sfi_step *self = &plan->steps[node];
-    if (training && self->wants_gradient && self->memory.keeps_output) {
+    const bool keeps_output = self->wants_gradient && self->memory.keeps_output;
+    if (training && (keeps_output || sfi_rank_has_step(&plan->rank, node))) {
         times.value_last = 2 * count - 1 - node;
     }
     for (int32_t i = node + 1; i < count; i++) {
         const sfi_node *user = &net->nodes[i];
-        const sfi_step *step = &plan->steps[i];
         const int32_t reads_at = sfi_rank_reads_at(&plan->rank, i);
-        for (int32_t j = 0; step->live && j < user->input_count; j++) {
-            if (user->inputs[j] != node) {
+        for (int32_t j = 0; plan->steps[i].live && j < user->input_count; j++) {
+            if (user->inputs[j] != node || reads_at < 0) {
                 continue;
             }
-            const bool kept = training && step->wants_gradient && step->memory.keeps_inputs;
-            const int32_t backward = 2 * count - 1 - i;
+            const bool kept = training && kept_for(plan, i);
+            const int32_t backward = 2 * count - 1 - reads_at;
             times.value_last = (int32_t)sfi_max(times.value_last, kept ? backward : reads_at);
             times.gradient_first = (int32_t)sfi_min(times.gradient_first, backward);
         }
@@ -234,27 +244,67 @@ static use_times times_of(const sfi_plan *plan, const sfconv_net *net, int32_t n
     return times;
 }
 
-/* Inference in rank space: the map only where somebody reads it, and what a step needs beside. */
-static void list_rank_buffers(sfi_plan *plan, const sfconv_net *net, int32_t node)
+/* What a backward pass in rank space needs beside. */
+static void list_rank_gradients(sfi_plan *plan, const sfconv_net *net, int32_t node,
+                                const use_times *times)
+{
+    const int32_t count = net->node_count;
+    const int32_t backward = 2 * count - 1 - node;
+    sfi_step *step = &plan->steps[node];
+    sfi_rank_node *self = &plan->rank.nodes[node];
+    const bool is_input = !net->nodes[node].layer;
+    const bool by_layer = self->role == SFI_RANK_LAYER;
+    const bool wanted = self->stored && (step->wants_gradient || self->is_output);
+    const int64_t bytes = (sfi_shape_count(step->shape) + SFK_SLACK) * (int64_t)sizeof(float);
+    const int32_t begun = 2 * count - 1 - self->first_base;
+    const int32_t mixed_last = self->role == SFI_RANK_SINK ? begun : backward;
+    add_buffer(plan, &step->gradient, wanted ? bytes : 0, times->gradient_first,
+               is_input ? 2 * count : mixed_last);
+    add_buffer(plan, &step->tape, by_layer ? step->memory.tape : 0, node, backward);
+    add_buffer(plan, &step->scratch_backward,
+               by_layer && step->wants_gradient ? step->memory.scratch_backward : 0, backward,
+               backward);
+    add_buffer(plan, &self->backward, sfi_rank_backward_bytes(plan, net, node), backward, backward);
+    if (self->contracts) {
+        add_buffer(plan, &self->maps_gradient, sfi_rank_maps_bytes(plan, net, node),
+                   2 * count - 1 - self->unit, begun);
+    }
+    if (sfi_rank_is_norm(&plan->rank, net, node)) {
+        add_buffer(plan, &self->batch, sfi_rank_batch_bytes(plan, net, node), node,
+                   2 * count - 1 - self->unit);
+        add_buffer(plan, &self->observing, sfi_rank_observe_bytes(plan, net, node), node, node);
+    }
+    for (int32_t i = 0; i < plan->rank.sink_count; i++) {
+        sfi_rank_sink *sink = &plan->rank.sinks[i];
+        if (sink->base == node) {
+            add_buffer(plan, &sink->mixed_gradient, sfi_rank_mixed_bytes(plan, net, sink), backward,
+                       backward);
+        }
+    }
+}
+
+/* Rank space: the map only where somebody reads it, and what a step needs beside. */
+static void list_rank_buffers(sfi_plan *plan, const sfconv_net *net, int32_t node, bool training)
 {
     const int32_t after = 2 * net->node_count;
     sfi_step *step = &plan->steps[node];
     sfi_rank_node *self = &plan->rank.nodes[node];
-    const use_times times = times_of(plan, net, node, false);
+    const use_times times = times_of(plan, net, node, training);
     const int64_t slack = self->read_in_strips ? SFK_SLACK : 0;
     const int64_t bytes = (sfi_shape_count(step->shape) + slack) * (int64_t)sizeof(float);
     const sfi_rank_bytes needed = sfi_rank_step_bytes(plan, net, node);
-    const bool outside = !net->nodes[node].layer || self->is_output;
+    const bool is_input = !net->nodes[node].layer;
+    const bool kept = self->is_output || (training && is_input);
     const int32_t first = self->role == SFI_RANK_SINK ? self->first_base : node;
-    add_buffer(plan, &step->value, self->stored ? bytes : 0, outside ? -1 : first,
-               self->is_output ? after : times.value_last);
+    add_buffer(plan, &step->value, self->stored ? bytes : 0,
+               is_input || self->is_output ? -1 : first, kept ? after : times.value_last);
     add_buffer(plan, &step->scratch_forward,
                self->role == SFI_RANK_LAYER ? step->memory.scratch_forward : 0, node, node);
     add_buffer(plan, &self->folded, needed.folded, node, node);
     add_buffer(plan, &self->scratch, needed.scratch, node, node);
     if (self->contracts || self->copies) {
         add_buffer(plan, &self->maps, sfi_rank_maps_bytes(plan, net, node), self->first_base,
-                   self->unit);
+                   training ? 2 * net->node_count - 1 - self->unit : self->unit);
     }
     for (int32_t i = 0; i < plan->rank.sink_count; i++) {
         sfi_rank_sink *sink = &plan->rank.sinks[i];
@@ -263,6 +313,9 @@ static void list_rank_buffers(sfi_plan *plan, const sfconv_net *net, int32_t nod
         }
     }
     self->macs = sfi_rank_step_macs(plan, net, node);
+    if (training) {
+        list_rank_gradients(plan, net, node, &times);
+    }
 }
 
 static void list_node_buffers(sfi_plan *plan, const sfconv_net *net, int32_t node, bool training)
@@ -301,7 +354,7 @@ static sfconv_status list_buffers(sfi_plan *plan, const sfconv_net *net, bool tr
             continue;
         }
         if (plan->rank.active) {
-            list_rank_buffers(plan, net, i);
+            list_rank_buffers(plan, net, i, training);
         } else {
             list_node_buffers(plan, net, i, training);
         }
@@ -365,9 +418,9 @@ sfconv_status sfi_plan_make(sfi_plan *plan, const sfconv_net *net, sfi_plan_mode
     }
     mark_live(plan, net);
     mark_gradients(plan, net, training && mode.want_input_gradients);
-    plan->rank.active = mode.rank_space && !training;
+    plan->rank.active = mode.rank_space;
     if (plan->rank.active) {
-        sfi_rank_plan_make(&plan->rank, net, plan->steps);
+        sfi_rank_plan_make(&plan->rank, net, plan->steps, training);
     }
     status = ask_memory(plan, net, training);
     if (status >= 0) {

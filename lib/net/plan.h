@@ -65,7 +65,6 @@ typedef struct sfi_regularizer_part {
 typedef struct sfi_plan_mode {
     bool training;
     bool want_input_gradients;
-    /* Inference in rank space. */
     bool rank_space;
 } sfi_plan_mode;
 

@@ -77,15 +77,6 @@ int64_t sfi_rank_lay_out(sfi_rank_bench *bench, const sfi_plan *plan, const sfco
     return (int64_t)(at - memory);
 }
 
-bool sfi_rank_has_step(const sfi_rank_plan *plan, int32_t node)
-{
-    bool has = plan->active && plan->nodes[node].role == SFI_RANK_UNIT;
-    for (int32_t i = 0; plan->active && !has && i < plan->sink_count; i++) {
-        has = plan->sinks[i].base == node;
-    }
-    return has;
-}
-
 static int64_t maps_elements(const sfi_rank_maps *maps, int64_t images)
 {
     return images * maps->image + SFK_SLACK;

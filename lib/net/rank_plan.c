@@ -111,7 +111,13 @@ static bool sizes_fit(const sfi_sfconv2d *conv, sfi_shape in, sfi_shape out)
     return sfi_add(&padded, in.h, 2 * desc->padding[0] + desc->stride[0]) &&
            sfi_product(&bytes, (int64_t[]){in.n, desc->rank, padded, out.w, 8}, 5) &&
            sfi_product(&bytes, (int64_t[]){in.n, desc->rank, desc->kernel[1], in.h, in.w, 8}, 6) &&
-           sfi_product(&bytes, (int64_t[]){desc->rank, desc->kernel[0], out.c, 16}, 4);
+           sfi_product(&bytes, (int64_t[]){in.n, desc->rank, desc->kernel[0], out.h, out.w, 8},
+                       6) &&
+           sfi_product(&bytes,
+                       (int64_t[]){desc->rank, desc->kernel[0], desc->rank, desc->kernel[0], 512},
+                       5) &&
+           sfi_product(&bytes, (int64_t[]){desc->rank, desc->kernel[0], out.c, 256}, 4) &&
+           sfi_product(&bytes, (int64_t[]){desc->rank, desc->kernel[1], in.c, 256}, 4);
 }
 
 static bool can_contract(const sfconv_net *net, const sfi_step *steps, int32_t index)
@@ -145,7 +151,8 @@ static bool is_stem(const sfconv_net *net, const sfi_step *steps, int32_t index)
            sfi_product(&bytes, (int64_t[]){in.n, taps, padded, steps[index].shape.w, 8}, 5);
 }
 
-static void count_uses(sfi_rank_plan *plan, const sfconv_net *net, const sfi_step *steps)
+static void count_uses(sfi_rank_plan *plan, const sfconv_net *net, const sfi_step *steps,
+                       bool training)
 {
     for (int32_t i = 0; i < net->node_count; i++) {
         sfi_rank_node *node = &plan->nodes[i];
@@ -156,9 +163,13 @@ static void count_uses(sfi_rank_plan *plan, const sfconv_net *net, const sfi_ste
                                 .first_base = -1,
                                 .maps = SFI_NO_BUFFER,
                                 .folded = SFI_NO_BUFFER,
-                                .scratch = SFI_NO_BUFFER};
+                                .scratch = SFI_NO_BUFFER,
+                                .maps_gradient = SFI_NO_BUFFER,
+                                .backward = SFI_NO_BUFFER,
+                                .batch = SFI_NO_BUFFER,
+                                .observing = SFI_NO_BUFFER};
         node->contracts = can_contract(net, steps, i);
-        node->copies = is_stem(net, steps, i);
+        node->copies = !training && is_stem(net, steps, i);
         for (int32_t j = 0; steps[i].live && j < net->nodes[i].input_count; j++) {
             plan->nodes[net->nodes[i].inputs[j]].uses++;
             plan->nodes[net->nodes[i].inputs[j]].user = i;
@@ -306,7 +317,8 @@ static void add_sink(sfi_rank_plan *plan, const sfconv_net *net, int32_t consume
                           .consumer = consumer,
                           .transport = -1,
                           .channel = channel,
-                          .mixed = SFI_NO_BUFFER};
+                          .mixed = SFI_NO_BUFFER,
+                          .mixed_gradient = SFI_NO_BUFFER};
     if (plan->nodes[consumer].copies) {
         sink.via = SFI_VIA_COPY;
     } else if (plan->nodes[source].role == SFI_RANK_VIRTUAL) {
@@ -355,9 +367,10 @@ static void list_sinks(sfi_rank_plan *plan, const sfconv_net *net, const sfi_ste
     }
 }
 
-void sfi_rank_plan_make(sfi_rank_plan *plan, const sfconv_net *net, const sfi_step *steps)
+void sfi_rank_plan_make(sfi_rank_plan *plan, const sfconv_net *net, const sfi_step *steps,
+                        bool training)
 {
-    count_uses(plan, net, steps);
+    count_uses(plan, net, steps, training);
     find_units(plan, net, steps);
     join_units(plan, net);
     find_only_contracted(plan, net, steps);
@@ -413,4 +426,18 @@ int32_t sfi_rank_reads_at(const sfi_rank_plan *plan, int32_t user)
     }
     const bool by_sinks = node->contracts || node->copies;
     return by_sinks || node->role == SFI_RANK_VIRTUAL ? -1 : node->unit;
+}
+
+bool sfi_rank_reads_again(const sfi_rank_plan *plan, int32_t user)
+{
+    return !plan->nodes[plan->nodes[user].unit].stored;
+}
+
+bool sfi_rank_has_step(const sfi_rank_plan *plan, int32_t node)
+{
+    bool has = plan->active && plan->nodes[node].role == SFI_RANK_UNIT;
+    for (int32_t i = 0; plan->active && !has && i < plan->sink_count; i++) {
+        has = plan->sinks[i].base == node;
+    }
+    return has;
 }

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* Rank-space execution of inference: between two factorized layers only rank-many maps are stored.
+/* Rank-space execution: between two factorized layers only rank-many maps are stored.
  *
  * A unit is what makes a full-width map from such maps: the vertical halves P of one or more
  * sfconv2d, the BatchNorms behind them, a sum with stored maps, an activation. A stem, a dense
@@ -47,8 +47,9 @@ typedef struct sfi_rank_sink {
     int64_t channel;
     /* An earlier sink has begun the consumer's maps. */
     bool accumulate;
-    /* Offset of the mixed maps that wait for their up-sampling. */
+    /* Offset of the mixed maps that wait for their up-sampling, and of their gradients. */
     int64_t mixed;
+    int64_t mixed_gradient;
 } sfi_rank_sink;
 
 typedef struct sfi_rank_node {
@@ -79,6 +80,12 @@ typedef struct sfi_rank_node {
     int64_t folded;
     int64_t scratch;
     int64_t macs;
+    /* Training: gradients of the maps; what a base's backward needs; the record of a BatchNorm and
+     * what finding it needs. */
+    int64_t maps_gradient;
+    int64_t backward;
+    int64_t batch;
+    int64_t observing;
 } sfi_rank_node;
 
 typedef struct sfi_rank_plan {
@@ -127,8 +134,10 @@ typedef struct sfi_rank_maps {
 bool sfi_rank_plan_create(sfi_rank_plan *plan, const sfconv_net *net);
 void sfi_rank_plan_destroy(sfi_rank_plan *plan, const sfconv_net *net);
 
-/* Decides roles and sinks; shapes and liveness of `steps` are known. */
-void sfi_rank_plan_make(sfi_rank_plan *plan, const sfconv_net *net, const struct sfi_step *steps);
+/* Decides roles and sinks; shapes and liveness of `steps` are known. A stem is none in training:
+ * its many taps would have to be passed over again in backward. */
+void sfi_rank_plan_make(sfi_rank_plan *plan, const sfconv_net *net, const struct sfi_step *steps,
+                        bool training);
 
 /* Taps of an sfconv2d's P, or of a stem, for one output channel. */
 int64_t sfi_rank_taps(const sfconv_layer *conv);
@@ -139,5 +148,10 @@ sfi_rank_maps sfi_rank_maps_of(const sfconv_net *net, const struct sfi_step *ste
 
 /* The time at which node `user` reads its stored inputs; -1 when it reads none itself. */
 int32_t sfi_rank_reads_at(const sfi_rank_plan *plan, int32_t user);
+/* Whether backward reads the stored inputs of a node of a unit again: to make a map that was not
+ * stored. */
+bool sfi_rank_reads_again(const sfi_rank_plan *plan, int32_t user);
+/* Whether a node has a step of its own: a unit, or a map with sinks. */
+bool sfi_rank_has_step(const sfi_rank_plan *plan, int32_t node);
 
 #endif

@@ -33,17 +33,22 @@ static const float *own_bias(const sfconv_layer *layer)
     return conv ? sfi_sfconv2d_bias(conv) : of_dense;
 }
 
-/* BatchNorm folds into the weights and the bias: scale·(P·z + b) + shift. */
-static void fold_part(const sfi_rank_unit *unit, const sfconv_net *net, int32_t part, int64_t first,
+/* BatchNorm folds into the weights and the bias: scale·(P·z + b) + shift. In training the mean is
+ * that of P·z, as b cancels. */
+static void fold_part(const sfconv_run *run, const sfi_rank_unit *unit, int32_t part, int64_t first,
                       int64_t channels, float *weights, float *bias)
 {
-    const sfconv_layer *conv = net->nodes[unit->conv[part]].layer;
-    const float *added = own_bias(conv);
+    const sfi_node *nodes = run->net->nodes;
+    const sfconv_layer *conv = nodes[unit->conv[part]].layer;
+    const int32_t norm = unit->norm[part];
+    const float *added = norm >= 0 && run->training ? NULL : own_bias(conv);
     for (int64_t c = 0; c < channels; c++) {
         double scale = 1.0;
         double shift = 0.0;
-        if (unit->norm[part] >= 0) {
-            sfi_batchnorm2d_line(net->nodes[unit->norm[part]].layer, c, &scale, &shift);
+        if (norm >= 0 && run->training) {
+            sfi_rank_batch_line(run, norm, c, &scale, &shift);
+        } else if (norm >= 0) {
+            sfi_batchnorm2d_line(nodes[norm].layer, c, &scale, &shift);
         }
         copy_taps(conv, c, (float)scale, weights + c * unit->depth + first);
         shift += added ? scale * (double)added[c] : 0.0;
@@ -51,28 +56,24 @@ static void fold_part(const sfi_rank_unit *unit, const sfconv_net *net, int32_t 
     }
 }
 
-static void fold(sfi_rank_job *job, uintptr_t *memory)
+void sfi_rank_fold(sfi_rank_folded *folded, const sfconv_run *run, const sfi_rank_unit *unit,
+                   int64_t channels, uintptr_t *memory)
 {
-    const sfconv_net *net = job->run->net;
-    const sfi_rank_unit *unit = &job->unit;
-    const int64_t channels = job->cut.shape.c;
     float *weights = sfi_rank_take(memory, channels * unit->depth, sizeof(float));
     float *bias = sfi_rank_take(memory, channels, sizeof(float));
     const float **rows = sfi_rank_take(memory, channels, sizeof(float *));
     int64_t first = 0;
     for (int32_t part = 0; part < unit->part_count; part++) {
-        fold_part(unit, net, part, first, channels, weights, bias);
-        first += sfi_rank_taps(net->nodes[unit->conv[part]].layer);
+        fold_part(run, unit, part, first, channels, weights, bias);
+        first += sfi_rank_taps(run->net->nodes[unit->conv[part]].layer);
     }
     for (int64_t c = 0; c < channels; c++) {
         rows[c] = weights + c * unit->depth;
     }
-    job->weights = rows;
-    job->bias = bias;
+    *folded = (sfi_rank_folded){rows, bias};
 }
 
-/* Q of an sfconv2d [rank][in][kw], or the weight of a 1x1 convolution [out][in]. */
-static const float *mixing_weights(const sfconv_layer *layer)
+const float *sfi_rank_mixing_weights(const sfconv_layer *layer)
 {
     const sfi_sfconv2d *conv = sfi_as_const_sfconv2d(layer);
     return conv ? sfi_sfconv2d_q(conv) : layer->parameters[0].data;
@@ -91,7 +92,7 @@ static void point_at_weights(sfi_rank_job *job, uintptr_t *memory)
         }
         const sfi_rank_maps maps = sfi_rank_maps_of(run->net, run->plan.steps, sink->consumer);
         const sfi_node *consumer = &run->net->nodes[sink->consumer];
-        const float *weights = mixing_weights(consumer->layer);
+        const float *weights = sfi_rank_mixing_weights(consumer->layer);
         const int64_t per_map = run->plan.steps[consumer->inputs[0]].shape.c * maps.taps;
         for (int64_t t = 0; t < maps.count; t++) {
             for (int64_t tap = 0; tap < maps.taps; tap++) {
@@ -108,21 +109,23 @@ float *sfi_rank_target(const sfconv_run *run, int32_t consumer)
                                        : (float *)(run->memory + node->maps);
 }
 
-/* Where each tap of each part finds output pixel 0 of image `image`. */
-static void point_at_taps(const sfi_rank_job *job, int64_t image, const float **taps)
+void sfi_rank_point_at_taps(const sfconv_run *run, int32_t conv, int64_t image, const float **taps)
 {
-    const sfconv_run *run = job->run;
+    const sfi_rank_maps maps = sfi_rank_maps_of(run->net, run->plan.steps, conv);
+    const float *source = sfi_rank_target(run, conv) + image * maps.image;
+    for (int64_t t = 0; t < maps.count; t++) {
+        for (int64_t tap = 0; tap < maps.reach; tap++) {
+            *taps++ = source + t * maps.plane + sfi_rank_tap_offset(&maps, tap);
+        }
+    }
+}
+
+static void point_at_all_taps(const sfi_rank_job *job, int64_t image, const float **taps)
+{
     for (int32_t part = 0; part < job->unit.part_count; part++) {
         const int32_t conv = job->unit.conv[part];
-        const sfi_rank_maps maps = sfi_rank_maps_of(run->net, run->plan.steps, conv);
-        const float *source = sfi_rank_target(run, conv) + image * maps.image;
-        for (int64_t t = 0; t < maps.count; t++) {
-            for (int64_t tap = 0; tap < maps.reach; tap++) {
-                const int64_t row = tap * maps.spacing;
-                *taps++ = source + t * maps.plane +
-                          (row % maps.residues * maps.rows + row / maps.residues) * maps.width;
-            }
-        }
+        sfi_rank_point_at_taps(job->run, conv, image, taps);
+        taps += sfi_rank_taps(job->run->net->nodes[conv].layer);
     }
 }
 
@@ -217,7 +220,7 @@ static void run_task(void *argument, int64_t index, int32_t worker)
     task.end_row = sfi_min(cut->shape.h, task.first_row + cut->rows_per_task);
     sfi_rank_lay_out(&task.bench, &run->plan, run->net, job->node,
                      (uintptr_t)(job->scratch + worker * job->scratch_per_worker));
-    point_at_taps(job, task.image, task.bench.taps);
+    point_at_all_taps(job, task.image, task.bench.taps);
     for (int32_t i = 0; i < job->unit.residual_count; i++) {
         task.bench.residuals[i] =
             sfi_run_value(run, job->unit.residual[i]) + task.image * cut->shape.c * cut->plane;
@@ -311,7 +314,7 @@ void sfi_rank_step(const sfconv_run *run, int32_t node)
     job.scratch_per_worker = sfi_rank_lay_out(&bench, &run->plan, run->net, node, 0);
     if (job.has_unit) {
         sfi_rank_unit_of(&job.unit, plan, run->net, node);
-        fold(&job, &folded);
+        sfi_rank_fold(&job.folded, run, &job.unit, job.cut.shape.c, &folded);
     }
     point_at_weights(&job, &folded);
     clear_paddings(run, node);

@@ -22,8 +22,6 @@ int64_t sfi_rank_maps_bytes(const sfi_plan *plan, const sfconv_net *net, int32_t
 int64_t sfi_rank_mixed_bytes(const sfi_plan *plan, const sfconv_net *net,
                              const sfi_rank_sink *sink);
 
-/* Whether a step has work: a unit, or a map with sinks. */
-bool sfi_rank_has_step(const sfi_rank_plan *plan, int32_t node);
 /* Expands the unit that ends in `node`, if any, and serves the sinks of its map. */
 void sfi_rank_step(const sfconv_run *run, int32_t node);
 

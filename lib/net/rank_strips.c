@@ -23,7 +23,7 @@ static int64_t provide(const sfi_rank_task *task, pixel_span span, int64_t chann
         for (int32_t i = 0; i < job->unit.residual_count; i++) {
             residuals[i] = task->bench.residuals[i] + channel * plane;
         }
-        const sfk_strip expansion = {.weights = job->weights + channel,
+        const sfk_strip expansion = {.weights = job->folded.weights + channel,
                                      .weight_step = 1,
                                      .sources = task->bench.taps,
                                      .first = span.first,
@@ -35,7 +35,7 @@ static int64_t provide(const sfi_rank_task *task, pixel_span span, int64_t chann
                                      .to_stride = map ? plane : SFI_RANK_STRIP,
                                      .rows = count,
                                      .columns = span.count,
-                                     .bias = job->bias + channel,
+                                     .bias = job->folded.bias + channel,
                                      .activation = job->unit.activation,
                                      .slope = job->unit.slope};
         job->kernels->strip_product(&expansion);

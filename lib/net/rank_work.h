@@ -49,6 +49,12 @@ typedef struct sfi_rank_bench {
     float *mixed;
 } sfi_rank_bench;
 
+/* Of a unit: one row of `depth` weights a channel, and a bias, with BatchNorm taken in. */
+typedef struct sfi_rank_folded {
+    const float *const *weights;
+    const float *bias;
+} sfi_rank_folded;
+
 typedef struct sfi_rank_job {
     const sfconv_run *run;
     const sfk_table *kernels;
@@ -56,9 +62,7 @@ typedef struct sfi_rank_job {
     sfi_rank_cut cut;
     bool has_unit;
     sfi_rank_unit unit;
-    /* Of the unit: one row of `depth` weights a channel, and a bias. */
-    const float *const *weights;
-    const float *bias;
+    sfi_rank_folded folded;
     /* Of the sinks, one after the other: a row of weights for each mixed map. */
     const float *const *sink_weights;
     /* The stored map, or NULL. */
@@ -99,6 +103,23 @@ static inline void *sfi_rank_take(uintptr_t *at, int64_t count, size_t size)
     *at += (uintptr_t)sfi_round64(count * (int64_t)size);
     return taken;
 }
+
+/* Training: y = scale·(P·p) + shift of a BatchNorm behind P, by the statistics of the batch. */
+void sfi_rank_batch_line(const sfconv_run *run, int32_t norm, int64_t channel, double *scale,
+                         double *shift);
+/* Folds the parts of a unit into memory from address *memory on. */
+void sfi_rank_fold(sfi_rank_folded *folded, const sfconv_run *run, const sfi_rank_unit *unit,
+                   int64_t channels, uintptr_t *memory);
+/* Q of an sfconv2d [rank][in][kw], or the weight of a 1x1 convolution [out][in]. */
+const float *sfi_rank_mixing_weights(const sfconv_layer *layer);
+/* Where tap `tap` of a gathered map lies, counted from the first. */
+static inline int64_t sfi_rank_tap_offset(const sfi_rank_maps *maps, int64_t tap)
+{
+    const int64_t row = tap * maps->spacing;
+    return (row % maps->residues * maps->rows + row / maps->residues) * maps->width;
+}
+/* Where each tap of the convolution's maps finds output pixel 0 of image `image`. */
+void sfi_rank_point_at_taps(const sfconv_run *run, int32_t conv, int64_t image, const float **taps);
 
 /* Makes the strips of a task and contracts them for its sinks. */
 void sfi_rank_run_strips(const sfi_rank_task *task);

@@ -4,7 +4,7 @@
 #include "error.h"
 #include "memory.h"
 #include "random.h"
-#include "rank_step.h"
+#include "rank_training.h"
 #include "sizes.h"
 
 #include <string.h>
@@ -21,7 +21,7 @@ sfconv_status sfi_run_new(sfconv_run **out, sfconv_net *net, int32_t mode)
     run->context = sfi_context_retain(context);
     run->net = sfi_net_retain(net);
     run->training = mode == SFCONV_MODE_TRAINING;
-    run->engine = run->training ? SFCONV_ENGINE_LAYERS : SFCONV_ENGINE_RANK_SPACE;
+    run->engine = SFCONV_ENGINE_RANK_SPACE;
     atomic_fetch_add(&net->runs, 1);
     run->gradients = sfi_calloc(context, (size_t)net->parameter_count + 1, sizeof(float *));
     if (!run->gradients || !sfi_plan_create(&run->plan, net) || !sfi_plan_create(&run->next, net)) {
@@ -177,20 +177,31 @@ static void zero_output_gradients(const sfconv_run *run)
     }
 }
 
+/* Its layer's turn comes in order; in rank space that of some nodes comes with others. */
+static bool goes_by_layer(const sfconv_run *run, int32_t node)
+{
+    const sfi_rank_plan *ranked = &run->plan.rank;
+    return run->net->nodes[node].layer &&
+           (!ranked->active || ranked->nodes[node].role == SFI_RANK_LAYER);
+}
+
 void sfi_run_forward(sfconv_run *run)
 {
     const sfi_rank_plan *ranked = &run->plan.rank;
     for (int32_t i = 0; i < run->net->node_count; i++) {
         const sfi_step *step = &run->plan.steps[i];
-        sfconv_layer *layer = run->net->nodes[i].layer;
         node_pass filled;
         if (!step->live) {
             continue;
         }
-        if (layer && (!ranked->active || ranked->nodes[i].role == SFI_RANK_LAYER)) {
+        if (goes_by_layer(run, i)) {
+            sfconv_layer *layer = run->net->nodes[i].layer;
             fill_pass(run, i, &filled);
             filled.pass.scratch = at(run, step->scratch_forward);
             layer->kind->forward(layer, &filled.pass);
+        }
+        if (run->training && sfi_rank_is_norm(ranked, run->net, i)) {
+            sfi_rank_observe(run, i);
         }
         if (sfi_rank_has_step(ranked, i)) {
             sfi_rank_step(run, i);
@@ -203,30 +214,28 @@ void sfi_run_forward(sfconv_run *run)
     }
 }
 
-/* In backward order the first user of a value overwrites its gradient, the others add; an output's
- * gradient was written by the caller, so there all add. */
-static bool is_first_writer(const sfconv_run *run, int32_t user, int32_t input)
+/* In backward order the first reader of a value overwrites its gradient, the others add; an
+ * output's gradient was written by the caller, so there all add. A sum in rank space reads when its
+ * unit does, and sinks take their gradients back when the turn of the value itself comes. */
+bool sfi_rank_gradient_begun(const sfconv_run *run, int32_t target, int32_t user, int32_t input)
 {
     const sfconv_net *net = run->net;
-    const int32_t target = net->nodes[user].inputs[input];
+    const int32_t turn = user == target ? -1 : sfi_rank_reads_at(&run->plan.rank, user);
     for (int32_t i = 0; i < net->output_count; i++) {
         if (net->outputs[i] == target) {
-            return false;
+            return true;
         }
     }
-    for (int32_t j = 0; j < input; j++) {
-        if (net->nodes[user].inputs[j] == target) {
-            return false;
-        }
-    }
-    for (int32_t i = net->node_count - 1; i > user; i--) {
+    for (int32_t i = target + 1; i < net->node_count; i++) {
+        const int32_t reads_at = sfi_rank_reads_at(&run->plan.rank, i);
         for (int32_t j = 0; run->plan.steps[i].live && j < net->nodes[i].input_count; j++) {
-            if (net->nodes[i].inputs[j] == target) {
-                return false;
+            const bool earlier = reads_at > turn || (i == user && j < input);
+            if (net->nodes[i].inputs[j] == target && earlier) {
+                return true;
             }
         }
     }
-    return true;
+    return false;
 }
 
 /* Its consumers wrote the gradient of an input; where it has none that is used, it is zero. */
@@ -239,32 +248,43 @@ static void finish_input_gradient(const sfconv_run *run, int32_t input)
     }
 }
 
+static void backward_of_layer(const sfconv_run *run, int32_t index)
+{
+    const sfi_node *node = &run->net->nodes[index];
+    const sfi_step *step = &run->plan.steps[index];
+    node_pass filled;
+    fill_pass(run, index, &filled);
+    for (int32_t j = 0; j < node->input_count; j++) {
+        if (run->plan.steps[node->inputs[j]].wants_gradient) {
+            filled.grad_in[j] = sfi_run_gradient(run, node->inputs[j]);
+            filled.accumulate[j] = sfi_rank_gradient_begun(run, node->inputs[j], index, j);
+        }
+    }
+    filled.pass.step = run->step - 1;
+    filled.pass.grad_out = sfi_run_gradient(run, index);
+    filled.pass.grad_parameter = run->gradients + node->first_parameter;
+    filled.pass.scratch = at(run, step->scratch_backward);
+    node->layer->kind->backward(node->layer, &filled.pass);
+}
+
 void sfi_run_backward(sfconv_run *run)
 {
-    const sfconv_net *net = run->net;
-    for (int32_t i = net->node_count - 1; i >= 0; i--) {
-        const sfi_node *node = &net->nodes[i];
+    const sfi_rank_plan *ranked = &run->plan.rank;
+    for (int32_t i = run->net->node_count - 1; i >= 0; i--) {
         const sfi_step *step = &run->plan.steps[i];
-        node_pass filled;
+        if (step->live && sfi_rank_has_step(ranked, i)) {
+            sfi_rank_backward(run, i);
+        }
         if (!step->wants_gradient) {
             continue;
         }
-        if (!node->layer) {
+        if (!run->net->nodes[i].layer) {
             finish_input_gradient(run, i);
-            continue;
+        } else if (goes_by_layer(run, i)) {
+            backward_of_layer(run, i);
+        } else if (ranked->nodes[i].role == SFI_RANK_SINK) {
+            sfi_rank_backward_bias(run, i);
         }
-        fill_pass(run, i, &filled);
-        for (int32_t j = 0; j < node->input_count; j++) {
-            if (run->plan.steps[node->inputs[j]].wants_gradient) {
-                filled.grad_in[j] = sfi_run_gradient(run, node->inputs[j]);
-                filled.accumulate[j] = !is_first_writer(run, i, j);
-            }
-        }
-        filled.pass.step = run->step - 1;
-        filled.pass.grad_out = sfi_run_gradient(run, i);
-        filled.pass.grad_parameter = run->gradients + node->first_parameter;
-        filled.pass.scratch = at(run, step->scratch_backward);
-        node->layer->kind->backward(node->layer, &filled.pass);
     }
     run->taped = false;
 }

@@ -1,0 +1,137 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* What the files of a backward step in rank space share.
+ *
+ * Base by base, blocks of rows in tasks, strips of pixels in blocks, and channels in strips: the
+ * map a is made again as in forward (or found, where it is stored), its gradient is Σ over sinks of
+ * Qᵀ·(gradient of the mixed maps), and what is left of both are sums over pixels: dQ = Σ a·dTᵀ,
+ * G = Σ dv·(p - centre)ᵀ, Σ dv, and the gradient of the taps Wᵀ·dv. Each task has its own sums. */
+#ifndef SFI_RANK_BACK_H
+#define SFI_RANK_BACK_H
+
+#include "rank_training.h"
+
+/* A strip of channels times pixels, of values and of gradients, fits the first-level cache. */
+#define SFI_BACK_STRIP 96
+#define SFI_BACK_CHANNELS 32
+
+/* Mixed maps of the sinks at one size: all that see the map as it is, or all that see it pooled. */
+typedef struct sfi_back_mixed {
+    int64_t count;
+    /* Rounded up to what strip_outer reads. */
+    int64_t pitch;
+    /* Of each channel a row of `count` weights. */
+    const float *const *weights;
+} sfi_back_mixed;
+
+/* Sums of one task. */
+typedef struct sfi_back_sums {
+    /* [channel][tap], [channel][mixed map], the same of pooled ones, [channel]. */
+    float *taps;
+    float *full;
+    float *half;
+    double *channel;
+} sfi_back_sums;
+
+typedef struct sfi_back_job {
+    const sfconv_run *run;
+    const sfk_table *kernels;
+    int32_t node;
+    sfi_rank_cut cut;
+    int64_t blocks;
+    int64_t tasks;
+    bool has_unit;
+    sfi_rank_unit unit;
+    sfi_rank_folded folded;
+    int64_t tap_pitch;
+    sfi_back_mixed full;
+    sfi_back_mixed half;
+    /* Column k of the folded weights begins at columns[k]; its elements are unit.depth apart. */
+    const float **columns;
+    /* Of all parts; 0 where no BatchNorm follows. */
+    float *centre;
+    /* The stored map and its gradient, or NULL; what is written to the latter is added where
+     * `begun`. */
+    const float *map;
+    float *gradient;
+    bool begun;
+    float *residual_gradient[SFI_MAX_INPUTS];
+    bool residual_begun[SFI_MAX_INPUTS];
+    /* [image][tap][pixel] */
+    float *tap_gradient;
+    unsigned char *sums;
+    int64_t sums_per_task;
+    unsigned char *scratch;
+    int64_t scratch_per_worker;
+    /* For the corrections: P in double, [channel][pitch], and of each channel the factors of K and
+     * k0; K and -k0 in float. */
+    double *weights;
+    double *factors;
+    double *offsets;
+    float *correction;
+    const float **correction_rows;
+    float *correction_bias;
+} sfi_back_job;
+
+/* Memory of one strip. `value_at` is where the strip begins in each row. */
+typedef struct sfi_back_side {
+    float *values;
+    float *gradients;
+    const float **value_rows;
+    const float **gradient_rows;
+    int64_t value_at;
+    /* Taps less centre, and gradients of the mixed maps, by pixels. */
+    float *taps;
+    float *mixed;
+} sfi_back_side;
+
+/* A worker's memory: strips of two rows and of the pooled one; pointers to taps; gradients of the
+ * mixed maps of a block. */
+typedef struct sfi_back_bench {
+    sfi_back_side sides[2];
+    sfi_back_side pooled;
+    const float **taps;
+    const float **full;
+    const float **half;
+    float *full_maps;
+    int64_t full_stride;
+    float *half_maps;
+    int64_t half_stride;
+    /* For the corrections: a strip of taps less their centre; rows of four channels. */
+    float *centred;
+    const float **centred_rows;
+    double *rows;
+    double *products;
+    double *totals;
+} sfi_back_bench;
+
+typedef struct sfi_back_task {
+    const sfi_back_job *job;
+    sfi_back_bench bench;
+    sfi_back_sums sums;
+    /* The block at hand. */
+    int64_t image;
+    int64_t first_row;
+    int64_t end_row;
+} sfi_back_task;
+
+/* The sink of `node` at or behind *index, which moves behind it; NULL at the end. */
+static inline const sfi_rank_sink *sfi_back_next_sink(const sfi_rank_plan *plan, int32_t node,
+                                                      int32_t *index)
+{
+    while (*index < plan->sink_count) {
+        const sfi_rank_sink *sink = &plan->sinks[(*index)++];
+        if (sink->base == node) {
+            return sink;
+        }
+    }
+    return NULL;
+}
+
+void sfi_back_lay_out_bench(sfi_back_bench *bench, const sfi_back_job *job, int32_t worker);
+sfi_back_sums sfi_back_sums_of(const sfi_back_job *job, int64_t task);
+/* Takes the block at hand back, strip by strip. */
+void sfi_back_run_strips(sfi_back_task *task);
+/* From the sums of all tasks: gradients of parameters, and of the maps that the unit gathered. */
+void sfi_back_finish(const sfi_back_job *job);
+
+#endif

@@ -1,0 +1,397 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#include "rank_back.h"
+
+#include "conv2d.h"
+#include "parallel.h"
+
+#include <string.h>
+
+/* The most bytes of the sums of all tasks, unless two need more. */
+#define MAX_SUMS_BYTES (8 << 20)
+
+float *sfi_rank_target_gradient(const sfconv_run *run, int32_t consumer)
+{
+    const sfi_rank_node *node = &run->plan.rank.nodes[consumer];
+    return node->role == SFI_RANK_SINK ? sfi_run_gradient(run, consumer)
+                                       : (float *)(run->memory + node->maps_gradient);
+}
+
+static int64_t pitch_of(int64_t count)
+{
+    return sfi_ceil_div(count, SFK_SLACK) * SFK_SLACK;
+}
+
+/* Sizes: how the work is cut and how many maps there are. */
+static void measure(sfi_back_job *job, const sfi_plan *plan, const sfconv_net *net, int32_t node)
+{
+    int32_t index = 0;
+    const sfi_rank_sink *sink;
+    job->node = node;
+    job->cut = sfi_rank_cut_of(plan, node);
+    job->has_unit = plan->rank.nodes[node].role == SFI_RANK_UNIT;
+    if (job->has_unit) {
+        sfi_rank_unit_of(&job->unit, &plan->rank, net, node);
+    }
+    while ((sink = sfi_back_next_sink(&plan->rank, node, &index)) != NULL) {
+        const sfi_rank_maps maps = sfi_rank_maps_of(net, plan->steps, sink->consumer);
+        sfi_back_mixed *mixed = sink->via == SFI_VIA_POOL ? &job->half : &job->full;
+        mixed->count += sfi_rank_mixed_count(&maps);
+    }
+    job->full.pitch = pitch_of(job->full.count);
+    job->half.pitch = pitch_of(job->half.count);
+    job->tap_pitch = pitch_of(job->unit.depth);
+    job->blocks = job->cut.shape.n * job->cut.tasks_per_image;
+    const int64_t elements = job->unit.depth + job->full.count + job->half.count + 2;
+    const int64_t fit =
+        MAX_SUMS_BYTES / (job->cut.shape.c * elements * (int64_t)sizeof(float) + 256);
+    job->tasks = sfi_min(job->blocks, sfi_max(2, sfi_min(SFI_RANK_TASKS, fit)));
+}
+
+static int64_t lay_out_sums(sfi_back_sums *sums, const sfi_back_job *job, uintptr_t memory)
+{
+    const int64_t channels = job->cut.shape.c;
+    uintptr_t at = memory;
+    sums->taps = sfi_rank_take(&at, channels * job->unit.depth, sizeof(float));
+    sums->full = sfi_rank_take(&at, channels * job->full.count, sizeof(float));
+    sums->half = sfi_rank_take(&at, channels * job->half.count, sizeof(float));
+    sums->channel = sfi_rank_take(&at, job->has_unit ? channels : 0, sizeof(double));
+    return (int64_t)(at - memory);
+}
+
+sfi_back_sums sfi_back_sums_of(const sfi_back_job *job, int64_t task)
+{
+    sfi_back_sums sums;
+    lay_out_sums(&sums, job, (uintptr_t)(job->sums + task * job->sums_per_task));
+    return sums;
+}
+
+static void lay_out_side(sfi_back_side *side, const sfi_back_job *job, const sfi_back_mixed *mixed,
+                         uintptr_t *at)
+{
+    const int64_t strip = job->has_unit ? SFI_BACK_CHANNELS * SFI_BACK_STRIP + SFK_SLACK : 0;
+    side->values = sfi_rank_take(at, strip, sizeof(float));
+    side->gradients = sfi_rank_take(at, strip, sizeof(float));
+    side->value_rows = sfi_rank_take(at, SFI_BACK_CHANNELS, sizeof(float *));
+    side->gradient_rows = sfi_rank_take(at, SFI_BACK_CHANNELS, sizeof(float *));
+    side->taps = sfi_rank_take(at, SFI_BACK_STRIP * job->tap_pitch, sizeof(float));
+    side->mixed = sfi_rank_take(at, SFI_BACK_STRIP * mixed->pitch, sizeof(float));
+}
+
+static int64_t lay_out_bench(sfi_back_bench *bench, const sfi_back_job *job, uintptr_t memory)
+{
+    static const sfi_back_mixed none = {0, 0, NULL};
+    const sfi_rank_cut *cut = &job->cut;
+    uintptr_t at = memory;
+    bench->full_stride = sfi_rank_mixed_stride(cut, SFI_VIA_NOTHING) + SFK_SLACK;
+    bench->half_stride = sfi_rank_mixed_stride(cut, SFI_VIA_POOL) + SFK_SLACK;
+    lay_out_side(&bench->sides[0], job, &job->full, &at);
+    lay_out_side(&bench->sides[1], job, cut->pooled ? &job->full : &none, &at);
+    lay_out_side(&bench->pooled, job, &job->half, &at);
+    bench->taps = sfi_rank_take(&at, job->unit.depth, sizeof(float *));
+    bench->full = sfi_rank_take(&at, job->full.count, sizeof(float *));
+    bench->half = sfi_rank_take(&at, job->half.count, sizeof(float *));
+    bench->full_maps = sfi_rank_take(&at, job->full.count * bench->full_stride, sizeof(float));
+    bench->half_maps = sfi_rank_take(&at, job->half.count * bench->half_stride, sizeof(float));
+    bench->centred =
+        sfi_rank_take(&at, job->unit.depth * SFI_BACK_STRIP + SFK_SLACK, sizeof(float));
+    bench->centred_rows = sfi_rank_take(&at, job->unit.depth, sizeof(float *));
+    const int64_t pitch = sfi_rank_pitch(job->unit.depth);
+    const int64_t longest = sfi_max(job->unit.depth, job->has_unit ? cut->shape.c : 0);
+    bench->rows = sfi_rank_take(&at, SFK_DOUBLE_ROWS * longest, sizeof(double));
+    bench->products = sfi_rank_take(&at, SFK_DOUBLE_ROWS * pitch, sizeof(double));
+    bench->totals = sfi_rank_take(&at, pitch, sizeof(double));
+    return (int64_t)(at - memory);
+}
+
+void sfi_back_lay_out_bench(sfi_back_bench *bench, const sfi_back_job *job, int32_t worker)
+{
+    lay_out_bench(bench, job, (uintptr_t)(job->scratch + worker * job->scratch_per_worker));
+}
+
+/* Everything from address `memory` on, but the folded weights, which come last; returns where. */
+static uintptr_t lay_out(sfi_back_job *job, const sfconv_net *net, int64_t upsampling,
+                         uintptr_t memory)
+{
+    const int64_t workers = sfi_workers(net->context);
+    const int64_t channels = job->cut.shape.c;
+    const int64_t depth = job->unit.depth;
+    const int64_t pitch = sfi_rank_pitch(depth);
+    const int64_t taps = job->has_unit ? job->cut.shape.n * depth * job->cut.plane + SFK_SLACK : 0;
+    const int64_t of_unit = job->has_unit ? channels : 0;
+    uintptr_t at = memory;
+    sfi_back_sums sums;
+    sfi_back_bench bench;
+    job->tap_gradient = sfi_rank_take(&at, taps, sizeof(float));
+    job->sums_per_task = lay_out_sums(&sums, job, 0);
+    job->sums = sfi_rank_take(&at, job->tasks * job->sums_per_task, 1);
+    job->scratch_per_worker = lay_out_bench(&bench, job, 0);
+    job->scratch = sfi_rank_take(&at, sfi_max(workers * job->scratch_per_worker, upsampling), 1);
+    job->columns = sfi_rank_take(&at, depth, sizeof(float *));
+    job->centre = sfi_rank_take(&at, job->tap_pitch, sizeof(float));
+    job->weights = sfi_rank_take(&at, of_unit * pitch, sizeof(double));
+    job->factors = sfi_rank_take(&at, of_unit, sizeof(double));
+    job->offsets = sfi_rank_take(&at, of_unit, sizeof(double));
+    job->correction = sfi_rank_take(&at, depth * depth, sizeof(float));
+    job->correction_rows = sfi_rank_take(&at, depth, sizeof(float *));
+    job->correction_bias = sfi_rank_take(&at, depth, sizeof(float));
+    return at;
+}
+
+/* Of each channel a row of weights: what it gives to each mixed map. */
+static uintptr_t transpose_weights(sfi_back_mixed *mixed, const sfi_back_job *job, bool pooled,
+                                   uintptr_t at)
+{
+    const sfconv_run *run = job->run;
+    const int64_t channels = job->cut.shape.c;
+    float *weights = sfi_rank_take(&at, channels * mixed->count, sizeof(float));
+    const float **rows = sfi_rank_take(&at, channels, sizeof(float *));
+    const sfi_rank_sink *sink;
+    int32_t index = 0;
+    if (!run) {
+        return at;
+    }
+    for (int64_t c = 0; c < channels; c++) {
+        rows[c] = weights + c * mixed->count;
+    }
+    while ((sink = sfi_back_next_sink(&run->plan.rank, job->node, &index)) != NULL) {
+        const sfi_rank_maps maps = sfi_rank_maps_of(run->net, run->plan.steps, sink->consumer);
+        const sfi_node *consumer = &run->net->nodes[sink->consumer];
+        const float *from = sfi_rank_mixing_weights(consumer->layer);
+        const int64_t per_map = run->plan.steps[consumer->inputs[0]].shape.c * maps.taps;
+        if ((sink->via == SFI_VIA_POOL) != pooled) {
+            continue;
+        }
+        for (int64_t j = 0; j < sfi_rank_mixed_count(&maps); j++) {
+            const float *row =
+                from + j / maps.taps * per_map + sink->channel * maps.taps + j % maps.taps;
+            for (int64_t c = 0; c < channels; c++) {
+                weights[c * mixed->count + j] = row[c * maps.taps];
+            }
+        }
+        weights += sfi_rank_mixed_count(&maps);
+    }
+    mixed->weights = rows;
+    return at;
+}
+
+static int64_t folded_bytes(const sfi_back_job *job)
+{
+    const int64_t channels = job->has_unit ? job->cut.shape.c : 0;
+    return sfi_round64(channels * job->unit.depth * (int64_t)sizeof(float)) +
+           sfi_round64(channels * (int64_t)sizeof(float)) +
+           sfi_round64(channels * (int64_t)sizeof(float *));
+}
+
+static int64_t upsampling_bytes(const sfi_plan *plan, const sfconv_net *net, int32_t node)
+{
+    int64_t bytes = 0;
+    int32_t index = 0;
+    const sfi_rank_sink *sink;
+    while ((sink = sfi_back_next_sink(&plan->rank, node, &index)) != NULL) {
+        if (sink->via == SFI_VIA_UPSAMPLE) {
+            bytes = sfi_max(bytes, sfi_rank_upsample_gradient_bytes(plan, net, sink));
+        }
+    }
+    return bytes;
+}
+
+int64_t sfi_rank_backward_bytes(const sfi_plan *plan, const sfconv_net *net, int32_t node)
+{
+    sfi_back_job job = {0};
+    if (!sfi_rank_has_step(&plan->rank, node)) {
+        return 0;
+    }
+    measure(&job, plan, net, node);
+    uintptr_t at = lay_out(&job, net, upsampling_bytes(plan, net, node), 0);
+    at = transpose_weights(&job.full, &job, false, at);
+    at = transpose_weights(&job.half, &job, true, at);
+    return (int64_t)at + folded_bytes(&job);
+}
+
+/* Points at what the unit's strips need. */
+static void open_unit(sfi_back_job *job, uintptr_t at)
+{
+    const sfconv_run *run = job->run;
+    const sfi_rank_plan *plan = &run->plan.rank;
+    const sfi_rank_unit *unit = &job->unit;
+    float *centre = job->centre;
+    sfi_rank_fold(&job->folded, run, unit, job->cut.shape.c, &at);
+    for (int64_t k = 0; k < unit->depth; k++) {
+        job->columns[k] = job->folded.weights[0] + k;
+    }
+    memset(centre, 0, (size_t)job->tap_pitch * sizeof *centre);
+    for (int32_t part = 0; part < unit->part_count; part++) {
+        const int64_t taps = sfi_rank_taps(run->net->nodes[unit->conv[part]].layer);
+        if (unit->norm[part] >= 0) {
+            memcpy(centre, sfi_rank_batch_of(run, unit->norm[part]).centre,
+                   (size_t)taps * sizeof *centre);
+        }
+        centre += taps;
+    }
+    const sfi_node *sum =
+        unit->residual_count ? &run->net->nodes[plan->nodes[job->node].sum] : NULL;
+    int32_t count = 0;
+    for (int32_t i = 0; sum && i < sum->input_count; i++) {
+        const int32_t input = sum->inputs[i];
+        if (plan->nodes[input].unit == job->node) {
+            continue;
+        }
+        job->residual_gradient[count] =
+            run->plan.steps[input].wants_gradient ? sfi_run_gradient(run, input) : NULL;
+        job->residual_begun[count++] =
+            sfi_rank_gradient_begun(run, input, plan->nodes[job->node].sum, i);
+    }
+}
+
+/* Rows of the block's mixed gradients: spread from the consumer's, or waiting there since their
+ * up-sampling was taken back. */
+static void spread_sink(const sfi_back_task *task, const sfi_rank_sink *sink, const float **rows,
+                        float *to, int64_t stride)
+{
+    const sfi_back_job *job = task->job;
+    const sfconv_run *run = job->run;
+    const sfi_rank_maps maps = sfi_rank_maps_of(run->net, run->plan.steps, sink->consumer);
+    const int64_t scale = sink->via == SFI_VIA_POOL ? 2 : 1;
+    const int64_t width = job->cut.shape.w / scale;
+    const int64_t first = task->first_row / scale;
+    const int64_t end = task->end_row / scale;
+    const int64_t count = sfi_rank_mixed_count(&maps);
+    for (int64_t j = 0; j < count; j++) {
+        rows[j] = to + j * stride;
+        if (sink->via == SFI_VIA_UPSAMPLE) {
+            rows[j] = (const float *)(run->memory + sink->mixed_gradient) +
+                      (task->image * count + j) * job->cut.plane + first * width;
+        }
+    }
+    if (sink->via == SFI_VIA_UPSAMPLE) {
+        return;
+    }
+    const float *from = sfi_rank_target_gradient(run, sink->consumer) + task->image * maps.image;
+    for (int64_t row = first; row < end; row++) {
+        for (int64_t t = 0; t < maps.count; t++) {
+            float *rows_of_map = to + t * maps.taps * stride + (row - first) * width;
+            const sfk_spread spread = {.from = from + t * maps.plane + sfi_rank_row(&maps, row),
+                                       .to_stride = stride,
+                                       .taps = maps.taps,
+                                       .stride = maps.stride,
+                                       .dilation = maps.dilation,
+                                       .padding = maps.shift,
+                                       .width = width,
+                                       .out_width = maps.width};
+            if (sfi_rank_row_is_read(&maps, row)) {
+                job->kernels->spread_taps(rows_of_map, &spread);
+                continue;
+            }
+            for (int64_t tap = 0; tap < maps.taps; tap++) {
+                memset(rows_of_map + tap * stride, 0, (size_t)width * sizeof(float));
+            }
+        }
+    }
+}
+
+static void spread_block(const sfi_back_task *task)
+{
+    const sfi_back_bench *bench = &task->bench;
+    const sfconv_run *run = task->job->run;
+    const sfi_rank_sink *sink;
+    int64_t full = 0;
+    int64_t half = 0;
+    int32_t index = 0;
+    while ((sink = sfi_back_next_sink(&run->plan.rank, task->job->node, &index)) != NULL) {
+        const sfi_rank_maps maps = sfi_rank_maps_of(run->net, run->plan.steps, sink->consumer);
+        if (sink->via == SFI_VIA_POOL) {
+            spread_sink(task, sink, bench->half + half,
+                        bench->half_maps + half * bench->half_stride, bench->half_stride);
+            half += sfi_rank_mixed_count(&maps);
+        } else {
+            spread_sink(task, sink, bench->full + full,
+                        bench->full_maps + full * bench->full_stride, bench->full_stride);
+            full += sfi_rank_mixed_count(&maps);
+        }
+    }
+}
+
+static void run_task(void *argument, int64_t index, int32_t worker)
+{
+    const sfi_back_job *job = argument;
+    const sfi_rank_cut *cut = &job->cut;
+    sfi_back_task task = {.job = job, .sums = sfi_back_sums_of(job, index)};
+    sfi_back_lay_out_bench(&task.bench, job, worker);
+    memset(job->sums + index * job->sums_per_task, 0, (size_t)job->sums_per_task);
+    for (int64_t block = index * job->blocks / job->tasks;
+         block < (index + 1) * job->blocks / job->tasks; block++) {
+        const float **taps = task.bench.taps;
+        task.image = block / cut->tasks_per_image;
+        task.first_row = block % cut->tasks_per_image * cut->rows_per_task;
+        task.end_row = sfi_min(cut->shape.h, task.first_row + cut->rows_per_task);
+        for (int32_t part = 0; part < job->unit.part_count; part++) {
+            const int32_t conv = job->unit.conv[part];
+            sfi_rank_point_at_taps(job->run, conv, task.image, taps);
+            taps += sfi_rank_taps(job->run->net->nodes[conv].layer);
+        }
+        spread_block(&task);
+        sfi_back_run_strips(&task);
+    }
+}
+
+void sfi_rank_backward(const sfconv_run *run, int32_t node)
+{
+    const sfi_plan *plan = &run->plan;
+    const sfi_rank_node *self = &plan->rank.nodes[node];
+    const sfi_rank_sink *sink;
+    int32_t index = 0;
+    sfi_back_job job = {.run = run,
+                        .kernels = run->context->kernels,
+                        .map = self->stored ? sfi_run_value(run, node) : NULL,
+                        .gradient = self->stored && plan->steps[node].wants_gradient
+                                        ? sfi_run_gradient(run, node)
+                                        : NULL,
+                        .begun = sfi_rank_gradient_begun(run, node, node, 0)};
+    measure(&job, plan, run->net, node);
+    uintptr_t at = lay_out(&job, run->net, upsampling_bytes(plan, run->net, node),
+                           (uintptr_t)(run->memory + self->backward));
+    at = transpose_weights(&job.full, &job, false, at);
+    at = transpose_weights(&job.half, &job, true, at);
+    if (job.has_unit) {
+        open_unit(&job, at);
+    }
+    while ((sink = sfi_back_next_sink(&plan->rank, node, &index)) != NULL) {
+        if (sink->via == SFI_VIA_UPSAMPLE) {
+            sfi_rank_upsample_gradient(run, sink, job.scratch);
+        }
+    }
+    sfi_parallel_for(run->context, job.tasks, run_task, &job);
+    sfi_back_finish(&job);
+}
+
+typedef struct bias_job {
+    const sfconv_run *run;
+    int32_t node;
+    sfi_shape shape;
+    float *gradient;
+} bias_job;
+
+static void bias_task(void *argument, int64_t channel, int32_t worker)
+{
+    const bias_job *job = argument;
+    const int64_t plane = job->shape.h * job->shape.w;
+    double sum = 0.0;
+    (void)worker;
+    for (int64_t n = 0; n < job->shape.n; n++) {
+        job->run->context->kernels->plane_sum(
+            &sum, sfi_run_gradient(job->run, job->node) + (n * job->shape.c + channel) * plane,
+            plane);
+    }
+    job->gradient[channel] += (float)sum;
+}
+
+void sfi_rank_backward_bias(const sfconv_run *run, int32_t node)
+{
+    const sfi_node *self = &run->net->nodes[node];
+    const sfi_conv2d *dense = sfi_as_conv2d(self->layer);
+    bias_job job = {.run = run, .node = node, .shape = run->plan.steps[node].shape};
+    if (dense->desc.has_bias) {
+        job.gradient = run->gradients[self->first_parameter + 1];
+        sfi_parallel_for(run->context, job.shape.c, bias_task, &job);
+    }
+}

@@ -1,0 +1,335 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#include "rank_back.h"
+
+#include "layer_facts.h"
+#include "parallel.h"
+#include "sfconv2d.h"
+
+#include <string.h>
+
+/* With N pixels, taps p less their centre, S = Σ p, M = Σ p·pᵀ, mean u = P·S / N, dv the gradient
+ * behind BatchNorm, G = Σ dv·pᵀ and S1 = Σ dv of each channel:
+ *   m1 = S1 / N,  m2 = (P·G - u·S1) / (σ·N),  dshift = S1,  dscale = N·m2,
+ *   dP = scale/σ · (G - m1·S - m2·(P·M - u·S) / σ),
+ *   dp = Wᵀ·dv - k0 - K·p,  K = Pᵀ·diag(scale·m2 / σ²)·P,  k0 = Pᵀ·(scale·m1/σ - scale·m2·u/σ²):
+ * the second pass over full-width maps that the gradient of BatchNorm is elsewhere is a product of
+ * rank-many maps. */
+
+/* One part of the unit: an sfconv2d and the BatchNorm behind it. */
+typedef struct part_job {
+    const sfi_back_job *job;
+    int32_t conv;
+    int32_t norm;
+    /* Its first tap among those of the unit. */
+    int64_t first;
+    int64_t depth;
+    int64_t pitch;
+    sfi_rank_batch batch;
+    const float *weights;
+} part_job;
+
+static part_job part_of(const sfi_back_job *job, int32_t index)
+{
+    const sfi_node *nodes = job->run->net->nodes;
+    part_job part = {.job = job, .conv = job->unit.conv[index], .norm = job->unit.norm[index]};
+    for (int32_t i = 0; i < index; i++) {
+        part.first += sfi_rank_taps(nodes[job->unit.conv[i]].layer);
+    }
+    const sfconv_layer *layer = nodes[part.conv].layer;
+    part.depth = sfi_rank_taps(layer);
+    part.pitch = sfi_rank_pitch(part.depth);
+    part.weights = sfi_sfconv2d_p(sfi_as_const_sfconv2d(layer));
+    if (part.norm >= 0) {
+        part.batch = sfi_rank_batch_of(job->run, part.norm);
+    }
+    return part;
+}
+
+static float *gradient_of(const sfi_back_job *job, int32_t node, int32_t parameter)
+{
+    return job->run->gradients[job->run->net->nodes[node].first_parameter + parameter];
+}
+
+/* Q, P and bias of an sfconv2d; scale and shift of a BatchNorm. */
+enum { Q, P, BIAS };
+enum { SCALE, SHIFT };
+
+/* P·M of some channels, and P in double for K. */
+static void multiply_moments(const part_job *part, sfi_back_bench *bench, int64_t first,
+                             int64_t count)
+{
+    const int64_t depth = part->depth;
+    memset(bench->rows, 0, (size_t)(SFK_DOUBLE_ROWS * depth) * sizeof(double));
+    memset(bench->products, 0, (size_t)(SFK_DOUBLE_ROWS * part->pitch) * sizeof(double));
+    for (int64_t c = 0; c < count; c++) {
+        double *row = part->job->weights + (first + c) * part->pitch;
+        memset(row, 0, (size_t)part->pitch * sizeof *row);
+        for (int64_t k = 0; k < depth; k++) {
+            row[k] = (double)part->weights[(first + c) * depth + k];
+            bench->rows[k * SFK_DOUBLE_ROWS + c] = row[k];
+        }
+    }
+    for (int64_t k = 0; k < part->pitch; k += SFK_DOUBLE_COLUMNS) {
+        part->job->kernels->double_tile(depth, bench->rows, SFK_DOUBLE_ROWS,
+                                        part->batch.products + k, part->pitch, bench->products + k,
+                                        part->pitch);
+    }
+}
+
+/* Gradients of one channel behind a BatchNorm; `products` is its row of P·M. */
+static void correct_channel(const part_job *part, int64_t channel, const double *products,
+                            const double *totals, double sum)
+{
+    const sfi_back_job *job = part->job;
+    const sfi_rank_batch *batch = &part->batch;
+    const double *weights = job->weights + channel * part->pitch;
+    const double inverse = batch->inverse_deviation[channel];
+    const double values = (double)batch->values;
+    double mean = 0.0;
+    double product = 0.0;
+    double scale;
+    double shift;
+    sfi_batchnorm2d_affine(job->run->net->nodes[part->norm].layer, channel, &scale, &shift);
+    for (int64_t k = 0; k < part->depth; k++) {
+        mean += weights[k] * batch->sums[k] / values;
+        product += weights[k] * totals[k];
+    }
+    const double m1 = sum / values;
+    const double m2 = (product - mean * sum) * inverse / values;
+    float *gradient = gradient_of(job, part->conv, P) + channel * part->depth;
+    for (int64_t k = 0; k < part->depth; k++) {
+        const double away = products[k] - mean * batch->sums[k];
+        gradient[k] +=
+            (float)(scale * inverse * (totals[k] - m1 * batch->sums[k] - m2 * inverse * away));
+    }
+    gradient_of(job, part->norm, SCALE)[channel] += (float)(values * m2);
+    gradient_of(job, part->norm, SHIFT)[channel] += (float)sum;
+    job->factors[channel] = scale * m2 * inverse * inverse;
+    job->offsets[channel] = scale * inverse * (m1 - m2 * inverse * mean);
+}
+
+/* Sums over the tasks in their order. */
+static double total_of(const sfi_back_job *job, const double *of_first)
+{
+    const unsigned char *at = (const unsigned char *)of_first;
+    double sum = 0.0;
+    for (int64_t task = 0; task < job->tasks; task++) {
+        sum += *(const double *)(at + task * job->sums_per_task);
+    }
+    return sum;
+}
+
+static void add_totals(const sfi_back_job *job, const float *of_first, int64_t count,
+                       double *totals)
+{
+    memset(totals, 0, (size_t)count * sizeof *totals);
+    for (int64_t task = 0; task < job->tasks; task++) {
+        const float *from =
+            (const float *)((const unsigned char *)of_first + task * job->sums_per_task);
+        for (int64_t k = 0; k < count; k++) {
+            totals[k] += (double)from[k];
+        }
+    }
+}
+
+static void part_task(void *argument, int64_t index, int32_t worker)
+{
+    const part_job *part = argument;
+    const sfi_back_job *job = part->job;
+    const sfi_back_sums sums = sfi_back_sums_of(job, 0);
+    const int64_t first = index * SFK_DOUBLE_ROWS;
+    const int64_t count = sfi_min(SFK_DOUBLE_ROWS, job->cut.shape.c - first);
+    const sfi_sfconv2d *conv = sfi_as_const_sfconv2d(job->run->net->nodes[part->conv].layer);
+    sfi_back_bench bench;
+    sfi_back_lay_out_bench(&bench, job, worker);
+    if (part->norm >= 0) {
+        multiply_moments(part, &bench, first, count);
+    }
+    for (int64_t c = first; c < first + count; c++) {
+        const double sum = total_of(job, sums.channel + c);
+        add_totals(job, sums.taps + c * job->unit.depth + part->first, part->depth, bench.totals);
+        if (part->norm >= 0) {
+            correct_channel(part, c, bench.products + (c - first) * part->pitch, bench.totals, sum);
+            continue;
+        }
+        float *gradient = gradient_of(job, part->conv, P) + c * part->depth;
+        for (int64_t k = 0; k < part->depth; k++) {
+            gradient[k] += (float)bench.totals[k];
+        }
+        if (conv->desc.has_bias) {
+            gradient_of(job, part->conv, BIAS)[c] += (float)sum;
+        }
+    }
+}
+
+/* Rows of -K, and -k0. */
+static void correction_task(void *argument, int64_t index, int32_t worker)
+{
+    const part_job *part = argument;
+    const sfi_back_job *job = part->job;
+    const int64_t channels = job->cut.shape.c;
+    const int64_t first = index * SFK_DOUBLE_ROWS;
+    const int64_t count = sfi_min(SFK_DOUBLE_ROWS, part->depth - first);
+    double constants[SFK_DOUBLE_ROWS] = {0.0};
+    sfi_back_bench bench;
+    sfi_back_lay_out_bench(&bench, job, worker);
+    memset(bench.products, 0, (size_t)(SFK_DOUBLE_ROWS * part->pitch) * sizeof(double));
+    for (int64_t c = 0; c < channels; c++) {
+        for (int64_t i = 0; i < SFK_DOUBLE_ROWS; i++) {
+            const double weight = i < count ? job->weights[c * part->pitch + first + i] : 0.0;
+            bench.rows[c * SFK_DOUBLE_ROWS + i] = job->factors[c] * weight;
+            constants[i] -= job->offsets[c] * weight;
+        }
+    }
+    for (int64_t k = 0; k < part->pitch; k += SFK_DOUBLE_COLUMNS) {
+        job->kernels->double_tile(channels, bench.rows, SFK_DOUBLE_ROWS, job->weights + k,
+                                  part->pitch, bench.products + k, part->pitch);
+    }
+    for (int64_t i = 0; i < count; i++) {
+        float *row = job->correction + (first + i) * part->depth;
+        for (int64_t k = 0; k < part->depth; k++) {
+            row[k] = (float)-bench.products[i * part->pitch + k];
+        }
+        job->correction_rows[first + i] = row;
+        job->correction_bias[first + i] = (float)constants[i];
+    }
+}
+
+/* No BatchNorm: no taps take part, nothing is subtracted. */
+static void leave_uncorrected(const part_job *part)
+{
+    const sfi_back_job *job = part->job;
+    for (int64_t k = 0; k < part->depth; k++) {
+        job->correction_rows[k] = job->correction;
+        job->correction_bias[k] = 0.0f;
+    }
+}
+
+/* The gathered maps that a task takes back: several, so that the centred taps serve all of them,
+ * and still enough tasks. */
+static int64_t maps_per_task(int64_t images, int64_t maps)
+{
+    const int64_t wanted = images * maps / SFI_RANK_TASKS;
+    return sfi_max(1, sfi_min(8, wanted));
+}
+
+/* Taps less their centre: where they lie far from zero, K·p would cancel against a constant whose
+ * rounding is the same for every pixel. */
+static void centre_taps(const part_job *part, const float *const *taps, int64_t first,
+                        int64_t columns, float *centred)
+{
+    for (int64_t k = 0; k < part->depth && part->norm >= 0; k++) {
+        const sfk_normal normal = {.mean = part->batch.centre[k], .scale = 1.0f};
+        part->job->kernels->normalize(centred + k * SFI_BACK_STRIP, taps[k] + first, &normal,
+                                      columns);
+    }
+}
+
+/* One gathered map: the gradients of its vertical taps, corrected, go back to where each tap found
+ * it. What falls on the padding is never read. */
+static void gather_map(const part_job *part, const sfi_rank_maps *maps, int64_t map,
+                       const float *const *centred, const float *from, int64_t first,
+                       int64_t columns, float *corrected, float *to)
+{
+    const sfi_back_job *job = part->job;
+    const int64_t plane = job->cut.plane;
+    for (int64_t tap = 0; tap < maps->reach; tap += SFI_BACK_CHANNELS) {
+        const int64_t row = map * maps->reach + tap;
+        const float *const residual[] = {from + row * plane + first};
+        const sfk_strip correction = {.weights = job->correction_rows + row,
+                                      .weight_step = 1,
+                                      .sources = centred,
+                                      .depth = part->norm >= 0 ? part->depth : 0,
+                                      .residuals = residual,
+                                      .residual_count = 1,
+                                      .residual_stride = plane,
+                                      .to = corrected,
+                                      .to_stride = SFI_BACK_STRIP,
+                                      .rows = sfi_min(SFI_BACK_CHANNELS, maps->reach - tap),
+                                      .columns = columns,
+                                      .bias = job->correction_bias + row};
+        job->kernels->strip_product(&correction);
+        for (int64_t i = 0; i < correction.rows; i++) {
+            job->kernels->add_to(to + sfi_rank_tap_offset(maps, tap + i) + first,
+                                 corrected + i * SFI_BACK_STRIP, columns);
+        }
+    }
+}
+
+static void gather_task(void *argument, int64_t index, int32_t worker)
+{
+    const part_job *part = argument;
+    const sfi_back_job *job = part->job;
+    const sfconv_run *run = job->run;
+    const sfi_rank_maps maps = sfi_rank_maps_of(run->net, run->plan.steps, part->conv);
+    const int64_t group = maps_per_task(job->cut.shape.n, maps.count);
+    const int64_t groups = sfi_ceil_div(maps.count, group);
+    const int64_t image = index / groups;
+    const int64_t begin = index % groups * group;
+    const int64_t end = sfi_min(maps.count, begin + group);
+    const int64_t plane = job->cut.plane;
+    const float *from = job->tap_gradient + (image * job->unit.depth + part->first) * plane;
+    float *to = sfi_rank_target_gradient(run, part->conv) + image * maps.image;
+    sfi_back_bench bench;
+    sfi_back_lay_out_bench(&bench, job, worker);
+    sfi_rank_point_at_taps(run, part->conv, image, bench.taps);
+    memset(to + begin * maps.plane, 0, (size_t)((end - begin) * maps.plane) * sizeof *to);
+    for (int64_t k = 0; k < part->depth; k++) {
+        bench.centred_rows[k] = bench.centred + k * SFI_BACK_STRIP;
+    }
+    for (int64_t first = 0; first < plane; first += SFI_BACK_STRIP) {
+        const int64_t columns = sfi_min(SFI_BACK_STRIP, plane - first);
+        centre_taps(part, bench.taps, first, columns, bench.centred);
+        for (int64_t map = begin; map < end; map++) {
+            gather_map(part, &maps, map, bench.centred_rows, from, first, columns,
+                       bench.sides[0].gradients, to + map * maps.plane);
+        }
+    }
+}
+
+/* Gradients of the sinks' weights, channel by channel. */
+static void mixing_task(void *argument, int64_t channel, int32_t worker)
+{
+    const sfi_back_job *job = argument;
+    const sfconv_run *run = job->run;
+    const sfi_back_sums sums = sfi_back_sums_of(job, 0);
+    const float *full = sums.full + channel * job->full.count;
+    const float *half = sums.half + channel * job->half.count;
+    const sfi_rank_sink *sink;
+    int32_t index = 0;
+    (void)worker;
+    while ((sink = sfi_back_next_sink(&run->plan.rank, job->node, &index)) != NULL) {
+        const sfi_rank_maps maps = sfi_rank_maps_of(run->net, run->plan.steps, sink->consumer);
+        const int32_t input = run->net->nodes[sink->consumer].inputs[0];
+        const int64_t per_map = run->plan.steps[input].shape.c * maps.taps;
+        const float **from = sink->via == SFI_VIA_POOL ? &half : &full;
+        float *gradient =
+            gradient_of(job, sink->consumer, Q) + (sink->channel + channel) * maps.taps;
+        for (int64_t j = 0; j < sfi_rank_mixed_count(&maps); j++) {
+            double total;
+            add_totals(job, (*from)++, 1, &total);
+            gradient[j / maps.taps * per_map + j % maps.taps] += (float)total;
+        }
+    }
+}
+
+void sfi_back_finish(const sfi_back_job *job)
+{
+    sfconv_context *context = job->run->context;
+    const int64_t channels = job->cut.shape.c;
+    sfi_parallel_for(context, channels, mixing_task, (void *)job);
+    for (int32_t i = 0; i < job->unit.part_count; i++) {
+        part_job part = part_of(job, i);
+        const sfi_rank_maps maps = sfi_rank_maps_of(job->run->net, job->run->plan.steps, part.conv);
+        sfi_parallel_for(context, sfi_ceil_div(channels, SFK_DOUBLE_ROWS), part_task, &part);
+        if (part.norm >= 0) {
+            sfi_parallel_for(context, sfi_ceil_div(part.depth, SFK_DOUBLE_ROWS), correction_task,
+                             &part);
+        } else {
+            leave_uncorrected(&part);
+        }
+        const int64_t images = job->cut.shape.n;
+        const int64_t groups = sfi_ceil_div(maps.count, maps_per_task(images, maps.count));
+        sfi_parallel_for(context, images * groups, gather_task, &part);
+    }
+}

@@ -1,0 +1,237 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#include "rank_training.h"
+
+#include "layer_facts.h"
+#include "parallel.h"
+#include "sfconv2d.h"
+
+#include <string.h>
+
+/* Mean and variance of every channel of u = P·p from the moments of the taps p alone:
+ *   mean = P·S / N,  variance = P (M/N - (S/N)(S/N)ᵀ) Pᵀ,  S = Σ p, M = Σ p·pᵀ,
+ * in double, so that what is lost where the variance is tiny against the mean is 2^-53 of the
+ * square of their ratio. */
+
+/* Pixels of a block, and the most bytes of all partial moments. */
+#define BLOCK_PIXELS 2048
+#define MAX_PARTIAL_BYTES (4 << 20)
+/* Channels that a task takes through a product of doubles. */
+#define CHANNELS SFK_DOUBLE_ROWS
+
+typedef struct moments_job {
+    const sfconv_run *run;
+    const sfconv_layer *conv;
+    sfconv_layer *norm;
+    int32_t conv_node;
+    sfi_shape shape;
+    sfi_rank_batch batch;
+    int64_t blocks_per_image;
+    int64_t blocks;
+    int64_t tasks;
+    /* One a task: products, then sums. */
+    double *partials;
+    int64_t partial_elements;
+    /* Per worker: pointers to taps; rows of P transposed and its product with the covariance. */
+    const float **taps;
+    double *rows;
+    int64_t row_elements;
+    /* M/N - (S/N)(S/N)ᵀ. */
+    double *covariance;
+} moments_job;
+
+bool sfi_rank_is_norm(const sfi_rank_plan *plan, const sfconv_net *net, int32_t node)
+{
+    const sfconv_layer *layer = net->nodes[node].layer;
+    return plan->active && plan->nodes[node].unit >= 0 && layer && sfi_is_batchnorm2d(layer);
+}
+
+static int64_t depth_of(const sfconv_net *net, int32_t norm)
+{
+    return sfi_rank_taps(net->nodes[net->nodes[norm].inputs[0]].layer);
+}
+
+/* Lays out the record of a BatchNorm from address `memory` on; returns its bytes. */
+static int64_t lay_out_batch(sfi_rank_batch *batch, const sfi_plan *plan, const sfconv_net *net,
+                             int32_t norm, uintptr_t memory)
+{
+    const sfi_shape shape = plan->steps[norm].shape;
+    uintptr_t at = memory;
+    batch->depth = depth_of(net, norm);
+    batch->pitch = sfi_rank_pitch(batch->depth);
+    batch->values = shape.n * shape.h * shape.w;
+    batch->centre = sfi_rank_take(&at, batch->pitch, sizeof(float));
+    batch->sums = sfi_rank_take(&at, batch->pitch, sizeof(double));
+    batch->products = sfi_rank_take(&at, batch->depth * batch->pitch, sizeof(double));
+    batch->mean = sfi_rank_take(&at, shape.c, sizeof(double));
+    batch->inverse_deviation = sfi_rank_take(&at, shape.c, sizeof(double));
+    return (int64_t)(at - memory);
+}
+
+int64_t sfi_rank_batch_bytes(const sfi_plan *plan, const sfconv_net *net, int32_t norm)
+{
+    sfi_rank_batch batch;
+    return lay_out_batch(&batch, plan, net, norm, 0);
+}
+
+sfi_rank_batch sfi_rank_batch_of(const sfconv_run *run, int32_t norm)
+{
+    sfi_rank_batch batch;
+    lay_out_batch(&batch, &run->plan, run->net, norm,
+                  (uintptr_t)(run->memory + run->plan.rank.nodes[norm].batch));
+    return batch;
+}
+
+void sfi_rank_batch_line(const sfconv_run *run, int32_t norm, int64_t channel, double *scale,
+                         double *shift)
+{
+    const sfi_rank_batch batch = sfi_rank_batch_of(run, norm);
+    double weight;
+    sfi_batchnorm2d_affine(run->net->nodes[norm].layer, channel, &weight, shift);
+    *scale = weight * batch.inverse_deviation[channel];
+    *shift -= *scale * batch.mean[channel];
+}
+
+static int64_t lay_out(moments_job *job, const sfi_plan *plan, const sfconv_net *net, int32_t norm,
+                       uintptr_t memory)
+{
+    const int64_t workers = sfi_workers(net->context);
+    uintptr_t at = memory;
+    job->conv_node = net->nodes[norm].inputs[0];
+    job->conv = net->nodes[job->conv_node].layer;
+    job->norm = net->nodes[norm].layer;
+    job->shape = plan->steps[norm].shape;
+    const int64_t depth = sfi_rank_taps(job->conv);
+    const int64_t pitch = sfi_rank_pitch(depth);
+    job->partial_elements = depth * depth + pitch;
+    const int64_t fit = MAX_PARTIAL_BYTES / (job->partial_elements * (int64_t)sizeof(double));
+    job->blocks_per_image = sfi_ceil_div(job->shape.h * job->shape.w, BLOCK_PIXELS);
+    job->blocks = job->shape.n * job->blocks_per_image;
+    job->tasks = sfi_min(job->blocks, sfi_max(2, sfi_min(SFI_RANK_TASKS, fit)));
+    job->row_elements = CHANNELS * (depth + pitch);
+    job->partials = sfi_rank_take(&at, job->tasks * job->partial_elements, sizeof(double));
+    job->covariance = sfi_rank_take(&at, depth * pitch, sizeof(double));
+    job->rows = sfi_rank_take(&at, workers * job->row_elements, sizeof(double));
+    job->taps = sfi_rank_take(&at, workers * depth, sizeof(float *));
+    return (int64_t)(at - memory);
+}
+
+int64_t sfi_rank_observe_bytes(const sfi_plan *plan, const sfconv_net *net, int32_t norm)
+{
+    moments_job job;
+    return lay_out(&job, plan, net, norm, 0);
+}
+
+static void sum_task(void *argument, int64_t index, int32_t worker)
+{
+    const moments_job *job = argument;
+    const int64_t depth = job->batch.depth;
+    const int64_t plane = job->shape.h * job->shape.w;
+    double *products = job->partials + index * job->partial_elements;
+    double *sums = products + depth * depth;
+    const float **taps = job->taps + worker * depth;
+    memset(products, 0, (size_t)job->partial_elements * sizeof *products);
+    for (int64_t block = index * job->blocks / job->tasks;
+         block < (index + 1) * job->blocks / job->tasks; block++) {
+        const int64_t image = block / job->blocks_per_image;
+        const int64_t first = block % job->blocks_per_image * BLOCK_PIXELS;
+        sfi_rank_point_at_taps(job->run, job->conv_node, image, taps);
+        job->run->context->kernels->moments(products, sums, taps, first, depth,
+                                            sfi_min(BLOCK_PIXELS, plane - first));
+    }
+}
+
+static double total_of(const moments_job *job, int64_t element)
+{
+    double sum = 0.0;
+    for (int64_t task = 0; task < job->tasks; task++) {
+        sum += job->partials[task * job->partial_elements + element];
+    }
+    return sum;
+}
+
+/* Totals of the partial sums, then moments about the centre, the mean rounded to float. */
+static void centre_moments(const moments_job *job)
+{
+    const sfi_rank_batch *batch = &job->batch;
+    const int64_t depth = batch->depth;
+    const double values = (double)batch->values;
+    memset(batch->products, 0, (size_t)(depth * batch->pitch) * sizeof(double));
+    memset(job->covariance, 0, (size_t)(depth * batch->pitch) * sizeof(double));
+    memset(batch->centre, 0, (size_t)batch->pitch * sizeof(float));
+    memset(batch->sums, 0, (size_t)batch->pitch * sizeof(double));
+    for (int64_t i = 0; i < depth; i++) {
+        batch->sums[i] = total_of(job, depth * depth + i);
+        batch->centre[i] = (float)(batch->sums[i] / values);
+    }
+    for (int64_t i = 0; i < depth; i++) {
+        const double centre = (double)batch->centre[i];
+        for (int64_t j = i; j < depth; j++) {
+            const double other = (double)batch->centre[j];
+            const double product = total_of(job, i * depth + j) - centre * batch->sums[j] -
+                                   other * batch->sums[i] + values * centre * other;
+            batch->products[i * batch->pitch + j] = product;
+            batch->products[j * batch->pitch + i] = product;
+        }
+    }
+    for (int64_t i = 0; i < depth; i++) {
+        batch->sums[i] -= values * (double)batch->centre[i];
+    }
+    for (int64_t i = 0; i < depth; i++) {
+        for (int64_t j = 0; j < depth; j++) {
+            job->covariance[i * batch->pitch + j] =
+                (batch->products[i * batch->pitch + j] - batch->sums[i] * batch->sums[j] / values) /
+                values;
+        }
+    }
+}
+
+/* Mean, variance and running statistics of some channels. */
+static void settle_task(void *argument, int64_t index, int32_t worker)
+{
+    const moments_job *job = argument;
+    const sfi_rank_batch *batch = &job->batch;
+    const int64_t first = index * CHANNELS;
+    const int64_t count = sfi_min(CHANNELS, job->shape.c - first);
+    const sfi_sfconv2d *conv = sfi_as_const_sfconv2d(job->conv);
+    const float *bias = sfi_sfconv2d_bias(conv);
+    const float *weights = sfi_sfconv2d_p(conv) + first * batch->depth;
+    double *rows = job->rows + worker * job->row_elements;
+    double *products = rows + CHANNELS * batch->depth;
+    memset(rows, 0, (size_t)job->row_elements * sizeof *rows);
+    for (int64_t c = 0; c < count; c++) {
+        for (int64_t k = 0; k < batch->depth; k++) {
+            rows[k * CHANNELS + c] = (double)weights[c * batch->depth + k];
+        }
+    }
+    for (int64_t k = 0; k < batch->pitch; k += SFK_DOUBLE_COLUMNS) {
+        job->run->context->kernels->double_tile(batch->depth, rows, CHANNELS, job->covariance + k,
+                                                batch->pitch, products + k, batch->pitch);
+    }
+    for (int64_t c = 0; c < count; c++) {
+        double away = 0.0;
+        double mean = 0.0;
+        double variance = 0.0;
+        for (int64_t k = 0; k < batch->depth; k++) {
+            const double weight = rows[k * CHANNELS + c];
+            mean += weight * (double)batch->centre[k];
+            away += weight * batch->sums[k];
+            variance += weight * products[c * batch->pitch + k];
+        }
+        mean += away / (double)batch->values;
+        variance = variance < 0.0 ? 0.0 : variance;
+        batch->mean[first + c] = mean;
+        batch->inverse_deviation[first + c] = sfi_batchnorm2d_observe(
+            job->norm, first + c, mean + (bias ? (double)bias[first + c] : 0.0), variance,
+            (double)batch->values);
+    }
+}
+
+void sfi_rank_observe(const sfconv_run *run, int32_t norm)
+{
+    moments_job job = {.run = run, .batch = sfi_rank_batch_of(run, norm)};
+    lay_out(&job, &run->plan, run->net, norm,
+            (uintptr_t)(run->memory + run->plan.rank.nodes[norm].observing));
+    sfi_parallel_for(run->context, job.tasks, sum_task, &job);
+    centre_moments(&job);
+    sfi_parallel_for(run->context, sfi_ceil_div(job.shape.c, CHANNELS), settle_task, &job);
+}

@@ -1,0 +1,457 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* Training in rank space: outputs, running statistics and gradients of the layer path, the same
+ * bits everywhere, less memory. */
+#include "random_nets.h"
+#include "tally.h"
+
+#define RANDOM_NETS 300
+
+static sfconv_run *training_with(sfconv_net *net, int32_t engine, sfconv_shape shape)
+{
+    sfconv_run *run = new_run(net, SFCONV_MODE_TRAINING);
+    ck_assert_int_eq(sfconv_run_set_engine(run, engine), SFCONV_OK);
+    ck_assert_int_eq(sfconv_run_want_input_gradients(run, 1), SFCONV_OK);
+    ck_assert_int_eq(sfconv_run_reshape(run, &shape, 1, NULL, 0), SFCONV_OK);
+    return run;
+}
+
+static void step(sfconv_run *run, uint64_t stream)
+{
+    fill_inputs(run, stream);
+    run_forward(run);
+    ck_assert_int_eq(sfconv_run_zero_gradients(run), SFCONV_OK);
+    fill_output_gradients(run, stream + 50);
+    run_backward(run);
+}
+
+static double largest_of(const sfconv_view *view)
+{
+    double largest = 1e-30;
+    for (int64_t i = 0; i < sfconv_view_count(view); i++) {
+        largest = fmax(largest, fabs((double)view->data[i]));
+    }
+    return largest;
+}
+
+static double distance_of(const sfconv_view *a, const sfconv_view *b)
+{
+    double distance = 0;
+    for (int64_t i = 0; i < sfconv_view_count(a); i++) {
+        distance = fmax(distance, fabs((double)a->data[i] - (double)b->data[i]));
+    }
+    return distance;
+}
+
+/* The same step by both engines, of two nets that are alike. */
+typedef struct pair {
+    const char *name;
+    sfconv_net *nets[2];
+    sfconv_run *runs[2];
+} pair;
+
+static pair open_pair(const char *name, sfconv_net *one, sfconv_net *two, sfconv_shape shape)
+{
+    return (pair){name,
+                  {one, two},
+                  {training_with(one, SFCONV_ENGINE_LAYERS, shape),
+                   training_with(two, SFCONV_ENGINE_RANK_SPACE, shape)}};
+}
+
+static void close_pair(pair *both)
+{
+    for (int i = 0; i < 2; i++) {
+        sfconv_run_destroy(both->runs[i]);
+        sfconv_net_destroy(both->nets[i]);
+    }
+}
+
+/* Distances count in parts of the largest number of the tensor. */
+static void check_view(const pair *both, const char *name, const sfconv_view *a,
+                       const sfconv_view *b, double tolerance, double noise)
+{
+    const double distance = distance_of(a, b), largest = largest_of(a);
+    ck_assert_msg(distance <= tolerance * largest + noise, "%s: %s differs by %g of %g", both->name,
+                  name, distance, largest);
+}
+
+static sfconv_view gradient_of(sfconv_run *run, int32_t parameter)
+{
+    sfconv_view view;
+    ck_assert_int_eq(sfconv_run_parameter_gradient(run, parameter, &view), SFCONV_OK);
+    return view;
+}
+
+/* A gradient that is zero but for rounding, as that of a bias in front of a BatchNorm, has no
+ * digits to compare: the largest gradient of the net, times 2e-6, is allowed on top. */
+static void check_pair(pair *both, double outputs, double gradients)
+{
+    double noise = 0;
+    for (int32_t i = 0; i < sfconv_net_output_count(both->nets[0]); i++) {
+        const sfconv_view a = output_of(both->runs[0], i), b = output_of(both->runs[1], i);
+        check_view(both, "an output", &a, &b, outputs, 0);
+    }
+    for (int32_t i = 0; i < sfconv_net_parameter_count(both->nets[0]); i++) {
+        const sfconv_parameter_info info = parameter_of(both->nets[0], i);
+        if (info.trainable) {
+            const sfconv_view gradient = gradient_of(both->runs[0], i);
+            noise = fmax(noise, 2e-6 * largest_of(&gradient));
+        }
+    }
+    for (int32_t i = 0; i < sfconv_net_parameter_count(both->nets[0]); i++) {
+        const sfconv_parameter_info a = parameter_of(both->nets[0], i);
+        const sfconv_parameter_info b = parameter_of(both->nets[1], i);
+        if (a.trainable) {
+            const sfconv_view x = gradient_of(both->runs[0], i), y = gradient_of(both->runs[1], i);
+            check_view(both, a.name, &x, &y, gradients, noise);
+        } else {
+            check_view(both, a.name, &a.view, &b.view, outputs, 0);
+        }
+    }
+    const sfconv_view x = input_gradient_of(both->runs[0], 0);
+    const sfconv_view y = input_gradient_of(both->runs[1], 0);
+    check_view(both, "the gradient of the input", &x, &y, gradients, 0);
+}
+
+START_TEST(random_nets_agree_with_the_layer_path)
+{
+    sfconv_context *context = public_context(1, SFCONV_ISA_BEST);
+    for (uint64_t seed = 0; seed < RANDOM_NETS; seed++) {
+        char name[32];
+        random_net one = new_random_net(context, NETS_SEED + seed);
+        random_net two = new_random_net(context, NETS_SEED + seed);
+        snprintf(name, sizeof name, "random net %d", (int)seed);
+        pair both = open_pair(name, one.net, two.net, random_net_shape(&one));
+        step(both.runs[0], 5);
+        step(both.runs[1], 5);
+        check_pair(&both, 2e-5, 1e-4);
+        close_pair(&both);
+    }
+    sfconv_context_destroy(context);
+}
+END_TEST
+
+static sfconv_net *new_model(sfconv_context *context, int32_t model, int32_t method, double ratio)
+{
+    sfconv_model_desc desc = SFCONV_MODEL_DESC_INIT;
+    sfconv_net *net;
+    desc.model = model;
+    desc.method = method;
+    desc.ratio = ratio;
+    desc.out_channels = 3;
+    ck_assert_int_eq(sfconv_model_create(&net, context, &desc), SFCONV_OK);
+    return net;
+}
+
+static const int32_t models[] = {SFCONV_MODEL_RESNET18, SFCONV_MODEL_UNET,
+                                 SFCONV_MODEL_TINY_CLASSIFIER, SFCONV_MODEL_TINY_SEGMENTER};
+
+START_TEST(ready_made_networks_agree_with_the_layer_path)
+{
+    static const int32_t methods[] = {SFCONV_METHOD_SFCONV, SFCONV_METHOD_FCONVSN,
+                                      SFCONV_METHOD_CONV, SFCONV_METHOD_DPCCONV};
+    sfconv_context *context = public_context(2, SFCONV_ISA_BEST);
+    for (int method = 0; method < 4; method++) {
+        pair both = open_pair("ready-made network",
+                              new_model(context, models[_i], methods[method], 1.0 / 32),
+                              new_model(context, models[_i], methods[method], 1.0 / 32),
+                              (sfconv_shape){2, 3, 64, 64});
+        step(both.runs[0], 5);
+        step(both.runs[1], 5);
+        check_pair(&both, 1e-4, 1e-4);
+        close_pair(&both);
+    }
+    sfconv_context_destroy(context);
+}
+END_TEST
+
+static uint64_t bits_of(int32_t workers, int32_t isa, uint64_t seed)
+{
+    sfconv_context_desc desc = SFCONV_CONTEXT_DESC_INIT;
+    sfconv_context *context;
+    desc.workers = workers;
+    desc.isa = isa;
+    if (sfconv_context_create(&context, &desc) < 0) {
+        return 0;
+    }
+    random_net made = new_random_net(context, NETS_SEED + seed);
+    sfconv_run *run = training_with(made.net, SFCONV_ENGINE_RANK_SPACE, random_net_shape(&made));
+    step(run, 6);
+    const sfconv_view input = input_gradient_of(run, 0);
+    const uint64_t bits =
+        hash_view(hash_outputs(run) ^ hash_gradients(run) ^ hash_parameters(made.net), &input);
+    sfconv_run_destroy(run);
+    sfconv_net_destroy(made.net);
+    sfconv_context_destroy(context);
+    return bits;
+}
+
+START_TEST(every_instruction_set_and_number_of_workers_gives_the_same_bits)
+{
+    static const int32_t workers[] = {1, 2, 3, 5, 8, 16};
+    static const int32_t isas[] = {SFCONV_ISA_REFERENCE, SFCONV_ISA_AVX2, SFCONV_ISA_AVX512,
+                                   SFCONV_ISA_NEON};
+    for (uint64_t seed = 0; seed < 12; seed++) {
+        const uint64_t expected = bits_of(1, SFCONV_ISA_BEST, seed);
+        for (int i = 0; i < 6; i++) {
+            ck_assert_msg(bits_of(workers[i], SFCONV_ISA_BEST, seed) == expected,
+                          "random net %d, %d workers", (int)seed, workers[i]);
+        }
+        for (int i = 0; i < 4; i++) {
+            const uint64_t bits = bits_of(1, isas[i], seed);
+            ck_assert_msg(bits == 0 || bits == expected, "random net %d, isa %d", (int)seed,
+                          isas[i]);
+        }
+    }
+}
+END_TEST
+
+START_TEST(memory_is_known_to_the_byte_and_a_step_takes_none)
+{
+    for (uint64_t seed = 0; seed < 40; seed++) {
+        tally memory = {0};
+        sfconv_context *context = tally_context(&memory, 1 + (int32_t)seed % 3, SFCONV_ISA_BEST);
+        random_net made = new_random_net(context, NETS_SEED + seed);
+        const sfconv_shape shape = random_net_shape(&made);
+        sfconv_run *run = new_run(made.net, SFCONV_MODE_TRAINING);
+        int64_t told, by_net;
+        ck_assert_int_eq(sfconv_net_run_bytes(made.net, SFCONV_MODE_TRAINING, &shape, 1, &by_net),
+                         SFCONV_OK);
+        ck_assert_int_eq(sfconv_run_bytes(run, &shape, 1, &told), SFCONV_OK);
+        ck_assert_int_eq(by_net, told);
+        ck_assert_int_eq(sfconv_run_want_input_gradients(run, 1), SFCONV_OK);
+        ck_assert_int_eq(sfconv_run_bytes(run, &shape, 1, &told), SFCONV_OK);
+        const int64_t before = tally_bytes(&memory);
+        ck_assert_int_eq(sfconv_run_reshape(run, &shape, 1, NULL, 0), SFCONV_OK);
+        ck_assert_int_eq(tally_bytes(&memory) - before, told);
+        tally_refuse(&memory, 0);
+        step(run, 7);
+        ck_assert_int_eq(tally_requests(&memory), 0);
+        sfconv_run_destroy(run);
+        sfconv_net_destroy(made.net);
+        sfconv_context_destroy(context);
+        ck_assert_int_eq(tally_bytes(&memory), 0);
+    }
+}
+END_TEST
+
+START_TEST(a_factorized_unet_is_trained_without_a_full_map)
+{
+    sfconv_context *context = public_context(1, SFCONV_ISA_BEST);
+    sfconv_net *net = new_model(context, SFCONV_MODEL_UNET, SFCONV_METHOD_SFCONV, 1.0 / 32);
+    const sfconv_shape shape = {1, 3, 64, 64};
+    static char text[32768];
+    size_t length;
+    int64_t bytes[2];
+    sfconv_run *run = new_run(net, SFCONV_MODE_TRAINING);
+    for (int32_t engine = SFCONV_ENGINE_LAYERS; engine <= SFCONV_ENGINE_RANK_SPACE; engine++) {
+        ck_assert_int_eq(sfconv_run_set_engine(run, engine), SFCONV_OK);
+        ck_assert_int_eq(sfconv_run_bytes(run, &shape, 1, &bytes[engine - 1]), SFCONV_OK);
+    }
+    ck_assert_int_lt(4 * bytes[1], bytes[0]);
+    ck_assert_int_eq(sfconv_run_reshape(run, &shape, 1, NULL, 0), SFCONV_OK);
+    ck_assert_int_eq(sfconv_run_plan_text(run, text, sizeof text, &length), SFCONV_OK);
+    ck_assert_uint_lt(length, sizeof text);
+    ck_assert_ptr_nonnull(strstr(text, "training, in rank space\n"));
+    ck_assert_ptr_null(strstr(text, "\nlayer "));
+    ck_assert_ptr_nonnull(strstr(text, "\nvirtual up1.concat"));
+    int stored = 0;
+    for (const char *at = text; (at = strstr(at, "stored ")) != NULL; at += 7) {
+        stored += strtol(at + 7, NULL, 10) > 0;
+    }
+    /* Input and output. */
+    ck_assert_int_eq(stored, 2);
+    sfconv_run_destroy(run);
+    sfconv_net_destroy(net);
+    sfconv_context_destroy(context);
+}
+END_TEST
+
+/* A pair with BatchNorm in double: 1 x 3 from CHANNELS to RANK maps, 3 x 1 to WIDE, no padding. */
+enum { IMAGES = 2, CHANNELS = 3, RANK = 2, WIDE = 8, SIZE = 14, INNER = SIZE - 2 };
+
+typedef struct reference {
+    double middle[IMAGES][RANK][SIZE][INNER];
+    double wide[IMAGES][WIDE][INNER][INNER];
+    double mean[WIDE];
+    double variance[WIDE];
+    double p_gradient[WIDE * RANK * 3];
+    double scale_gradient[WIDE];
+    double middle_gradient[IMAGES][RANK][SIZE][INNER];
+    double q_gradient[RANK * CHANNELS * 3];
+} reference;
+
+static void refer_forward(reference *r, const float *x, const float *q, const float *p)
+{
+    memset(r, 0, sizeof *r);
+    for (int n = 0; n < IMAGES; n++) {
+        for (int t = 0; t < RANK; t++) {
+            for (int i = 0; i < SIZE * INNER * CHANNELS * 3; i++) {
+                const int k = i % 3, c = i / 3 % CHANNELS, a = i / 3 / CHANNELS % INNER;
+                const int y = i / 3 / CHANNELS / INNER;
+                r->middle[n][t][y][a] += (double)q[(t * CHANNELS + c) * 3 + k] *
+                                         (double)x[((n * CHANNELS + c) * SIZE + y) * SIZE + a + k];
+            }
+        }
+        for (int c = 0; c < WIDE; c++) {
+            for (int i = 0; i < INNER * INNER * RANK * 3; i++) {
+                const int k = i % 3, t = i / 3 % RANK, a = i / 3 / RANK % INNER;
+                const int y = i / 3 / RANK / INNER;
+                r->wide[n][c][y][a] +=
+                    (double)p[(c * RANK + t) * 3 + k] * r->middle[n][t][y + k][a];
+            }
+        }
+    }
+    for (int c = 0; c < WIDE; c++) {
+        const double count = IMAGES * INNER * INNER;
+        for (int pass = 0; pass < 2; pass++) {
+            for (int i = 0; i < IMAGES * INNER * INNER; i++) {
+                const double u = r->wide[i / INNER / INNER][c][i / INNER % INNER][i % INNER];
+                const double away = u - r->mean[c];
+                *(pass ? &r->variance[c] : &r->mean[c]) += (pass ? away * away : u) / count;
+            }
+            /* The first pass subtracts a mean that is not complete, but adds u alone. */
+        }
+    }
+}
+
+static void refer_backward(reference *r, const float *x, const float *q, const float *p,
+                           const float *gradient)
+{
+    const double count = IMAGES * INNER * INNER;
+    (void)q;
+    for (int c = 0; c < WIDE; c++) {
+        const double inverse = 1 / sqrt(r->variance[c] + 1e-5);
+        double sum = 0, product = 0;
+        for (int pass = 0; pass < 2; pass++) {
+            for (int i = 0; i < IMAGES * INNER * INNER; i++) {
+                const int n = i / INNER / INNER, y = i / INNER % INNER, a = i % INNER;
+                const double g = (double)gradient[((n * WIDE + c) * INNER + y) * INNER + a];
+                const double normal = (r->wide[n][c][y][a] - r->mean[c]) * inverse;
+                if (pass == 0) {
+                    sum += g;
+                    product += g * normal;
+                    continue;
+                }
+                const double du = inverse * (g - sum / count - normal * product / count);
+                for (int j = 0; j < RANK * 3; j++) {
+                    r->p_gradient[c * RANK * 3 + j] += du * r->middle[n][j / 3][y + j % 3][a];
+                    r->middle_gradient[n][j / 3][y + j % 3][a] += du * (double)p[c * RANK * 3 + j];
+                }
+            }
+        }
+        r->scale_gradient[c] = product;
+    }
+    for (int i = 0; i < IMAGES * RANK * SIZE * INNER; i++) {
+        const int n = i / INNER / SIZE / RANK, t = i / INNER / SIZE % RANK;
+        const int y = i / INNER % SIZE, a = i % INNER;
+        for (int j = 0; j < CHANNELS * 3; j++) {
+            r->q_gradient[t * CHANNELS * 3 + j] +=
+                r->middle_gradient[n][t][y][a] *
+                (double)x[((n * CHANNELS + j / 3) * SIZE + y) * SIZE + a + j % 3];
+        }
+    }
+}
+
+static double error_of(const float *found, const double *expected, int count)
+{
+    double largest = 1e-30, distance = 0;
+    for (int i = 0; i < count; i++) {
+        largest = fmax(largest, fabs(expected[i]));
+        distance = fmax(distance, fabs((double)found[i] - expected[i]));
+    }
+    return distance / largest;
+}
+
+static void check_error(const char *name, const float *found, const double *expected, int count,
+                        double tolerance)
+{
+    const double error = error_of(found, expected, count);
+    ck_assert_msg(error <= tolerance, "%s: error %g, expected at most %g", name, error, tolerance);
+}
+
+static void check_against(const reference *r, sfconv_run *run, double tolerance)
+{
+    enum { AREA = INNER * INNER, VALUES = IMAGES * WIDE * AREA };
+    const sfconv_net *net = sfconv_run_net(run);
+    const double *wide = &r->wide[0][0][0][0];
+    const double count = IMAGES * AREA;
+    double normal[VALUES], running[WIDE];
+    for (int i = 0; i < VALUES; i++) {
+        const int c = i / AREA % WIDE;
+        normal[i] = (wide[i] - r->mean[c]) / sqrt(r->variance[c] + 1e-5);
+    }
+    for (int c = 0; c < WIDE; c++) {
+        running[c] = 0.9 + 0.1 * r->variance[c] * count / (count - 1);
+    }
+    check_error("output", output_of(run, 0).data, normal, VALUES, tolerance);
+    check_error("running variance", parameter_of(net, 5).view.data, running, WIDE, tolerance);
+    check_error("gradient of Q", gradient_of(run, 0).data, r->q_gradient, RANK * CHANNELS * 3,
+                tolerance);
+    check_error("gradient of P", gradient_of(run, 1).data, r->p_gradient, WIDE * RANK * 3,
+                tolerance);
+    check_error("gradient of the scale", gradient_of(run, 2).data, r->scale_gradient, WIDE,
+                tolerance);
+}
+
+static sfconv_net *new_shifted_net(sfconv_context *context)
+{
+    sfconv_sfconv2d_desc desc = SFCONV_SFCONV2D_DESC_INIT;
+    sfconv_net *net = empty_net(context);
+    sfconv_layer *layer;
+    desc.in_channels = CHANNELS;
+    desc.out_channels = WIDE;
+    desc.rank = RANK;
+    desc.padding[0] = desc.padding[1] = 0;
+    desc.seed = 3;
+    ck_assert_int_eq(sfconv_sfconv2d_create(&layer, context, &desc), SFCONV_OK);
+    const int32_t x = put_input(net, "x", CHANNELS);
+    const int32_t a = put_after(net, "a", layer, x);
+    put_output(net, put_after(net, "b", new_batchnorm(context, WIDE), a));
+    return net;
+}
+
+/* Inputs that lie `offset` from zero and vary by 1: the variance of u is 1 / offset² of its square.
+ * A float of u itself has only 2^-24 · offset of a deviation, so errors of that order are nobody's
+ * fault; the squares of float sums would leave 2^-24 · offset². */
+START_TEST(a_variance_that_is_tiny_against_the_mean_is_found)
+{
+    static const double offsets[] = {0, 1e2, 1e3, 1e4};
+    static reference expected;
+    const double rounding = 0x1p-24 * fmax(offsets[_i], 16);
+    sfconv_context *context = public_context(1, SFCONV_ISA_BEST);
+    for (int32_t engine = SFCONV_ENGINE_LAYERS; engine <= SFCONV_ENGINE_RANK_SPACE; engine++) {
+        sfconv_net *net = new_shifted_net(context);
+        sfconv_run *run = training_with(net, engine, (sfconv_shape){IMAGES, CHANNELS, SIZE, SIZE});
+        const sfconv_view x = input_of(run, 0), g = output_gradient_of(run, 0);
+        float *q = parameter_of(net, 0).view.data, *p = parameter_of(net, 1).view.data;
+        fill_inputs(run, 9);
+        for (int64_t i = 0; i < sfconv_view_count(&x); i++) {
+            x.data[i] += (float)offsets[_i];
+        }
+        run_forward(run);
+        fill_output_gradients(run, 11);
+        refer_forward(&expected, x.data, q, p);
+        refer_backward(&expected, x.data, q, p, g.data);
+        run_backward(run);
+        check_against(&expected, run, 16 * rounding);
+        sfconv_run_destroy(run);
+        sfconv_net_destroy(net);
+    }
+    sfconv_context_destroy(context);
+}
+END_TEST
+
+int main(void)
+{
+    Suite *suite = suite_create("rank_training");
+    TCase *tests = tcase_create("rank_training");
+    tcase_set_timeout(tests, 120);
+    tcase_add_test(tests, random_nets_agree_with_the_layer_path);
+    tcase_add_loop_test(tests, ready_made_networks_agree_with_the_layer_path, 0, 4);
+    tcase_add_test(tests, every_instruction_set_and_number_of_workers_gives_the_same_bits);
+    tcase_add_test(tests, memory_is_known_to_the_byte_and_a_step_takes_none);
+    tcase_add_test(tests, a_factorized_unet_is_trained_without_a_full_map);
+    tcase_add_loop_test(tests, a_variance_that_is_tiny_against_the_mean_is_found, 0, 4);
+    suite_add_tcase(suite, tests);
+    return run_suite(suite);
+}
