@@ -185,21 +185,21 @@ static int64_t fill_offsets(const sfi_conv_product *product, const sfk_run *runs
 }
 
 /* A tile whose pixels are not neighbours in the target goes through a buffer. */
-static void run_scattered(const sfk_table *kernels, sfk_tile *tile, const int64_t *offsets)
+static void run_scattered(const sfk_table *kernels, sfk_tile tile, const int64_t *offsets)
 {
     float buffer[SFK_MAX_ROWS][SFK_MAX_COLUMNS];
-    float *target = tile->c;
-    const int64_t plane = tile->c_stride;
-    for (int32_t m = 0; tile->accumulate && m < tile->rows; m++) {
-        for (int32_t n = 0; n < tile->columns; n++) {
+    float *target = tile.c;
+    const int64_t plane = tile.c_stride;
+    for (int32_t m = 0; tile.accumulate && m < tile.rows; m++) {
+        for (int32_t n = 0; n < tile.columns; n++) {
             buffer[m][n] = target[m * plane + offsets[n]];
         }
     }
-    tile->c = buffer[0];
-    tile->c_stride = SFK_MAX_COLUMNS;
-    kernels->matrix_tile(tile);
-    for (int32_t m = 0; m < tile->rows; m++) {
-        for (int32_t n = 0; n < tile->columns; n++) {
+    tile.c = buffer[0];
+    tile.c_stride = SFK_MAX_COLUMNS;
+    kernels->matrix_tile(&tile);
+    for (int32_t m = 0; m < tile.rows; m++) {
+        for (int32_t n = 0; n < tile.columns; n++) {
             target[m * plane + offsets[n]] = buffer[m][n];
         }
     }
@@ -226,23 +226,27 @@ struct operand {
     const int64_t *offsets;
 };
 
-/* Adds one block of depth to `tile`, whose rows are set, for one row of pixels. */
-static void multiply_row(const struct product_run *run, const sfk_tile *rows,
-                         const struct operand *operand, int64_t row)
+/* The rows of the part, tile by tile, times some columns that stay in the first-level cache;
+ * `tile` has their b, columns and c of image 0, channel 0. */
+static void multiply_columns(const struct product_run *run, const struct part *part, sfk_tile tile,
+                             const int64_t *offsets)
 {
+    const sfi_conv_product *product = run->product;
     const sfk_table *kernels = run->kernels;
-    for (int64_t n = 0; n < operand->pixels; n += kernels->tile_columns) {
-        const int64_t *offsets = operand->offsets + row * operand->pixels + n;
-        const int64_t columns = sfi_min(kernels->tile_columns, operand->pixels - n);
-        sfk_tile tile = *rows;
-        tile.b = operand->values + row * operand->row_pitch + n;
-        tile.columns = (int32_t)columns;
-        /* Offsets grow, so these are neighbours. */
-        if (offsets[columns - 1] - offsets[0] == columns - 1) {
+    const int64_t first = part->group * product->target_channels + part->first_row;
+    const float *weight = tile.a;
+    /* Offsets grow, so these are neighbours. */
+    const bool neighbours = offsets[tile.columns - 1] - offsets[0] == tile.columns - 1;
+    for (int64_t m = 0; m < part->rows; m += kernels->tile_rows) {
+        tile.a = weight + m * product->weight_row;
+        tile.bias = product->bias ? product->bias + first + m : NULL;
+        tile.rows = (int32_t)sfi_min(kernels->tile_rows, part->rows - m);
+        tile.c = product->target + (first + m) * product->target_plane;
+        if (neighbours) {
             tile.c += offsets[0];
             kernels->matrix_tile(&tile);
         } else {
-            run_scattered(kernels, &tile, offsets);
+            run_scattered(kernels, tile, offsets);
         }
     }
 }
@@ -252,30 +256,26 @@ static void multiply(const struct product_run *run, const struct part *part,
                      const struct operand *operand)
 {
     const sfi_conv_product *product = run->product;
-    const int64_t tile_rows = run->kernels->tile_rows;
-    const float *weight = product->weight + part->group * product->weight_group +
-                          operand->channel * product->weight_channel;
     int64_t weight_rows[SFK_MAX_ROWS];
     for (int m = 0; m < SFK_MAX_ROWS; m++) {
         weight_rows[m] = m * product->weight_row;
     }
-    for (int64_t m = part->first_row; m < part->first_row + part->rows; m += tile_rows) {
-        const int64_t channel = part->group * product->target_channels + m;
-        const sfk_tile tile = {
-            .a = weight + m * product->weight_row,
-            .a_rows = weight_rows,
-            .a_steps = run->weight_steps,
-            .a_ahead = tile_rows * product->weight_row,
-            .b_steps = operand->steps,
-            .c = product->target + channel * product->target_plane,
-            .c_stride = product->target_plane,
-            .bias = product->bias ? product->bias + channel : NULL,
-            .accumulate = product->accumulate || operand->channel > 0,
-            .rows = (int32_t)sfi_min(tile_rows, part->first_row + part->rows - m),
-            .depth = operand->depth,
-        };
-        for (int64_t row = 0; row < operand->rows; row++) {
-            multiply_row(run, &tile, operand, row);
+    sfk_tile tile = {
+        .a = product->weight + part->group * product->weight_group +
+             part->first_row * product->weight_row + operand->channel * product->weight_channel,
+        .a_rows = weight_rows,
+        .a_steps = run->weight_steps,
+        .a_ahead = run->kernels->tile_rows * product->weight_row,
+        .b_steps = operand->steps,
+        .c_stride = product->target_plane,
+        .accumulate = product->accumulate || operand->channel > 0,
+        .depth = operand->depth,
+    };
+    for (int64_t row = 0; row < operand->rows; row++) {
+        for (int64_t n = 0; n < operand->pixels; n += run->kernels->tile_columns) {
+            tile.b = operand->values + row * operand->row_pitch + n;
+            tile.columns = (int32_t)sfi_min(run->kernels->tile_columns, operand->pixels - n);
+            multiply_columns(run, part, tile, operand->offsets + row * operand->pixels + n);
         }
     }
 }

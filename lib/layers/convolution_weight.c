@@ -276,8 +276,9 @@ static void multiply(const struct weight_run *run, const struct matrices *matric
     for (int m = 0; m < SFK_MAX_ROWS; m++) {
         a_rows[m] = m * matrices->a_stride;
     }
-    for (int64_t m = 0; m < matrices->rows; m += kernels->tile_rows) {
-        for (int64_t n = 0; n < matrices->columns; n += kernels->tile_columns) {
+    /* The columns of a tile stay in the first-level cache while the rows pass by. */
+    for (int64_t n = 0; n < matrices->columns; n += kernels->tile_columns) {
+        for (int64_t m = 0; m < matrices->rows; m += kernels->tile_rows) {
             const sfk_tile tile = {
                 .a = matrices->a + m * matrices->a_stride,
                 .a_rows = a_rows,
