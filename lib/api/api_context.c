@@ -7,6 +7,11 @@
 #include <string.h>
 
 #define ISA_VARIABLE "SFCONV_ISA"
+#define CONVOLUTION_VARIABLE "SFCONV_CONVOLUTION"
+
+/* By SFCONV_CONVOLUTION_…. */
+static const char *const convolution_names[] = {"auto", "direct", "winograd"};
+#define CONVOLUTION_COUNT ((int32_t)(sizeof convolution_names / sizeof convolution_names[0]))
 
 /* There is no context yet that could keep the reason, so it goes to the log alone. */
 static sfconv_status refuse(const sfconv_context_desc *desc, sfconv_status status,
@@ -27,6 +32,10 @@ static sfconv_status check_desc(const sfconv_context_desc *desc)
     if (desc->workers < 0 || desc->workers > SFI_MAX_WORKERS) {
         return refuse(desc, SFCONV_ERROR_ARGUMENT,
                       "sfconv_context_create: workers is out of range, expected 0 to 256");
+    }
+    if (desc->convolution < 0 || desc->convolution >= CONVOLUTION_COUNT) {
+        return refuse(desc, SFCONV_ERROR_ARGUMENT,
+                      "sfconv_context_create: convolution is no SFCONV_CONVOLUTION_ number");
     }
     if (desc->isa == SFCONV_ISA_BEST) {
         return SFCONV_OK;
@@ -63,6 +72,20 @@ static int32_t choose_isa(int32_t asked, const char *variable, const char **warn
     return wanted < best ? wanted : best;
 }
 
+/* The convolution that the environment asks for, or that of the descriptor; -1: no such name. */
+static int32_t choose_convolution(int32_t asked, const char *variable)
+{
+    if (!variable || !*variable) {
+        return asked;
+    }
+    for (int32_t i = 0; i < CONVOLUTION_COUNT; i++) {
+        if (strcmp(convolution_names[i], variable) == 0) {
+            return i;
+        }
+    }
+    return -1;
+}
+
 sfconv_status sfconv_context_create(sfconv_context **context, const sfconv_context_desc *desc)
 {
     sfconv_context_desc known = SFCONV_CONTEXT_DESC_INIT;
@@ -77,6 +100,9 @@ sfconv_status sfconv_context_create(sfconv_context **context, const sfconv_conte
     const char *variable = getenv(ISA_VARIABLE);
     const char *warning;
     const int32_t isa = choose_isa(known.isa, variable, &warning);
+    const char *convolution_variable = getenv(CONVOLUTION_VARIABLE);
+    const int32_t convolution = choose_convolution(known.convolution, convolution_variable);
+    known.convolution = convolution < 0 ? known.convolution : convolution;
     status = sfi_context_create(context, &known, sfk_table_for(isa), isa);
     if (status < 0) {
         return status;
@@ -84,6 +110,13 @@ sfconv_status sfconv_context_create(sfconv_context **context, const sfconv_conte
     if (warning) {
         sfi_log_line(*context, SFCONV_LOG_WARNING, ISA_VARIABLE "=%s %s; %s is used", variable,
                      warning, sfi_isa_name(isa));
+    }
+    if (convolution < 0) {
+        sfi_log_line(*context, SFCONV_LOG_WARNING,
+                     CONVOLUTION_VARIABLE
+                     "=%s is no name of an algorithm (auto, direct, winograd); "
+                     "%s is used",
+                     convolution_variable, convolution_names[known.convolution]);
     }
     return SFCONV_OK;
 }

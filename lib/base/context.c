@@ -40,6 +40,7 @@ sfconv_status sfi_context_create(sfconv_context **out, const sfconv_context_desc
     context->log_user = desc->log_user;
     context->workers = desc->workers > 0 ? desc->workers : 1;
     context->isa = isa;
+    context->convolution = desc->convolution;
     context->parallel_for = desc->parallel_for;
     context->parallel_user = desc->parallel_user;
     context->kernels = kernels;

@@ -22,6 +22,8 @@ struct sfconv_context {
     void *log_user;
     int32_t workers;
     int32_t isa;
+    /* SFCONV_CONVOLUTION_… */
+    int32_t convolution;
     sfconv_parallel_for_fn parallel_for;
     void *parallel_user;
     struct sfi_pool *pool;

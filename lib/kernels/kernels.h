@@ -183,6 +183,30 @@ typedef struct sfk_gather {
 #define SFK_SLACK 16
 /* Pixels of one block of `moments`. */
 #define SFK_MOMENT_BLOCK 96
+
+/* Winograd's F(4x4, 3x3), docs/mathematics.md: a tile of 4x4 outputs from 6x6 inputs through 36
+ * products. Coefficient f lies `plane` elements behind coefficient f - 1. */
+#define SFK_WINOGRAD_TILE 4
+#define SFK_WINOGRAD_WINDOW 6
+#define SFK_WINOGRAD_PLANES 36
+/* Most tiles that winograd_input takes, and the elements behind its rows that it may read. */
+#define SFK_WINOGRAD_RUN 64
+#define SFK_WINOGRAD_SLACK 64
+
+/* Tiles of one row back to pixels: `rows` rows of `columns` pixels, at most 4 a tile;
+ *   to = (to where `accumulate`) + (value + bias). */
+typedef struct sfk_winograd_pixels {
+    /* Coefficients: whole vectors are read, up to 15 elements behind the last tile must exist. */
+    const float *from;
+    int64_t plane;
+    float *to;
+    int64_t to_stride;
+    int64_t rows;
+    int64_t columns;
+    float bias;
+    bool accumulate;
+} sfk_winograd_pixels;
+
 /* Size of a tile of doubles. */
 #define SFK_DOUBLE_ROWS 4
 #define SFK_DOUBLE_COLUMNS 16

@@ -74,6 +74,16 @@ SFV_INLINE sfv sfv_odds(sfv a, sfv b)
     return sfv_in_order(_mm256_shuffle_ps(a, b, 0xdd));
 }
 
+SFV_INLINE sfv sfv_low_pairs(sfv a, sfv b)
+{
+    return _mm256_permute2f128_ps(_mm256_unpacklo_ps(a, b), _mm256_unpackhi_ps(a, b), 0x20);
+}
+
+SFV_INLINE sfv sfv_high_pairs(sfv a, sfv b)
+{
+    return _mm256_permute2f128_ps(_mm256_unpacklo_ps(a, b), _mm256_unpackhi_ps(a, b), 0x31);
+}
+
 SFV_INLINE sfv sfv_min(sfv a, sfv b)
 {
     return _mm256_min_ps(a, b);

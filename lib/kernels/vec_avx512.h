@@ -72,6 +72,19 @@ SFV_INLINE sfv sfv_odds(sfv a, sfv b)
     return _mm512_permutex2var_ps(a, lanes, b);
 }
 
+SFV_INLINE sfv sfv_low_pairs(sfv a, sfv b)
+{
+    const __m512i lanes = _mm512_setr_epi32(0, 16, 1, 17, 2, 18, 3, 19, 4, 20, 5, 21, 6, 22, 7, 23);
+    return _mm512_permutex2var_ps(a, lanes, b);
+}
+
+SFV_INLINE sfv sfv_high_pairs(sfv a, sfv b)
+{
+    const __m512i lanes =
+        _mm512_setr_epi32(8, 24, 9, 25, 10, 26, 11, 27, 12, 28, 13, 29, 14, 30, 15, 31);
+    return _mm512_permutex2var_ps(a, lanes, b);
+}
+
 SFV_INLINE sfv sfv_min(sfv a, sfv b)
 {
     return _mm512_min_ps(a, b);

@@ -69,6 +69,16 @@ SFV_INLINE sfv sfv_odds(sfv a, sfv b)
     return vuzp2q_f32(a, b);
 }
 
+SFV_INLINE sfv sfv_low_pairs(sfv a, sfv b)
+{
+    return vzip1q_f32(a, b);
+}
+
+SFV_INLINE sfv sfv_high_pairs(sfv a, sfv b)
+{
+    return vzip2q_f32(a, b);
+}
+
 SFV_INLINE sfv sfv_min(sfv a, sfv b)
 {
     return vbslq_f32(vcltq_f32(a, b), a, b);

@@ -119,6 +119,17 @@ SFV_INLINE sfv sfv_odds(sfv a, sfv b)
     return sfv_every_second(a, b, 1);
 }
 
+/* Lanes of a and b by turns: the lower half of both, and the upper half. */
+SFV_INLINE sfv sfv_low_pairs(sfv a, sfv b)
+{
+    return (sfv){{a.lane[0], b.lane[0], a.lane[1], b.lane[1]}};
+}
+
+SFV_INLINE sfv sfv_high_pairs(sfv a, sfv b)
+{
+    return (sfv){{a.lane[2], b.lane[2], a.lane[3], b.lane[3]}};
+}
+
 /* a < b ? a : b, so b where one is NaN. */
 SFV_INLINE sfv sfv_min(sfv a, sfv b)
 {

@@ -2,6 +2,7 @@
 /* Forward pass and gradient by the data: both are products over the channels of the other side. */
 #include "convolution.h"
 #include "convolution_product.h"
+#include "convolution_winograd.h"
 
 #include "sizes.h"
 
@@ -12,17 +13,8 @@ static int64_t taps_of(const sfi_conv_shape *shape)
     return shape->kernel[0] * shape->kernel[1];
 }
 
-bool sfi_conv_forward_scratch(int64_t *bytes, const sfconv_context *context,
-                              const sfi_conv_shape *shape)
+static sfi_conv_product forward_product(const sfi_conv_shape *shape)
 {
-    return sfi_conv_product_scratch(bytes, context, taps_of(shape),
-                                    shape->batch * shape->out_height * shape->out_width);
-}
-
-void sfi_conv_forward(sfconv_context *context, const sfi_conv_shape *shape, const float *x,
-                      const float *weight, const float *bias, float *y, void *scratch)
-{
-    assert(sfi_conv_shape_fits(shape));
     const int64_t in_sizes[2] = {shape->in_height, shape->in_width};
     const int64_t out_sizes[2] = {shape->out_height, shape->out_width};
     const int64_t group_in = shape->in_channels / shape->groups;
@@ -32,18 +24,14 @@ void sfi_conv_forward(sfconv_context *context, const sfi_conv_shape *shape, cons
         .grid = {.batch = shape->batch,
                  .image_stride = shape->in_channels * shape->in_height * shape->in_width},
         .groups = shape->groups,
-        .source = x,
         .source_channels = group_in,
-        .weight = weight,
         .weight_group = group_out * group_in * taps,
         .weight_row = group_in * taps,
         .weight_channel = taps,
         .weight_tap = {shape->kernel[1], 1},
-        .target = y,
         .target_channels = group_out,
         .target_plane = shape->out_height * shape->out_width,
         .target_step = {shape->out_width, 1},
-        .bias = bias,
     };
     for (int a = 0; a < 2; a++) {
         product.grid.axis[a] = (sfi_pixel_axis){.size = out_sizes[a],
@@ -54,7 +42,39 @@ void sfi_conv_forward(sfconv_context *context, const sfi_conv_shape *shape, cons
                                                 .spacing = shape->dilation[a]};
     }
     sfi_pixel_grid_finish(&product.grid, true);
-    sfi_conv_product_run(context, &product, scratch);
+    return product;
+}
+
+bool sfi_conv_forward_scratch(int64_t *bytes, const sfconv_context *context,
+                              const sfi_conv_shape *shape)
+{
+    const sfi_conv_product product = forward_product(shape);
+    if (sfi_winograd_chosen(context, &product)) {
+        return sfi_winograd_scratch(bytes, context, &product);
+    }
+    return sfi_conv_product_scratch(bytes, context, taps_of(shape),
+                                    shape->batch * shape->out_height * shape->out_width);
+}
+
+static void run_product(sfconv_context *context, const sfi_conv_product *product, void *scratch)
+{
+    if (sfi_winograd_chosen(context, product)) {
+        sfi_winograd_run(context, product, scratch);
+    } else {
+        sfi_conv_product_run(context, product, scratch);
+    }
+}
+
+void sfi_conv_forward(sfconv_context *context, const sfi_conv_shape *shape, const float *x,
+                      const float *weight, const float *bias, float *y, void *scratch)
+{
+    assert(sfi_conv_shape_fits(shape));
+    sfi_conv_product product = forward_product(shape);
+    product.source = x;
+    product.weight = weight;
+    product.target = y;
+    product.bias = bias;
+    run_product(context, &product, scratch);
 }
 
 /* With stride s the pixels of dx fall into s phases an axis. Pixel u * s + phase meets output
@@ -102,16 +122,10 @@ static struct phase make_phase(const sfi_conv_shape *shape, int a, int64_t in_si
     return result;
 }
 
-bool sfi_conv_backward_data_scratch(int64_t *bytes, const sfconv_context *context,
-                                    const sfi_conv_shape *shape)
-{
-    return sfi_conv_product_scratch(bytes, context, taps_of(shape),
-                                    shape->batch * shape->in_height * shape->in_width);
-}
-
-static void run_phase(sfconv_context *context, const sfi_conv_shape *shape, const float *dy,
-                      const float *weight, float *dx, bool accumulate, const int64_t phases[2],
-                      void *scratch)
+/* The part that the taps of one phase have in dx. The weight and the target of the product are
+ * counted from those of the pass, which come later. */
+static sfi_conv_product phase_product(const sfi_conv_shape *shape, const int64_t phases[2],
+                                      int64_t *first_weight)
 {
     const struct phase rows = make_phase(shape, 0, shape->in_height, shape->out_height, phases[0]);
     const struct phase columns = make_phase(shape, 1, shape->in_width, shape->out_width, phases[1]);
@@ -123,28 +137,50 @@ static void run_phase(sfconv_context *context, const sfi_conv_shape *shape, cons
                  .image_stride = shape->out_channels * shape->out_height * shape->out_width,
                  .axis = {rows.axis, columns.axis}},
         .groups = shape->groups,
-        .source = dy,
         .source_channels = group_out,
-        .weight = weight + rows.first_tap * shape->kernel[1] + columns.first_tap,
         .weight_group = group_out * group_in * taps,
         .weight_row = taps,
         .weight_channel = group_in * taps,
         .weight_tap = {rows.tap_period * shape->kernel[1], columns.tap_period},
-        .target = dx + phases[0] * shape->in_width + phases[1],
         .target_channels = group_in,
         .target_plane = shape->in_height * shape->in_width,
         .target_step = {shape->stride[0] * shape->in_width, shape->stride[1]},
-        .accumulate = accumulate,
     };
+    *first_weight = rows.first_tap * shape->kernel[1] + columns.first_tap;
     if (sfi_pixel_taps(&product.grid) == 0) {
         /* No tap along one axis: the phase is zero, whatever the other axis has. */
-        product.weight = weight;
+        *first_weight = 0;
         product.grid.axis[0].taps = product.grid.axis[1].taps = 0;
     }
-    if (rows.axis.size > 0 && columns.axis.size > 0) {
-        const bool flat = shape->stride[0] == 1 && shape->stride[1] == 1;
-        sfi_pixel_grid_finish(&product.grid, flat);
-        sfi_conv_product_run(context, &product, scratch);
+    sfi_pixel_grid_finish(&product.grid, shape->stride[0] == 1 && shape->stride[1] == 1);
+    return product;
+}
+
+bool sfi_conv_backward_data_scratch(int64_t *bytes, const sfconv_context *context,
+                                    const sfi_conv_shape *shape)
+{
+    int64_t first_weight;
+    const sfi_conv_product product = phase_product(shape, (int64_t[2]){0, 0}, &first_weight);
+    /* Only without stride, and then there is no other phase. */
+    if (shape->stride[0] == 1 && shape->stride[1] == 1 && sfi_winograd_chosen(context, &product)) {
+        return sfi_winograd_scratch(bytes, context, &product);
+    }
+    return sfi_conv_product_scratch(bytes, context, taps_of(shape),
+                                    shape->batch * shape->in_height * shape->in_width);
+}
+
+static void run_phase(sfconv_context *context, const sfi_conv_shape *shape, const float *dy,
+                      const float *weight, float *dx, bool accumulate, const int64_t phases[2],
+                      void *scratch)
+{
+    int64_t first_weight;
+    sfi_conv_product product = phase_product(shape, phases, &first_weight);
+    product.source = dy;
+    product.weight = weight + first_weight;
+    product.target = dx + phases[0] * shape->in_width + phases[1];
+    product.accumulate = accumulate;
+    if (product.grid.count > 0) {
+        run_product(context, &product, scratch);
     }
 }
 

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* Speed of the dense convolution against the machine's peak, measured in the same minute:
- *   bench_convolution [batch [threads [isa [rounds]]]]
+ *   bench_convolution [batch [threads [isa [rounds [layer [auto|direct|winograd]]]]]]
+ * `layer` is a part of the names wanted, "" for all.
  * With one thread times are processor times, so that a busy machine disturbs less. Rounds visit
  * every shape and pass once; printed are medians. FLOP = 2 * multiply-adds. */
 #include "convolution.h"
@@ -228,20 +229,28 @@ int main(int argc, char **argv)
     const int32_t threads = argc > 2 ? atoi(argv[2]) : 1;
     const int32_t isa = argc > 3 ? sfi_isa_from_name(argv[3]) : sfk_best_isa(SFCONV_ISA_BEST);
     const int rounds = argc > 4 ? atoi(argv[4]) : 5;
+    const char *wanted = argc > 5 ? argv[5] : "";
+    const char *algorithm = argc > 6 ? argv[6] : "auto";
     sfconv_context_desc desc = SFCONV_CONTEXT_DESC_INIT;
     sfconv_context *context;
     desc.workers = threads;
+    desc.convolution = strcmp(algorithm, "direct") == 0     ? SFCONV_CONVOLUTION_DIRECT
+                       : strcmp(algorithm, "winograd") == 0 ? SFCONV_CONVOLUTION_WINOGRAD
+                                                            : SFCONV_CONVOLUTION_AUTO;
     if (batch < 1 || threads < 1 || rounds < 1 || rounds > MAX_ROUNDS || !sfk_table_for(isa) ||
         sfi_context_create(&context, &desc, sfk_table_for(isa), isa) < 0) {
-        fprintf(stderr, "usage: bench_convolution [batch [threads [isa [rounds]]]]\n");
+        fprintf(stderr,
+                "usage: bench_convolution [batch [threads [isa [rounds [layer [algorithm]]]]]]\n");
         return EXIT_FAILURE;
     }
-    printf("batch %d, threads %d, %s: ms, GFLOP/s, %% of peak\n", (int)batch, threads,
-           sfi_isa_name(isa));
+    printf("batch %d, threads %d, %s, %s: ms, GFLOP/s, %% of peak\n", (int)batch, threads,
+           sfi_isa_name(isa), algorithm);
     printf("%-16s %7s | %-21s | %-21s | %-21s\n", "layer", "peak", "forward", "data gradient",
            "weight gradient");
     for (int i = 0; i < COUNT(layers); i++) {
-        bench_layer(context, &layers[i], batch, rounds);
+        if (strstr(layers[i].name, wanted)) {
+            bench_layer(context, &layers[i], batch, rounds);
+        }
     }
     sfi_context_release(context);
     return EXIT_SUCCESS;

@@ -55,6 +55,8 @@ START_TEST(contexts_refuse_settings_out_of_range)
         {{.struct_size = sizeof good, .workers = 257}, SFCONV_ERROR_ARGUMENT},
         {{.struct_size = sizeof good, .isa = 5}, SFCONV_ERROR_ARGUMENT},
         {{.struct_size = sizeof good, .isa = -1}, SFCONV_ERROR_ARGUMENT},
+        {{.struct_size = sizeof good, .convolution = 3}, SFCONV_ERROR_ARGUMENT},
+        {{.struct_size = sizeof good, .convolution = -1}, SFCONV_ERROR_ARGUMENT},
         {{.struct_size = 0}, SFCONV_ERROR_ARGUMENT},
         {{.struct_size = sizeof good, .allocate = (sfconv_allocate_fn)(void (*)(void))abort},
          SFCONV_ERROR_ARGUMENT},
@@ -131,6 +133,36 @@ START_TEST(the_environment_lowers_the_instruction_set_and_never_fails)
     ck_assert_int_eq(sfconv_context_isa(made), SFCONV_ISA_REFERENCE);
     sfconv_context_destroy(made);
     unsetenv("SFCONV_ISA");
+}
+END_TEST
+
+START_TEST(the_environment_chooses_the_convolution_and_never_fails)
+{
+    sfconv_context_desc desc = SFCONV_CONTEXT_DESC_INIT;
+    sfconv_context *made;
+    const struct {
+        const char *value;
+        int32_t convolution;
+        const char *warning;
+    } cases[] = {
+        {"direct", SFCONV_CONVOLUTION_DIRECT, ""},
+        {"winograd", SFCONV_CONVOLUTION_WINOGRAD, ""},
+        {"auto", SFCONV_CONVOLUTION_AUTO, ""},
+        {"", SFCONV_CONVOLUTION_WINOGRAD, ""},
+        {"fft", SFCONV_CONVOLUTION_WINOGRAD, "SFCONV_CONVOLUTION=fft is no name"},
+    };
+    desc.log = keep_log;
+    desc.convolution = SFCONV_CONVOLUTION_WINOGRAD;
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        setenv("SFCONV_CONVOLUTION", cases[i].value, 1);
+        logged[0] = '\0';
+        ck_assert_int_eq(sfconv_context_create(&made, &desc), SFCONV_OK);
+        ck_assert_int_eq(made->convolution, cases[i].convolution);
+        ck_assert_int_eq(strncmp(logged, cases[i].warning, strlen(cases[i].warning)), 0);
+        ck_assert(!logged[0] || logged_level == SFCONV_LOG_WARNING);
+        sfconv_context_destroy(made);
+    }
+    unsetenv("SFCONV_CONVOLUTION");
 }
 END_TEST
 
@@ -545,6 +577,7 @@ int main(void)
     tcase_add_test(tests, contexts_refuse_settings_out_of_range);
     tcase_add_test(tests, descriptors_may_be_shorter_or_longer_as_long_as_the_tail_is_zero);
     tcase_add_test(tests, the_environment_lowers_the_instruction_set_and_never_fails);
+    tcase_add_test(tests, the_environment_chooses_the_convolution_and_never_fails);
     tcase_add_test(tests, questions_about_nothing_have_answers);
     tcase_add_test(tests, the_last_error_is_copied_cut_to_the_room_there_is);
     tcase_add_test(tests, views_refuse_what_cannot_be_read);

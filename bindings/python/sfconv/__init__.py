@@ -16,8 +16,8 @@ from ._library import library
 from ._metrics import Confusion, Overlap, auc
 from ._nets import (DECOMPOSE, IGNORE_UNKNOWN, INFERENCE, KEEP_MISSING, TRAINING, Cost, Metadata,
                     Net, Run, load_checkpoint, load_model, model, save_checkpoint)
-from ._objects import (ISA_AVX2, ISA_AVX512, ISA_BEST, ISA_NEON, ISA_REFERENCE, Context, Error,
-                       copy)
+from ._objects import (CONVOLUTION_AUTO, CONVOLUTION_DIRECT, CONVOLUTION_WINOGRAD, ISA_AVX2,
+                       ISA_AVX512, ISA_BEST, ISA_NEON, ISA_REFERENCE, Context, Error, copy)
 from ._training import (Average, Optimizer, Schedule, bce, bce_dice, cross_entropy, dice, mse)
 
 

@@ -199,7 +199,7 @@ class ContextDesc(Sized):
                 ("release", ctypes.c_void_p), ("memory_user", ctypes.c_void_p), ("log", LOG),
                 ("log_user", ctypes.c_void_p), ("workers", ctypes.c_int32),
                 ("isa", ctypes.c_int32), ("parallel_for", ctypes.c_void_p),
-                ("parallel_user", ctypes.c_void_p)]
+                ("parallel_user", ctypes.c_void_p), ("convolution", ctypes.c_int32)]
 
 
 class ParameterInfo(Sized):

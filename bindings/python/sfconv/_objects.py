@@ -7,6 +7,7 @@ import weakref
 from ._library import LOG, PROGRESS, ContextDesc, View, library
 
 ISA_BEST, ISA_REFERENCE, ISA_AVX2, ISA_AVX512, ISA_NEON = range(5)
+CONVOLUTION_AUTO, CONVOLUTION_DIRECT, CONVOLUTION_WINOGRAD = range(3)
 
 
 class Error(Exception):
@@ -53,16 +54,18 @@ class Context(Handle):
 
     _destroy = "context_destroy"
 
-    def __init__(self, workers=1, isa=ISA_BEST, log=None):
+    def __init__(self, workers=1, isa=ISA_BEST, log=None, convolution=CONVOLUTION_AUTO):
         def forward(_, level, text):
             log(level, text.decode())
 
         callback = LOG(forward) if log else LOG()
         handle = ctypes.c_void_p()
         status = library.context_create(
-            ctypes.byref(handle), ctypes.byref(ContextDesc(log=callback, workers=workers, isa=isa)))
+            ctypes.byref(handle), ctypes.byref(ContextDesc(log=callback, workers=workers, isa=isa,
+                                                           convolution=convolution)))
         if status:
-            raise Error(status, f"a context with {workers} workers and instruction set {isa}")
+            raise Error(status, f"a context with {workers} workers, instruction set {isa} and "
+                                f"convolution {convolution}")
         super().__init__(None, handle, callback)
 
     @property

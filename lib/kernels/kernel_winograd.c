@@ -1,0 +1,200 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* Winograd's F(4x4, 3x3) with the points 0, ±A, ±B and infinity; docs/mathematics.md derives the
+ * three transforms. Lanes run over filters or tiles, so no lane depends on another. */
+#include "vec.h"
+
+#define TILE SFK_WINOGRAD_TILE
+#define WINDOW SFK_WINOGRAD_WINDOW
+
+/* A = 1/sqrt(2), B = sqrt(2) = 2A. */
+#define POINT_A 0.707106781186547524f
+#define POINT_B 1.41421356237309505f
+#define CUBE_A 0.353553390593273762f
+#define CUBE_B 2.82842712474619010f
+
+/* Six coefficients of three taps. */
+SFV_INLINE void transform_taps(sfv out[WINDOW], sfv g0, sfv g1, sfv g2)
+{
+    const sfv even_a = sfv_mul(sfv_fma(sfv_set1(0.5f), g2, g0), sfv_set1(-2.0f / 3.0f));
+    const sfv even_b = sfv_mul(sfv_fma(sfv_set1(2.0f), g2, g0), sfv_set1(1.0f / 6.0f));
+    const sfv odd_a = sfv_mul(g1, sfv_set1(-0.471404520791031683f));
+    const sfv odd_b = sfv_mul(g1, sfv_set1(0.235702260395515842f));
+    out[0] = g0;
+    out[1] = sfv_add(even_a, odd_a);
+    out[2] = sfv_sub(even_a, odd_a);
+    out[3] = sfv_add(even_b, odd_b);
+    out[4] = sfv_sub(even_b, odd_b);
+    out[5] = g2;
+}
+
+/* Six coefficients of six inputs. */
+SFV_INLINE void transform_window(sfv out[WINDOW], const sfv in[WINDOW])
+{
+    const sfv even_a = sfv_fma(sfv_set1(-2.0f), in[2], in[4]);
+    const sfv odd_a = sfv_fma(sfv_set1(-2.0f), in[1], in[3]);
+    const sfv even_b = sfv_fma(sfv_set1(-0.5f), in[2], in[4]);
+    const sfv odd_b = sfv_fma(sfv_set1(-0.5f), in[1], in[3]);
+    out[0] = sfv_fma(sfv_set1(-2.5f), in[2], sfv_add(in[0], in[4]));
+    out[1] = sfv_fma(sfv_set1(POINT_A), odd_a, even_a);
+    out[2] = sfv_fma(sfv_set1(-POINT_A), odd_a, even_a);
+    out[3] = sfv_fma(sfv_set1(POINT_B), odd_b, even_b);
+    out[4] = sfv_fma(sfv_set1(-POINT_B), odd_b, even_b);
+    out[5] = sfv_fma(sfv_set1(-2.5f), in[3], sfv_add(in[1], in[5]));
+}
+
+/* Four outputs of six coefficients. */
+SFV_INLINE void transform_back(sfv out[TILE], const sfv in[WINDOW])
+{
+    const sfv sum_a = sfv_add(in[1], in[2]);
+    const sfv difference_a = sfv_sub(in[1], in[2]);
+    const sfv sum_b = sfv_add(in[3], in[4]);
+    const sfv difference_b = sfv_sub(in[3], in[4]);
+    out[0] = sfv_add(sfv_add(in[0], sum_a), sum_b);
+    out[1] = sfv_fma(sfv_set1(POINT_A), difference_a, sfv_mul(sfv_set1(POINT_B), difference_b));
+    out[2] = sfv_fma(sfv_set1(0.5f), sum_a, sfv_mul(sfv_set1(2.0f), sum_b));
+    out[3] =
+        sfv_fma(sfv_set1(CUBE_A), difference_a, sfv_fma(sfv_set1(CUBE_B), difference_b, in[5]));
+}
+
+#define TAPS 9
+
+/* taps[k] = tap k of some filters; zeros behind the last of them. */
+SFV_INLINE void load_filters(sfv taps[TAPS], const float *filters, bool flipped, int64_t count)
+{
+    float lanes[TAPS][SFV_LANES] = {{0}};
+    const int64_t first = flipped ? TAPS - 1 : 0;
+    const int64_t step = flipped ? -1 : 1;
+    for (int64_t i = 0; i < count; i++) {
+        for (int64_t k = 0; k < TAPS; k++) {
+            lanes[k][i] = filters[i * TAPS + first + k * step];
+        }
+    }
+    for (int k = 0; k < TAPS; k++) {
+        taps[k] = sfv_load(lanes[k]);
+    }
+}
+
+void SFK_NAME(winograd_weight)(float *to, int64_t plane, const float *filters, bool flipped,
+                               int64_t count)
+{
+    for (int64_t i = 0; i < count; i += SFV_LANES) {
+        const int64_t left = count - i;
+        sfv taps[TAPS], columns[3][WINDOW];
+        load_filters(taps, filters + i * TAPS, flipped, left < SFV_LANES ? left : SFV_LANES);
+        for (int j = 0; j < 3; j++) {
+            transform_taps(columns[j], taps[j], taps[3 + j], taps[6 + j]);
+        }
+        for (int r = 0; r < WINDOW; r++) {
+            sfv row[WINDOW];
+            transform_taps(row, columns[0][r], columns[1][r], columns[2][r]);
+            for (int j = 0; j < WINDOW; j++) {
+                sfv_store(to + (r * WINDOW + j) * plane + i, row[j]);
+            }
+        }
+    }
+}
+
+/* Columns transformed downwards, by their place in the tile: [row][column % 4][tile]. */
+typedef float window_rows[WINDOW][TILE][SFK_WINOGRAD_RUN + 16];
+
+/* Column 4t + j of vectors that follow each other becomes lane t of the j-th. */
+SFV_INLINE void store_by_place(float (*to)[SFK_WINOGRAD_RUN + 16], int64_t tile, const sfv in[TILE])
+{
+    const sfv evens[2] = {sfv_evens(in[0], in[1]), sfv_evens(in[2], in[3])};
+    const sfv odds[2] = {sfv_odds(in[0], in[1]), sfv_odds(in[2], in[3])};
+    sfv_store(to[0] + tile, sfv_evens(evens[0], evens[1]));
+    sfv_store(to[1] + tile, sfv_evens(odds[0], odds[1]));
+    sfv_store(to[2] + tile, sfv_odds(evens[0], evens[1]));
+    sfv_store(to[3] + tile, sfv_odds(odds[0], odds[1]));
+}
+
+/* The last tile needs two columns of the next. */
+SFV_INLINE void transform_downwards(window_rows rows, const float *from, int64_t pitch,
+                                    int64_t count)
+{
+    for (int64_t tile = 0; tile <= count; tile += SFV_LANES) {
+        sfv out[WINDOW][TILE];
+        for (int v = 0; v < TILE; v++) {
+            sfv in[WINDOW], column[WINDOW];
+            for (int r = 0; r < WINDOW; r++) {
+                in[r] = sfv_load(from + r * pitch + tile * TILE + v * SFV_LANES);
+            }
+            transform_window(column, in);
+            for (int r = 0; r < WINDOW; r++) {
+                out[r][v] = column[r];
+            }
+        }
+        for (int r = 0; r < WINDOW; r++) {
+            store_by_place(rows[r], tile, out[r]);
+        }
+    }
+}
+
+void SFK_NAME(winograd_input)(float *to, int64_t plane, const float *from, int64_t pitch,
+                              int64_t count)
+{
+    window_rows rows;
+    transform_downwards(rows, from, pitch, count);
+    for (int r = 0; r < WINDOW; r++) {
+        for (int64_t tile = 0; tile < count; tile += SFV_LANES) {
+            sfv in[WINDOW], out[WINDOW];
+            for (int j = 0; j < WINDOW; j++) {
+                in[j] = sfv_load(rows[r][j % TILE] + tile + j / TILE);
+            }
+            transform_window(out, in);
+            for (int j = 0; j < WINDOW; j++) {
+                sfv_store(to + (r * WINDOW + j) * plane + tile, out[j]);
+            }
+        }
+    }
+}
+
+SFV_INLINE void put_pixels(float *to, sfv value, const sfk_winograd_pixels *pixels, int64_t left)
+{
+    if (left >= SFV_LANES) {
+        sfv_store(to, pixels->accumulate ? sfv_add(sfv_load(to), value) : value);
+    } else if (left > 0) {
+        const sfv start = pixels->accumulate ? sfv_load_part(to, left) : sfv_zero();
+        sfv_store_part(to, pixels->accumulate ? sfv_add(start, value) : value, left);
+    }
+}
+
+/* Tiles from `tile` on; `columns` holds them transformed downwards. */
+SFV_INLINE void put_row(const sfk_winograd_pixels *pixels, int64_t row, int64_t tile,
+                        const sfv in[WINDOW])
+{
+    float *to = pixels->to + row * pixels->to_stride + tile * TILE;
+    const int64_t left = pixels->columns - tile * TILE;
+    const sfv bias = sfv_set1(pixels->bias);
+    sfv out[TILE];
+    transform_back(out, in);
+    for (int j = 0; j < TILE; j++) {
+        out[j] = sfv_add(out[j], bias);
+    }
+    const sfv low[2] = {sfv_low_pairs(out[0], out[2]), sfv_low_pairs(out[1], out[3])};
+    const sfv high[2] = {sfv_high_pairs(out[0], out[2]), sfv_high_pairs(out[1], out[3])};
+    put_pixels(to, sfv_low_pairs(low[0], low[1]), pixels, left);
+    put_pixels(to + SFV_LANES, sfv_high_pairs(low[0], low[1]), pixels, left - SFV_LANES);
+    put_pixels(to + 2 * SFV_LANES, sfv_low_pairs(high[0], high[1]), pixels, left - 2 * SFV_LANES);
+    put_pixels(to + 3 * SFV_LANES, sfv_high_pairs(high[0], high[1]), pixels, left - 3 * SFV_LANES);
+}
+
+void SFK_NAME(winograd_output)(const sfk_winograd_pixels *pixels)
+{
+    for (int64_t tile = 0; tile * TILE < pixels->columns; tile += SFV_LANES) {
+        sfv rows[TILE][WINDOW];
+        for (int j = 0; j < WINDOW; j++) {
+            sfv in[WINDOW], column[TILE];
+            for (int r = 0; r < WINDOW; r++) {
+                in[r] = sfv_load(pixels->from + (r * WINDOW + j) * pixels->plane + tile);
+            }
+            transform_back(column, in);
+            for (int r = 0; r < TILE; r++) {
+                rows[r][j] = column[r];
+            }
+        }
+        for (int r = 0; r < pixels->rows; r++) {
+            put_row(pixels, r, tile, rows[r]);
+        }
+    }
+}

@@ -1,0 +1,442 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#include "convolution_winograd.h"
+
+#include "parallel.h"
+#include "sizes.h"
+
+#include <assert.h>
+
+#define PLANES SFK_WINOGRAD_PLANES
+#define TILE SFK_WINOGRAD_TILE
+#define WINDOW SFK_WINOGRAD_WINDOW
+#define TAPS 9
+
+/* Tiles are worked on in blocks: their coefficients stay in the last level of the cache, while a
+ * round of rows (target channels) is multiplied with them. Every size depends on the problem alone.
+ *
+ * Coefficients of the source that a block may have, and the tiles that it has at least and at most:
+ * with fewer the transform of the weight, which is repeated for each block where there are several
+ * rounds, would show. */
+#define BLOCK_COEFFICIENTS (INT64_C(1) << 21)
+#define LEAST_TILES 96
+#define MOST_TILES 384
+/* Coefficients of the weight that a round may have, and the rows that it has at least. */
+#define ROUND_COEFFICIENTS (INT64_C(5) << 19)
+#define LEAST_ROWS 96
+/* Of one task: tiles, and rows where there are enough tiles to share, or not. Multiples of the
+ * sizes of every matrix tile. */
+#define TASK_TILES 48
+#define TASK_ROWS 72
+#define FEW_ROWS 48
+#define ENOUGH_CHUNKS 4
+/* Terms that are added before the next columns come, so that they stay in the first level. */
+#define DEPTH 256
+/* Channels, or rows of weights, of one task of transforms. */
+#define TASK_CHANNELS 8
+
+struct plan {
+    int64_t channels;
+    int64_t rows;
+    int64_t tile_rows;
+    int64_t tile_columns;
+    int64_t tiles;
+    int64_t block_tiles;
+    int64_t blocks;
+    int64_t round_rows;
+    int64_t rounds;
+    int64_t task_rows;
+    /* Filters lie one after the other by target channel, not by source channel. */
+    bool rows_inside;
+    /* Between rows of coefficients of the source, of the weight, of the sums. */
+    int64_t source_pitch;
+    int64_t weight_pitch;
+    int64_t sum_pitch;
+    int64_t steps_bytes;
+    int64_t source_bytes;
+    int64_t weight_bytes;
+    int64_t sums_bytes;
+    int64_t patch_bytes;
+};
+
+static int64_t round16(int64_t count)
+{
+    return sfi_ceil_div(count, 16) * 16;
+}
+
+/* Rows of `count` with whole vectors from any element on, an odd number of cache lines apart. */
+static int64_t pitch_of(int64_t count)
+{
+    return (sfi_ceil_div(count + SFK_SLACK, 16) | 1) * 16;
+}
+
+static bool fits(const sfi_conv_product *product)
+{
+    const sfi_pixel_axis *axis = product->grid.axis;
+    for (int a = 0; a < 2; a++) {
+        if (axis[a].taps != 3 || axis[a].step != 1 || axis[a].spacing != axis[0].spacing) {
+            return false;
+        }
+    }
+    return (axis[0].spacing == 1 || axis[0].spacing == -1) && product->groups == 1 &&
+           product->target_step[1] == 1;
+}
+
+/* Costs in multiply-adds, as the transforms were measured to take: those of source, target and
+ * weight take as long as 300, 260 and 400 of the products, for each channel and tile, or filter. */
+static bool pays(const sfi_conv_product *product)
+{
+    const double pixels = (double)product->grid.count;
+    const double tiles = (double)product->grid.batch *
+                         (double)sfi_ceil_div(product->grid.axis[0].size, TILE) *
+                         (double)sfi_ceil_div(product->grid.axis[1].size, TILE);
+    const double channels = (double)product->source_channels;
+    const double rows = (double)product->target_channels;
+    return TAPS * pixels * channels * rows >
+           (PLANES * tiles + 400) * channels * rows + (300 * channels + 260 * rows) * tiles;
+}
+
+bool sfi_winograd_chosen(const sfconv_context *context, const sfi_conv_product *product)
+{
+    switch (context->convolution) {
+    case SFCONV_CONVOLUTION_DIRECT:
+        return false;
+    case SFCONV_CONVOLUTION_WINOGRAD:
+        return fits(product);
+    default:
+        return fits(product) && pays(product);
+    }
+}
+
+static void split_work(struct plan *plan, const sfi_conv_product *product)
+{
+    const sfi_pixel_grid *grid = &product->grid;
+    plan->channels = product->source_channels;
+    plan->rows = product->target_channels;
+    plan->tile_rows = sfi_ceil_div(grid->axis[0].size, TILE);
+    plan->tile_columns = sfi_ceil_div(grid->axis[1].size, TILE);
+    plan->tiles = grid->batch * plan->tile_rows * plan->tile_columns;
+    const int64_t wanted = sfi_min(
+        MOST_TILES, sfi_max(LEAST_TILES, BLOCK_COEFFICIENTS / PLANES / sfi_max(plan->channels, 1)));
+    plan->blocks = sfi_ceil_div(plan->tiles, wanted);
+    plan->block_tiles = round16(sfi_ceil_div(plan->tiles, plan->blocks));
+    plan->blocks = sfi_ceil_div(plan->tiles, plan->block_tiles);
+    const bool few = plan->block_tiles < ENOUGH_CHUNKS * TASK_TILES;
+    plan->task_rows = few ? FEW_ROWS : TASK_ROWS;
+    const int64_t round_rows =
+        sfi_max(LEAST_ROWS, ROUND_COEFFICIENTS / PLANES / sfi_max(plan->channels, 1));
+    plan->round_rows =
+        sfi_min(sfi_ceil_div(round_rows, plan->task_rows) * plan->task_rows, plan->rows);
+    plan->rounds = sfi_ceil_div(plan->rows, plan->round_rows);
+}
+
+static bool make_plan(struct plan *plan, const sfi_conv_product *product)
+{
+    const int64_t item = (int64_t)sizeof(float);
+    int64_t source, weight;
+    split_work(plan, product);
+    plan->rows_inside = product->weight_row == TAPS;
+    plan->source_pitch = pitch_of(plan->block_tiles);
+    plan->weight_pitch = pitch_of(plan->rows_inside ? plan->round_rows : plan->channels);
+    plan->sum_pitch = pitch_of(TASK_TILES);
+    const int64_t weight_lines = plan->rows_inside ? plan->channels : plan->round_rows;
+    if (!sfi_mul(&source, plan->channels, plan->source_pitch * PLANES * item) ||
+        !sfi_mul(&weight, weight_lines, plan->weight_pitch * PLANES * item)) {
+        return false;
+    }
+    const int64_t sums = PLANES * sfi_min(plan->task_rows, plan->rows) * plan->sum_pitch;
+    const int64_t patch = WINDOW * TILE * (SFK_WINOGRAD_RUN + 1) + SFK_WINOGRAD_SLACK;
+    plan->source_bytes = source;
+    plan->weight_bytes = weight;
+    plan->sums_bytes = sums * item;
+    plan->patch_bytes = sfi_round64(patch * item);
+    plan->steps_bytes = sfi_round64(plan->channels * (int64_t)sizeof(int64_t));
+    return true;
+}
+
+static int64_t worker_bytes(const struct plan *plan)
+{
+    return plan->sums_bytes + plan->patch_bytes;
+}
+
+bool sfi_winograd_scratch(int64_t *bytes, const sfconv_context *context,
+                          const sfi_conv_product *product)
+{
+    struct plan plan;
+    int64_t workers;
+    return make_plan(&plan, product) &&
+           sfi_mul(&workers, sfi_workers(context), worker_bytes(&plan)) &&
+           sfi_add(bytes, workers, 2 * plan.steps_bytes) &&
+           sfi_add(bytes, *bytes, plan.source_bytes) && sfi_add(bytes, *bytes, plan.weight_bytes);
+}
+
+struct winograd_run {
+    const sfk_table *kernels;
+    const sfi_conv_product *product;
+    struct plan plan;
+    int64_t *weight_steps;
+    int64_t *source_steps;
+    float *source;
+    float *weight;
+    char *areas;
+    /* The tiles of the block and the rows of the round in hand. */
+    int64_t first_tile;
+    int64_t end_tile;
+    int64_t first_row;
+    int64_t end_row;
+    int64_t source_tasks;
+};
+
+/* Tiles of one row that follow each other. */
+struct tile_run {
+    int64_t image;
+    int64_t row;
+    int64_t column;
+    int64_t count;
+};
+
+/* The run from `tile` on, of `most` tiles at most. */
+static struct tile_run run_from(const struct plan *plan, int64_t tile, int64_t most)
+{
+    const int64_t column = tile % plan->tile_columns;
+    const int64_t row = tile / plan->tile_columns;
+    return (struct tile_run){.image = row / plan->tile_rows,
+                             .row = row % plan->tile_rows,
+                             .column = column,
+                             .count = sfi_min(most, plan->tile_columns - column)};
+}
+
+static float *patch_of(const struct winograd_run *run, int32_t worker)
+{
+    return (float *)(run->areas + worker * worker_bytes(&run->plan) + run->plan.sums_bytes);
+}
+
+/* The six rows of pixels that a run of tiles sees, zeros outside the image. */
+static void gather_patch(const struct winograd_run *run, const struct tile_run *tiles,
+                         int64_t channel, float *patch)
+{
+    const sfi_pixel_grid *grid = &run->product->grid;
+    const sfi_pixel_axis *axis = grid->axis;
+    const int64_t shift[2] = {sfi_min(axis[0].offset, axis[0].offset + 2 * axis[0].spacing),
+                              sfi_min(axis[1].offset, axis[1].offset + 2 * axis[1].spacing)};
+    sfk_run rows[WINDOW];
+    for (int64_t r = 0; r < WINDOW; r++) {
+        rows[r] = (sfk_run){.image = tiles->image,
+                            .row = tiles->row * TILE + r,
+                            .column = tiles->column * TILE,
+                            .length = (tiles->count + 1) * TILE};
+    }
+    const sfk_gather gather = {
+        .plane = run->product->source + channel * axis[0].source_size * axis[1].source_size,
+        .image_stride = grid->image_stride,
+        .height = axis[0].source_size,
+        .width = axis[1].source_size,
+        .tap_row = shift[0],
+        .tap_column = shift[1],
+        .row_step = 1,
+        .column_step = 1,
+        .first_column = sfi_max(-shift[1], 0),
+        .end_column = sfi_max(axis[1].source_size - shift[1], 0),
+        .runs = rows,
+        .run_count = WINDOW,
+    };
+    run->kernels->gather(patch, &gather);
+}
+
+static void transform_source(const struct winograd_run *run, int64_t channel, float *patch)
+{
+    const struct plan *plan = &run->plan;
+    float *to = run->source + channel * plan->source_pitch;
+    for (int64_t tile = run->first_tile; tile < run->end_tile;) {
+        const struct tile_run tiles =
+            run_from(plan, tile, sfi_min(SFK_WINOGRAD_RUN, run->end_tile - tile));
+        gather_patch(run, &tiles, channel, patch);
+        run->kernels->winograd_input(to + tile - run->first_tile,
+                                     plan->channels * plan->source_pitch, patch,
+                                     (tiles.count + 1) * TILE, tiles.count);
+        tile += tiles.count;
+    }
+}
+
+/* One line of coefficients: filters that follow each other in the weight. */
+static void transform_weight(const struct winograd_run *run, int64_t line)
+{
+    const struct plan *plan = &run->plan;
+    const sfi_conv_product *product = run->product;
+    const int64_t rows = run->end_row - run->first_row;
+    const bool flipped = product->grid.axis[0].spacing < 0;
+    const float *filters = product->weight + run->first_row * product->weight_row;
+    float *to = run->weight + line * plan->weight_pitch;
+    if (plan->rows_inside) {
+        run->kernels->winograd_weight(to, plan->channels * plan->weight_pitch,
+                                      filters + line * product->weight_channel, flipped, rows);
+    } else {
+        run->kernels->winograd_weight(to, plan->round_rows * plan->weight_pitch,
+                                      filters + line * product->weight_row, flipped,
+                                      plan->channels);
+    }
+}
+
+static void transform_task(void *argument, int64_t index, int32_t worker)
+{
+    const struct winograd_run *run = argument;
+    const struct plan *plan = &run->plan;
+    if (index < run->source_tasks) {
+        const int64_t first = index * TASK_CHANNELS;
+        for (int64_t c = first; c < sfi_min(first + TASK_CHANNELS, plan->channels); c++) {
+            transform_source(run, c, patch_of(run, worker));
+        }
+        return;
+    }
+    const int64_t lines = plan->rows_inside ? plan->channels : run->end_row - run->first_row;
+    const int64_t first = (index - run->source_tasks) * TASK_CHANNELS;
+    for (int64_t line = first; line < sfi_min(first + TASK_CHANNELS, lines); line++) {
+        transform_weight(run, line);
+    }
+}
+
+/* Rows and tiles of one task, counted in the round and in the block. */
+struct part {
+    int64_t first_row;
+    int64_t rows;
+    int64_t first_tile;
+    int64_t tiles;
+};
+
+/* The product of one plane, some terms of the sums. */
+static void multiply_terms(const struct winograd_run *run, const struct part *part, int64_t plane,
+                           int64_t first_term, float *sums)
+{
+    const struct plan *plan = &run->plan;
+    const sfk_table *kernels = run->kernels;
+    const int64_t row_step = plan->rows_inside ? 1 : plan->weight_pitch;
+    const int64_t weight_lines = plan->rows_inside ? plan->channels : plan->round_rows;
+    const float *weight = run->weight + plane * weight_lines * plan->weight_pitch +
+                          run->weight_steps[first_term] + part->first_row * row_step;
+    const float *source =
+        run->source + (plane * plan->channels + first_term) * plan->source_pitch + part->first_tile;
+    int64_t weight_rows[SFK_MAX_ROWS];
+    for (int m = 0; m < SFK_MAX_ROWS; m++) {
+        weight_rows[m] = m * row_step;
+    }
+    for (int64_t n = 0; n < part->tiles; n += kernels->tile_columns) {
+        for (int64_t m = 0; m < part->rows; m += kernels->tile_rows) {
+            const sfk_tile tile = {
+                .a = weight + m * row_step,
+                .a_rows = weight_rows,
+                .a_steps = run->weight_steps,
+                .a_ahead = kernels->tile_rows * row_step,
+                .b = source + n,
+                .b_steps = run->source_steps,
+                .c = sums + m * plan->sum_pitch + n,
+                .c_stride = plan->sum_pitch,
+                .accumulate = first_term > 0,
+                .rows = (int32_t)sfi_min(kernels->tile_rows, part->rows - m),
+                .columns = (int32_t)sfi_min(kernels->tile_columns, part->tiles - n),
+                .depth = sfi_min(DEPTH, plan->channels - first_term),
+            };
+            kernels->matrix_tile(&tile);
+        }
+    }
+}
+
+/* Back to pixels: one row of the part. */
+static void put_row(const struct winograd_run *run, const struct part *part, int64_t row,
+                    int64_t plane_size, const float *sums)
+{
+    const struct plan *plan = &run->plan;
+    const sfi_conv_product *product = run->product;
+    const sfi_pixel_axis *axis = product->grid.axis;
+    const int64_t channel = run->first_row + part->first_row + row;
+    const int64_t end = part->first_tile + part->tiles;
+    for (int64_t tile = part->first_tile; tile < end;) {
+        const struct tile_run tiles = run_from(plan, run->first_tile + tile, end - tile);
+        const int64_t pixel_row = tiles.row * TILE;
+        const int64_t pixel_column = tiles.column * TILE;
+        const sfk_winograd_pixels pixels = {
+            .from = sums + row * plan->sum_pitch + tile - part->first_tile,
+            .plane = plane_size,
+            .to = product->target +
+                  (tiles.image * product->target_channels + channel) * product->target_plane +
+                  pixel_row * product->target_step[0] + pixel_column,
+            .to_stride = product->target_step[0],
+            .rows = sfi_min(TILE, axis[0].size - pixel_row),
+            .columns = sfi_min(tiles.count * TILE, axis[1].size - pixel_column),
+            .bias = product->bias ? product->bias[channel] : 0.0f,
+            .accumulate = product->accumulate,
+        };
+        run->kernels->winograd_output(&pixels);
+        tile += tiles.count;
+    }
+}
+
+static void multiply_task(void *argument, int64_t index, int32_t worker)
+{
+    const struct winograd_run *run = argument;
+    const struct plan *plan = &run->plan;
+    const int64_t chunks = sfi_ceil_div(run->end_tile - run->first_tile, TASK_TILES);
+    const int64_t first_row = index / chunks * plan->task_rows;
+    const int64_t first_tile = index % chunks * TASK_TILES;
+    const struct part part = {
+        .first_row = first_row,
+        .rows = sfi_min(plan->task_rows, run->end_row - run->first_row - first_row),
+        .first_tile = first_tile,
+        .tiles = sfi_min(TASK_TILES, run->end_tile - run->first_tile - first_tile),
+    };
+    float *sums = (float *)(run->areas + worker * worker_bytes(plan));
+    const int64_t plane_size = part.rows * plan->sum_pitch;
+    for (int64_t plane = 0; plane < PLANES; plane++) {
+        for (int64_t term = 0; term < plan->channels; term += DEPTH) {
+            multiply_terms(run, &part, plane, term, sums + plane * plane_size);
+        }
+    }
+    for (int64_t row = 0; row < part.rows; row++) {
+        put_row(run, &part, row, plane_size, sums);
+    }
+}
+
+/* The weight of one round is kept for all blocks. */
+static void run_round(sfconv_context *context, struct winograd_run *run, int64_t block,
+                      int64_t round)
+{
+    const struct plan *plan = &run->plan;
+    const int64_t channel_tasks = sfi_ceil_div(plan->channels, TASK_CHANNELS);
+    run->first_row = round * plan->round_rows;
+    run->end_row = sfi_min(run->first_row + plan->round_rows, plan->rows);
+    const int64_t rows = run->end_row - run->first_row;
+    const int64_t weight_tasks =
+        plan->rows_inside ? channel_tasks : sfi_ceil_div(rows, TASK_CHANNELS);
+    const bool has_weight = plan->rounds == 1 && block > 0;
+    run->source_tasks = round == 0 ? channel_tasks : 0;
+    sfi_parallel_for(context, run->source_tasks + (has_weight ? 0 : weight_tasks), transform_task,
+                     run);
+    sfi_parallel_for(context,
+                     sfi_ceil_div(rows, plan->task_rows) *
+                         sfi_ceil_div(run->end_tile - run->first_tile, TASK_TILES),
+                     multiply_task, run);
+}
+
+void sfi_winograd_run(sfconv_context *context, const sfi_conv_product *product, void *scratch)
+{
+    struct winograd_run run = {.kernels = context->kernels, .product = product};
+    struct plan *plan = &run.plan;
+    char *base = scratch;
+    const bool counted = make_plan(plan, product);
+    assert(counted);
+    (void)counted;
+    run.weight_steps = (int64_t *)base;
+    run.source_steps = (int64_t *)(base += plan->steps_bytes);
+    run.source = (float *)(base += plan->steps_bytes);
+    run.weight = (float *)(base += plan->source_bytes);
+    run.areas = base + plan->weight_bytes;
+    for (int64_t k = 0; k < plan->channels; k++) {
+        run.weight_steps[k] = plan->rows_inside ? k * plan->weight_pitch : k;
+        run.source_steps[k] = k * plan->source_pitch;
+    }
+    for (int64_t block = 0; block < plan->blocks; block++) {
+        run.first_tile = block * plan->block_tiles;
+        run.end_tile = sfi_min(run.first_tile + plan->block_tiles, plan->tiles);
+        for (int64_t round = 0; round < plan->rounds; round++) {
+            run_round(context, &run, block, round);
+        }
+    }
+}
