@@ -90,9 +90,15 @@ void SFK_NAME(leaky_relu_gradient)(float *restrict grad_in, const float *restric
 void SFK_NAME(mask_gradient)(float *restrict gradient, const float *restrict out, float slope,
                              int64_t count)
 {
-    for (int64_t i = 0; i < count; i++) {
-        const float below = slope * gradient[i];
-        gradient[i] = out[i] > 0.0f ? gradient[i] : below;
+    const sfv below = sfv_set1(slope);
+    int64_t i = 0;
+    for (; i + SFV_LANES <= count; i += SFV_LANES) {
+        const sfv value = sfv_load(gradient + i);
+        sfv_store(gradient + i,
+                  sfv_if_greater(sfv_load(out + i), sfv_zero(), value, sfv_mul(below, value)));
+    }
+    for (; i < count; i++) {
+        gradient[i] = out[i] > 0.0f ? gradient[i] : slope * gradient[i];
     }
 }
 

@@ -276,40 +276,73 @@ void SFK_NAME(average_row_gradient)(float *grad_in, const float *grad_out, const
     }
 }
 
-/* Windows of two columns of two rows, and the winner found again. */
-SFV_INLINE void unpool(float *restrict grad_upper, float *restrict grad_lower,
-                       const float *restrict upper, const float *restrict lower,
-                       const float *restrict grad, bool accumulate, int64_t count)
+/* A row of the gradient from the shares of its even and odd columns. */
+SFV_INLINE void store_shares(float *to, sfv evens, sfv odds, bool accumulate)
 {
-    for (int64_t x = 0; x < count; x++) {
-        const float cells[4] = {upper[2 * x], upper[2 * x + 1], lower[2 * x], lower[2 * x + 1]};
-        const bool second = beats(cells[1], cells[0]);
-        const float above = second ? cells[1] : cells[0];
-        const bool third = beats(cells[2], above);
-        const float best = third ? cells[2] : above;
-        const bool fourth = beats(cells[3], best);
-        const float g = grad[x];
-        const bool below = third | fourth;
-        const float left = !(second | below) ? g : 0.0f;
-        const float right = (second & !below) ? g : 0.0f;
-        const float lower_left = (third & !fourth) ? g : 0.0f;
-        const float lower_right = fourth ? g : 0.0f;
-        grad_upper[2 * x] = accumulate ? grad_upper[2 * x] + left : left;
-        grad_upper[2 * x + 1] = accumulate ? grad_upper[2 * x + 1] + right : right;
-        grad_lower[2 * x] = accumulate ? grad_lower[2 * x] + lower_left : lower_left;
-        grad_lower[2 * x + 1] = accumulate ? grad_lower[2 * x + 1] + lower_right : lower_right;
+    sfv first = sfv_low_pairs(evens, odds);
+    sfv second = sfv_high_pairs(evens, odds);
+    if (accumulate) {
+        first = sfv_add(sfv_load(to), first);
+        second = sfv_add(sfv_load(to + SFV_LANES), second);
     }
+    sfv_store(to, first);
+    sfv_store(to + SFV_LANES, second);
+}
+
+/* A vector of windows of two columns of two rows: the winner is found again. */
+SFV_INLINE void unpool(float *grad_upper, float *grad_lower, const float *upper, const float *lower,
+                       const float *grad, bool accumulate)
+{
+    const sfv rows[4] = {sfv_load(upper), sfv_load(upper + SFV_LANES), sfv_load(lower),
+                         sfv_load(lower + SFV_LANES)};
+    const sfv cells[4] = {sfv_evens(rows[0], rows[1]), sfv_odds(rows[0], rows[1]),
+                          sfv_evens(rows[2], rows[3]), sfv_odds(rows[2], rows[3])};
+    const sfv whole = sfv_load(grad);
+    sfv shares[4] = {whole, sfv_zero(), sfv_zero(), sfv_zero()};
+    sfv best = cells[0];
+    for (int i = 1; i < 4; i++) {
+        for (int j = 0; j < i; j++) {
+            shares[j] = sfv_if_beats(cells[i], best, sfv_zero(), shares[j]);
+        }
+        shares[i] = sfv_if_beats(cells[i], best, whole, sfv_zero());
+        best = sfv_if_beats(cells[i], best, cells[i], best);
+    }
+    store_shares(grad_upper, shares[0], shares[1], accumulate);
+    store_shares(grad_lower, shares[2], shares[3], accumulate);
+}
+
+/* The last windows, fewer than a vector of them, by way of rows that are long enough. */
+SFV_INLINE void unpool_rest(float *grad_upper, float *grad_lower, const float *upper,
+                            const float *lower, const float *grad, bool accumulate, int64_t count)
+{
+    enum { UPPER, LOWER, GRAD_UPPER, GRAD_LOWER, GRAD, ROWS };
+    float copies[ROWS][2 * SFV_LANES] = {{0}};
+    const size_t bytes = (size_t)(2 * count) * sizeof(float);
+    memcpy(copies[UPPER], upper, bytes);
+    memcpy(copies[LOWER], lower, bytes);
+    memcpy(copies[GRAD_UPPER], grad_upper, bytes);
+    memcpy(copies[GRAD_LOWER], grad_lower, bytes);
+    memcpy(copies[GRAD], grad, bytes / 2);
+    unpool(copies[GRAD_UPPER], copies[GRAD_LOWER], copies[UPPER], copies[LOWER], copies[GRAD],
+           accumulate);
+    memcpy(grad_upper, copies[GRAD_UPPER], bytes);
+    memcpy(grad_lower, copies[GRAD_LOWER], bytes);
 }
 
 void SFK_NAME(unpool_pairs)(float *grad_upper, float *grad_lower, const float *upper,
                             const float *lower, const float *grad, bool accumulate, int64_t width)
 {
-    if (accumulate) {
-        unpool(grad_upper, grad_lower, upper, lower, grad, true, width / 2);
-        return;
+    const int64_t count = width / 2;
+    int64_t x = 0;
+    for (; x + SFV_LANES <= count; x += SFV_LANES) {
+        unpool(grad_upper + 2 * x, grad_lower + 2 * x, upper + 2 * x, lower + 2 * x, grad + x,
+               accumulate);
     }
-    unpool(grad_upper, grad_lower, upper, lower, grad, false, width / 2);
-    if (width % 2) {
+    if (x < count) {
+        unpool_rest(grad_upper + 2 * x, grad_lower + 2 * x, upper + 2 * x, lower + 2 * x, grad + x,
+                    accumulate, count - x);
+    }
+    if (width % 2 && !accumulate) {
         grad_upper[width - 1] = 0.0f;
         grad_lower[width - 1] = 0.0f;
     }

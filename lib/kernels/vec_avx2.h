@@ -94,6 +94,18 @@ SFV_INLINE sfv sfv_where_greater(sfv a, sfv b, sfv value)
     return _mm256_and_ps(_mm256_cmp_ps(a, b, _CMP_GT_OQ), value);
 }
 
+SFV_INLINE sfv sfv_if_greater(sfv a, sfv b, sfv then, sfv otherwise)
+{
+    return _mm256_blendv_ps(otherwise, then, _mm256_cmp_ps(a, b, _CMP_GT_OQ));
+}
+
+SFV_INLINE sfv sfv_if_beats(sfv value, sfv best, sfv then, sfv otherwise)
+{
+    const __m256 beats = _mm256_and_ps(_mm256_cmp_ps(value, best, _CMP_NLE_UQ),
+                                       _mm256_cmp_ps(best, best, _CMP_ORD_Q));
+    return _mm256_blendv_ps(otherwise, then, beats);
+}
+
 SFV_INLINE __m256i sfv_first_lanes(int64_t count)
 {
     const __m256i lane = _mm256_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7);

@@ -95,6 +95,18 @@ SFV_INLINE sfv sfv_where_greater(sfv a, sfv b, sfv value)
     return _mm512_maskz_mov_ps(_mm512_cmp_ps_mask(a, b, _CMP_GT_OQ), value);
 }
 
+SFV_INLINE sfv sfv_if_greater(sfv a, sfv b, sfv then, sfv otherwise)
+{
+    return _mm512_mask_mov_ps(otherwise, _mm512_cmp_ps_mask(a, b, _CMP_GT_OQ), then);
+}
+
+SFV_INLINE sfv sfv_if_beats(sfv value, sfv best, sfv then, sfv otherwise)
+{
+    const __mmask16 known = _mm512_cmp_ps_mask(best, best, _CMP_ORD_Q);
+    return _mm512_mask_mov_ps(otherwise, _mm512_mask_cmp_ps_mask(known, value, best, _CMP_NLE_UQ),
+                              then);
+}
+
 SFV_INLINE sfv sfv_load_part(const float *from, int64_t count)
 {
     return _mm512_maskz_loadu_ps((__mmask16)((1u << count) - 1u), from);

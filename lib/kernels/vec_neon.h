@@ -89,6 +89,17 @@ SFV_INLINE sfv sfv_where_greater(sfv a, sfv b, sfv value)
     return vreinterpretq_f32_u32(vandq_u32(vcgtq_f32(a, b), vreinterpretq_u32_f32(value)));
 }
 
+SFV_INLINE sfv sfv_if_greater(sfv a, sfv b, sfv then, sfv otherwise)
+{
+    return vbslq_f32(vcgtq_f32(a, b), then, otherwise);
+}
+
+SFV_INLINE sfv sfv_if_beats(sfv value, sfv best, sfv then, sfv otherwise)
+{
+    const uint32x4_t beats = vbicq_u32(vceqq_f32(best, best), vcleq_f32(value, best));
+    return vbslq_f32(beats, then, otherwise);
+}
+
 /* The first `count` < SFV_LANES elements, zeros behind; nothing else is read. */
 SFV_INLINE sfv sfv_load_part(const float *from, int64_t count)
 {

@@ -120,14 +120,24 @@ SFV_INLINE sfv sfv_odds(sfv a, sfv b)
 }
 
 /* Lanes of a and b by turns: the lower half of both, and the upper half. */
+SFV_INLINE sfv sfv_pairs_from(sfv a, sfv b, int first)
+{
+    sfv value;
+    for (int i = 0; i < SFV_LANES / 2; i++) {
+        value.lane[2 * i] = a.lane[first + i];
+        value.lane[2 * i + 1] = b.lane[first + i];
+    }
+    return value;
+}
+
 SFV_INLINE sfv sfv_low_pairs(sfv a, sfv b)
 {
-    return (sfv){{a.lane[0], b.lane[0], a.lane[1], b.lane[1]}};
+    return sfv_pairs_from(a, b, 0);
 }
 
 SFV_INLINE sfv sfv_high_pairs(sfv a, sfv b)
 {
-    return (sfv){{a.lane[2], b.lane[2], a.lane[3], b.lane[3]}};
+    return sfv_pairs_from(a, b, SFV_LANES / 2);
 }
 
 /* a < b ? a : b, so b where one is NaN. */
@@ -146,6 +156,26 @@ SFV_INLINE sfv sfv_where_greater(sfv a, sfv b, sfv value)
         value.lane[i] = a.lane[i] > b.lane[i] ? value.lane[i] : 0.0f;
     }
     return value;
+}
+
+/* a > b ? then : otherwise. */
+SFV_INLINE sfv sfv_if_greater(sfv a, sfv b, sfv then, sfv otherwise)
+{
+    for (int i = 0; i < SFV_LANES; i++) {
+        then.lane[i] = a.lane[i] > b.lane[i] ? then.lane[i] : otherwise.lane[i];
+    }
+    return then;
+}
+
+/* `then` where max pooling prefers the value to the best so far: NaN beats all numbers, the first
+ * of equals stays. */
+SFV_INLINE sfv sfv_if_beats(sfv value, sfv best, sfv then, sfv otherwise)
+{
+    for (int i = 0; i < SFV_LANES; i++) {
+        const bool beats = !(value.lane[i] <= best.lane[i]) && best.lane[i] == best.lane[i];
+        then.lane[i] = beats ? then.lane[i] : otherwise.lane[i];
+    }
+    return then;
 }
 
 /* The first `count` < SFV_LANES elements, zeros behind; nothing else is read. */
