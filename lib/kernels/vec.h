@@ -15,6 +15,10 @@
 #include "kernel_list.inc"
 #undef SFK_KERNEL
 
+/* Before a loop of few turns, whose count is a constant once its function is inlined: its arrays then
+ * become registers. */
+#define SFV_UNROLL _Pragma("GCC unroll 16")
+
 #define SFV_INLINE static inline __attribute__((always_inline, unused))
 
 #if defined(SFK_BUILD_AVX512)
