@@ -12,9 +12,10 @@
 #define TILE_ROWS 2
 #define TILE_COLUMNS 3
 #endif
-/* Taps that stay in the nearest cache as doubles; two panels at a time. A multiple of both sides of
- * the tile. */
-#define PANEL 12
+/* Taps that stay in the nearest cache as doubles, and those that pass by. Multiples of both sides
+ * of the tile. */
+#define PANEL 24
+#define PASSING 6
 
 typedef struct panel {
     int64_t first;
@@ -37,7 +38,7 @@ SFV_INLINE double widen(double *to, const float *from, int64_t count)
             sums[v] += value;
         }
     }
-    return sfd_join(sums, SUMS);
+    return sfd_join(sums, PER_SUMS);
 }
 
 /* `sums`: NULL where they are known already. */
@@ -69,25 +70,31 @@ SFV_INLINE void add_tile(double *products, int64_t depth, const panel *left, int
     for (int64_t n = 0; n < count; n += SUMS) {
         for (int v = 0; v < PER_SUMS; v++) {
             const int64_t at = n + v * SFD_LANES;
-            sfd factors[TILE_COLUMNS];
-            for (int c = 0; c < TILE_COLUMNS; c++) {
-                factors[c] = sfd_load(columns[c] + at);
-            }
+            sfd factors[TILE_ROWS];
             for (int r = 0; r < TILE_ROWS; r++) {
-                const sfd row = sfd_load(rows[r] + at);
-                for (int c = 0; c < TILE_COLUMNS; c++) {
-                    sums[r][c][v] = sfd_add_exact_product(row, factors[c], sums[r][c][v]);
+                factors[r] = sfd_load(rows[r] + at);
+            }
+            for (int c = 0; c < TILE_COLUMNS; c++) {
+                sfd column = sfd_load(columns[c] + at);
+                SFD_KEEP(column);
+                for (int r = 0; r < TILE_ROWS; r++) {
+                    sums[r][c][v] = sfd_add_exact_product(factors[r], column, sums[r][c][v]);
                 }
             }
         }
     }
+    double totals[TILE_ROWS][TILE_COLUMNS];
     for (int r = 0; r < TILE_ROWS; r++) {
         for (int c = 0; c < TILE_COLUMNS; c++) {
-            const int64_t row = left->first + i + r;
+            totals[r][c] = sfd_join(sums[r][c], PER_SUMS);
+        }
+    }
+    for (int r = 0; r < TILE_ROWS && i + r < left->rows; r++) {
+        const int64_t row = left->first + i + r;
+        for (int c = 0; c < TILE_COLUMNS && j + c < right->rows; c++) {
             const int64_t column = right->first + j + c;
-            const double sum = sfd_join(sums[r][c], SUMS);
-            if (i + r < left->rows && j + c < right->rows && row <= column) {
-                products[row * depth + column] += sum;
+            if (row <= column) {
+                products[row * depth + column] += totals[r][c];
             }
         }
     }
@@ -119,8 +126,8 @@ void SFK_NAME(moments)(double *products, double *sums, const float *const *taps,
             left.rows = smaller(PANEL, depth - left.first);
             fill_panel(&left, sums, taps, first + n, pixels);
             add_panels(products, depth, &left, &left, pixels);
-            for (right.first = left.first + PANEL; right.first < depth; right.first += PANEL) {
-                right.rows = smaller(PANEL, depth - right.first);
+            for (right.first = left.first + PANEL; right.first < depth; right.first += PASSING) {
+                right.rows = smaller(PASSING, depth - right.first);
                 fill_panel(&right, NULL, taps, first + n, pixels);
                 add_panels(products, depth, &left, &right, pixels);
             }

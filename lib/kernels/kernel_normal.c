@@ -10,7 +10,7 @@ SFV_INLINE void add_sum(double *sum, const float *in, int64_t count)
             lanes[v] += sfd_from_floats(in + p + v * SFD_LANES);
         }
     }
-    *sum += sfd_join(lanes, SFV_SUMS);
+    *sum += sfd_join(lanes, SFD_PER_16);
     for (int64_t p = whole; p < count; p++) {
         *sum += (double)in[p];
     }
@@ -58,8 +58,8 @@ void SFK_NAME(plane_moments)(double *sums, const float *in, double centre, int64
     for (int64_t p = 0; p < whole; p += SFV_SUMS) {
         add_moments(first, second, in + p, centres);
     }
-    sums[0] += sfd_join(first, SFV_SUMS);
-    sums[1] += sfd_join(second, SFV_SUMS);
+    sums[0] += sfd_join(first, SFD_PER_16);
+    sums[1] += sfd_join(second, SFD_PER_16);
     for (int64_t p = whole; p < count; p++) {
         const double away = (double)in[p] - centre;
         sums[0] += away;
@@ -77,8 +77,8 @@ void SFK_NAME(plane_products)(double *sums, const float *in, const float *grad_o
     for (int64_t p = 0; p < whole; p += SFV_SUMS) {
         add_products(first, second, in + p, grad_out + p, centres);
     }
-    sums[0] += sfd_join(first, SFV_SUMS);
-    sums[1] += sfd_join(second, SFV_SUMS);
+    sums[0] += sfd_join(first, SFD_PER_16);
+    sums[1] += sfd_join(second, SFD_PER_16);
     for (int64_t p = whole; p < count; p++) {
         sums[0] += (double)grad_out[p];
         sums[1] += (double)grad_out[p] * ((double)in[p] - centre);

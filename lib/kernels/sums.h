@@ -33,6 +33,15 @@ SFV_INLINE void sfd_store(double *to, sfd value)
     memcpy(to, &value, sizeof value);
 }
 
+/* Keeps a value that is used more than once in its register: compilers else read it again. */
+#if defined(SFK_BUILD_AVX512) || defined(SFK_BUILD_AVX2)
+#define SFD_KEEP(value) __asm__("" : "+v"(value))
+#elif defined(SFK_BUILD_NEON)
+#define SFD_KEEP(value) __asm__("" : "+w"(value))
+#else
+#define SFD_KEEP(value) (void)(value)
+#endif
+
 /* a * b + c where a * b is exact, as that of two floats is: then one rounding and two are the same,
  * and the instruction is free where there is one. */
 SFV_INLINE sfd sfd_add_exact_product(sfd a, sfd b, sfd c)
@@ -48,12 +57,21 @@ SFV_INLINE sfd sfd_add_exact_product(sfd a, sfd b, sfd c)
 #endif
 }
 
-/* `count` sums, 8 or 16, to one: halves are added until one is left. */
-SFV_INLINE double sfd_join(const sfd *sums, int count)
+/* `vectors` of sums, a constant power of two, to one sum: halves are added until one is left. */
+SFV_INLINE double sfd_join(const sfd *sums, int vectors)
 {
-    double lanes[SFV_SUMS];
-    memcpy(lanes, sums, (size_t)count * sizeof *lanes);
-    for (int half = count / 2; half > 0; half /= 2) {
+    sfd parts[SFD_PER_16];
+    double lanes[SFD_LANES];
+    for (int v = 0; v < vectors; v++) {
+        parts[v] = sums[v];
+    }
+    for (int half = vectors / 2; half > 0; half /= 2) {
+        for (int v = 0; v < half; v++) {
+            parts[v] += parts[v + half];
+        }
+    }
+    sfd_store(lanes, parts[0]);
+    for (int half = SFD_LANES / 2; half > 0; half /= 2) {
         for (int i = 0; i < half; i++) {
             lanes[i] += lanes[i + half];
         }
