@@ -118,8 +118,8 @@ SFCONV_API sfconv_status sfconv_model_load(sfconv_net **net, sfconv_metadata **m
  * Loads parameters by name into a net that exists; dtypes F32, F16, BF16 and F64 are converted.
  * "num_batches_tracked" of PyTorch is passed over. `flags` is a sum of SFCONV_LOAD_…. All or
  * nothing: on failure no parameter has changed. Errors: ARGUMENT, IO, FORMAT, SHAPE (a tensor of
- * another shape, both shapes named), NOT_FOUND (unknown or missing tensors, the first one named),
- * NUMERIC, MEMORY, CANCELLED. Since: 0.1
+ * another shape, both shapes named), NOT_FOUND (unknown or missing tensors, the first one named; a
+ * dense weight of factors too, with the flag that takes it), NUMERIC, MEMORY, CANCELLED. Since: 0.1
  */
 SFCONV_API sfconv_status sfconv_net_load(sfconv_net *net, const char *path, int32_t flags,
                                          sfconv_progress_fn progress, void *user);

@@ -38,23 +38,24 @@ static sfi_state_tensor *find_target(sfi_state *state, const char *name)
     return NULL;
 }
 
-bool sfi_dense_weight_find(sfi_dense_weight *weight, sfconv_status *status, sfi_state *state,
-                           sfi_state_tensor *q, const sfi_file_reader *reader)
+bool sfi_dense_weight_find(sfi_dense_weight *weight, sfi_state *state, sfi_state_tensor *q,
+                           const sfi_file_reader *reader)
 {
     char name[2 * SFI_MAX_NAME];
     replace_ending(name, sizeof name, q->name, DENSE_ENDING);
-    *status = SFCONV_OK;
     weight->q = q;
     weight->dense = sfi_file_header_find(sfi_file_reader_header(reader), name);
     replace_ending(name, sizeof name, q->name, P_ENDING);
     weight->p = find_target(state, name);
-    if (!weight->dense || !weight->p) {
-        return false;
-    }
+    return weight->dense && weight->p;
+}
+
+sfconv_status sfi_dense_weight_check(const sfi_dense_weight *weight, const sfi_file_reader *reader)
+{
+    const sfi_state_tensor *q = weight->q;
     assert(q->rank == 4 && weight->p->rank == 4);
     const int64_t shape[4] = {weight->p->shape[0], q->shape[1], weight->p->shape[2], q->shape[3]};
-    *status = sfi_file_tensor_check(reader, weight->dense, 4, shape);
-    return true;
+    return sfi_file_tensor_check(reader, weight->dense, 4, shape);
 }
 
 sfconv_status sfi_dense_weight_stage(const sfi_dense_weight *weight, sfi_file_reader *reader,

@@ -14,9 +14,12 @@ typedef struct sfi_dense_weight {
 } sfi_dense_weight;
 
 /* Whether `q` is the first factor of a pair for which the file has a dense weight instead; *weight
- * is that then. *status is SHAPE or FORMAT with the reason when it does not fit, else OK. */
-bool sfi_dense_weight_find(sfi_dense_weight *weight, sfconv_status *status, sfi_state *state,
-                           sfi_state_tensor *q, const sfi_file_reader *reader);
+ * is that then. */
+bool sfi_dense_weight_find(sfi_dense_weight *weight, sfi_state *state, sfi_state_tensor *q,
+                           const sfi_file_reader *reader);
+
+/* Whether it fits the factors: OK, or SHAPE or FORMAT with the reason. */
+sfconv_status sfi_dense_weight_check(const sfi_dense_weight *weight, const sfi_file_reader *reader);
 
 /* Reads and decomposes it into weight->q->staged and weight->p->staged. IO, NUMERIC, MEMORY,
  * CANCELLED. */

@@ -60,27 +60,28 @@ static sfconv_status match_names(load *l)
     return SFCONV_OK;
 }
 
-/* Finds dense weights for factors that the file has not. */
+/* Whether factor `i` and its partner are both not in the file, which has their dense weight. */
+static bool find_dense_weight(const load *l, size_t i, sfi_dense_weight *weight)
+{
+    return !l->sources[i].found &&
+           sfi_dense_weight_find(weight, l->state, &l->state->tensors[i], l->reader) &&
+           !l->sources[weight->p - l->state->tensors].found;
+}
+
 static sfconv_status match_dense_weights(load *l)
 {
     for (size_t i = 0; i < l->state->count; i++) {
-        source *of_q = &l->sources[i];
         sfi_dense_weight weight;
-        sfconv_status status;
-        if (of_q->found ||
-            !sfi_dense_weight_find(&weight, &status, l->state, &l->state->tensors[i], l->reader)) {
+        if (!find_dense_weight(l, i, &weight)) {
             continue;
         }
+        const sfconv_status status = sfi_dense_weight_check(&weight, l->reader);
         if (status < 0) {
             return status;
         }
-        source *of_p = &l->sources[weight.p - l->state->tensors];
-        if (of_p->found) {
-            continue;
-        }
-        of_q->weight = weight;
-        of_q->found = true;
-        of_p->found = true;
+        l->sources[i].weight = weight;
+        l->sources[i].found = true;
+        l->sources[weight.p - l->state->tensors].found = true;
         mark_used(l, weight.dense);
     }
     return SFCONV_OK;
@@ -104,6 +105,24 @@ static bool passes_over(const load *l, const char *name)
     const bool part = begins_with(name, SFI_PART_OPTIMIZER) || begins_with(name, SFI_PART_AVERAGE);
     return (l->flags & SFCONV_LOAD_IGNORE_UNKNOWN) || ends_with(name, "num_batches_tracked") ||
            (part && (l->flags & SFI_LOAD_PASS_PARTS));
+}
+
+/* Without the flag a dense weight is unknown and its factors are missing; how to load it is what
+ * the caller wants to know. */
+static sfconv_status refuse_dense_weights(const load *l)
+{
+    for (size_t i = 0; i < l->state->count; i++) {
+        sfi_dense_weight weight;
+        if (!find_dense_weight(l, i, &weight) ||
+            ((l->flags & SFCONV_LOAD_KEEP_MISSING) && passes_over(l, weight.dense->name))) {
+            continue;
+        }
+        return sfi_fail(l->state->context, SFCONV_ERROR_NOT_FOUND,
+                        "%s: tensor \"%.100s\": expected its factors, got a dense weight, which "
+                        "SFCONV_LOAD_DECOMPOSE decomposes",
+                        sfi_file_reader_name(l->reader), weight.dense->name);
+    }
+    return SFCONV_OK;
 }
 
 static sfconv_status refuse_unknown_and_missing(const load *l)
@@ -210,8 +229,8 @@ sfconv_status sfi_state_stage(sfi_state *state, sfi_file_reader *reader, int32_t
     if (status == SFCONV_OK) {
         status = match_names(&l);
     }
-    if (status == SFCONV_OK && (flags & SFCONV_LOAD_DECOMPOSE)) {
-        status = match_dense_weights(&l);
+    if (status == SFCONV_OK) {
+        status = flags & SFCONV_LOAD_DECOMPOSE ? match_dense_weights(&l) : refuse_dense_weights(&l);
     }
     if (status == SFCONV_OK) {
         status = refuse_unknown_and_missing(&l);

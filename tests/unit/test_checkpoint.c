@@ -337,10 +337,25 @@ START_TEST(dense_weight_that_does_not_fit_or_is_not_finite_changes_nothing)
     save_dense(weight, IN);
     ck_assert_int_eq(sfconv_net_load(net, path, flags, NULL, NULL), SFCONV_ERROR_NUMERIC);
     ck_assert_ptr_nonnull(strstr(context->error, "conv.weight"));
-    /* Without the flag it is an unknown tensor. */
+    assert_net_filled(net, 10);
+    sfi_net_release(net);
+}
+END_TEST
+
+START_TEST(dense_weight_without_the_flag_is_refused_by_the_name_of_the_flag)
+{
+    float weight[OUT * IN * KH * KW] = {1};
+    sfconv_net *net = make_net();
+    fill_net(net, 10);
+    save_dense(weight, IN);
     ck_assert_int_eq(sfconv_net_load(net, path, SFCONV_LOAD_KEEP_MISSING, NULL, NULL),
                      SFCONV_ERROR_NOT_FOUND);
-    assert_reason("tensor \"conv.weight\": expected in the net, got none of that name");
+    assert_reason("tensor \"conv.weight\": expected its factors, got a dense weight, which "
+                  "SFCONV_LOAD_DECOMPOSE decomposes");
+    ck_assert_int_eq(sfconv_net_load(net, path, SFCONV_LOAD_IGNORE_UNKNOWN, NULL, NULL),
+                     SFCONV_ERROR_NOT_FOUND);
+    assert_reason("tensor \"conv.weight\": expected its factors, got a dense weight, which "
+                  "SFCONV_LOAD_DECOMPOSE decomposes");
     assert_net_filled(net, 10);
     sfi_net_release(net);
 }
@@ -560,6 +575,7 @@ int main(void)
     tcase_add_test(tests, cancelled_load_changes_nothing);
     tcase_add_test(tests, dense_weight_becomes_factors_with_the_same_product);
     tcase_add_test(tests, dense_weight_that_does_not_fit_or_is_not_finite_changes_nothing);
+    tcase_add_test(tests, dense_weight_without_the_flag_is_refused_by_the_name_of_the_flag);
     tcase_add_test(tests, training_comes_back_bit_for_bit);
     tcase_add_test(tests, net_of_a_checkpoint_loads_alone);
     tcase_add_test(tests, part_that_the_file_has_not_is_refused_and_nothing_changes);
