@@ -25,7 +25,7 @@ static sfconv_status check_factorized(const sfconv_layer *layer, const char *cal
 }
 
 static sfconv_status take_method(sfconv_context *context, const char *call, int32_t number,
-                                 enum sfi_svd_method *method)
+                                 sfi_svd_method *method)
 {
     *method = number == SFCONV_SVD_EXACT ? SFI_SVD_EXACT : SFI_SVD_GRAM;
     return sfi_check_integer(context, call, "method", number, SFCONV_SVD_GRAM, SFCONV_SVD_EXACT);
@@ -33,7 +33,7 @@ static sfconv_status take_method(sfconv_context *context, const char *call, int3
 
 sfconv_status sfconv_layer_svd_update(sfconv_layer *layer, int32_t method)
 {
-    enum sfi_svd_method known;
+    sfi_svd_method known;
     sfconv_status status;
     if ((status = check_factorized(layer, __func__)) < 0 ||
         (status = take_method(layer->context, __func__, method, &known)) < 0) {
@@ -44,7 +44,7 @@ sfconv_status sfconv_layer_svd_update(sfconv_layer *layer, int32_t method)
 
 /* The cached spectrum of factor P or Q. */
 static sfconv_status take_spectrum(const sfconv_layer *layer, const char *call, int32_t factor,
-                                   const struct sfi_svd **svd)
+                                   const sfi_svd **svd)
 {
     const sfi_sfconv2d *factorized = sfi_as_const_sfconv2d(layer);
     *svd = factor == SFCONV_FACTOR_P ? &factorized->svd_p : &factorized->svd_q;
@@ -58,7 +58,7 @@ static sfconv_status take_spectrum(const sfconv_layer *layer, const char *call, 
 sfconv_status sfconv_layer_spectrum(const sfconv_layer *layer, int32_t factor,
                                     sfconv_spectrum *spectrum)
 {
-    const struct sfi_svd *svd;
+    const sfi_svd *svd;
     double kl;
     double kl_reverse;
     sfconv_status status = check_factorized(layer, __func__);
@@ -92,7 +92,7 @@ static sfconv_status read_values(const sfconv_layer *layer, const char *call, in
                                  double *values)
 {
     const sfi_sfconv2d *factorized = sfi_as_const_sfconv2d(layer);
-    const struct sfi_svd *svd;
+    const sfi_svd *svd;
     if (factor == SFCONV_FACTOR_PRODUCT) {
         return sfi_sfconv2d_product_values(factorized, values);
     }
@@ -127,7 +127,7 @@ sfconv_status sfconv_layer_singular_values(const sfconv_layer *layer, int32_t fa
 
 sfconv_status sfconv_layer_regularizer(const sfconv_layer *layer, int32_t method, double *value)
 {
-    enum sfi_svd_method known;
+    sfi_svd_method known;
     double result;
     sfconv_status status = check_factorized(layer, __func__);
     if (status < 0) {
@@ -160,7 +160,7 @@ static sfconv_view tall(const sfconv_view *view)
 
 /* The KL term through contiguous copies of matrix and gradient. */
 static sfconv_status evaluate_kl(sfconv_context *context, const sfconv_view *matrix, int32_t kind,
-                                 enum sfi_svd_method method, double weight, double *value,
+                                 sfi_svd_method method, double weight, double *value,
                                  const sfconv_view *gradient)
 {
     const sfconv_view from = tall(matrix);
@@ -210,7 +210,7 @@ static sfconv_status check_matrix(sfconv_context *context, const char *call,
 sfconv_status sfconv_kl(sfconv_context *context, const sfconv_view *matrix, int32_t kind,
                         int32_t method, double weight, double *value, const sfconv_view *gradient)
 {
-    enum sfi_svd_method known;
+    sfi_svd_method known;
     double result;
     sfconv_status status;
     if (!context) {
@@ -317,7 +317,7 @@ sfconv_status sfconv_layer_decompose(sfconv_layer **factorized, const sfconv_lay
     status = sfi_settle_sfconv2d(dense->context, __func__, &known);
     return status < 0 ? status
                       : sfi_sfconv2d_decompose(factorized, dense, &known, error,
-                                               (struct sfi_progress){progress, user});
+                                               (sfi_progress){progress, user});
 }
 
 sfconv_status sfconv_layer_rebalance(sfconv_layer *layer)
@@ -390,5 +390,5 @@ sfconv_status sfconv_choose_ranks(int64_t *ranks, const sfconv_layer *const *lay
     }
     return status < 0 ? status
                       : sfi_choose_ranks(context, ranks, layers, count, budget_kind, budget,
-                                         macs_per_rank, (struct sfi_progress){progress, user});
+                                         macs_per_rank, (sfi_progress){progress, user});
 }

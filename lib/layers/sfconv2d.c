@@ -57,30 +57,30 @@ float *sfi_sfconv2d_v(const sfi_sfconv2d *layer)
     return power_vector(layer, 1);
 }
 
-struct sfi_factors sfi_sfconv2d_sizes(const sfi_sfconv2d *layer)
+sfi_factors sfi_sfconv2d_sizes(const sfi_sfconv2d *layer)
 {
     const sfconv_sfconv2d_desc *desc = &layer->desc;
-    return (struct sfi_factors){
+    return (sfi_factors){
         .p_rows = desc->out_channels * desc->kernel[0],
         .q_cols = desc->in_channels * desc->kernel[1],
         .rank = desc->rank,
     };
 }
 
-int64_t sfi_count_p(const struct sfi_factors *factors)
+int64_t sfi_count_p(const sfi_factors *factors)
 {
     return factors->p_rows * factors->rank;
 }
 
-int64_t sfi_count_q(const struct sfi_factors *factors)
+int64_t sfi_count_q(const sfi_factors *factors)
 {
     return factors->q_cols * factors->rank;
 }
 
-struct sfi_factors sfi_sfconv2d_factors(const sfi_sfconv2d *layer, float *p, float *qt)
+sfi_factors sfi_sfconv2d_factors(const sfi_sfconv2d *layer, float *p, float *qt)
 {
     const sfconv_sfconv2d_desc *desc = &layer->desc;
-    struct sfi_factors factors = sfi_sfconv2d_sizes(layer);
+    sfi_factors factors = sfi_sfconv2d_sizes(layer);
     sfi_p_from_weight(desc->out_channels, desc->rank, desc->kernel[0], sfi_sfconv2d_p(layer), p);
     sfi_transpose(factors.rank, factors.q_cols, sfi_sfconv2d_q(layer), qt);
     factors.p = p;
@@ -91,7 +91,7 @@ struct sfi_factors sfi_sfconv2d_factors(const sfi_sfconv2d *layer, float *p, flo
 void sfi_sfconv2d_set_factors(sfi_sfconv2d *layer, const float *p, const float *qt)
 {
     const sfconv_sfconv2d_desc *desc = &layer->desc;
-    const struct sfi_factors sizes = sfi_sfconv2d_sizes(layer);
+    const sfi_factors sizes = sfi_sfconv2d_sizes(layer);
     sfi_p_to_weight(desc->out_channels, desc->rank, desc->kernel[0], p, sfi_sfconv2d_p(layer));
     sfi_transpose(sizes.q_cols, sizes.rank, qt, sfi_sfconv2d_q(layer));
 }
@@ -283,7 +283,7 @@ static sfconv_status draw_spectral(sfi_sfconv2d *self, uint64_t seed)
         .groups = 1,
         .seed = seed,
     };
-    const struct sfi_progress no_progress = {NULL, NULL};
+    const sfi_progress no_progress = {NULL, NULL};
     sfconv_sfconv2d_desc factors_alone = *desc;
     sfconv_layer *dense;
     sfconv_layer *drawn = NULL;

@@ -16,8 +16,8 @@ typedef struct sfi_sfconv2d {
     /* With the rank decided. */
     sfconv_sfconv2d_desc desc;
     /* Spectra as of the last update; not ready before the first. */
-    struct sfi_svd svd_p;
-    struct sfi_svd svd_q;
+    sfi_svd svd_p;
+    sfi_svd svd_q;
     int64_t regularizer_bytes;
 } sfi_sfconv2d;
 
@@ -37,12 +37,12 @@ float *sfi_sfconv2d_u(const sfi_sfconv2d *layer);
 float *sfi_sfconv2d_v(const sfi_sfconv2d *layer);
 
 /* Sizes of the factor matrices; both pointers NULL. */
-struct sfi_factors sfi_sfconv2d_sizes(const sfi_sfconv2d *layer);
+sfi_factors sfi_sfconv2d_sizes(const sfi_sfconv2d *layer);
 /* Numbers in P, or Q. */
-int64_t sfi_count_p(const struct sfi_factors *factors);
-int64_t sfi_count_q(const struct sfi_factors *factors);
+int64_t sfi_count_p(const sfi_factors *factors);
+int64_t sfi_count_q(const sfi_factors *factors);
 /* The factor matrices, written to p and qt. */
-struct sfi_factors sfi_sfconv2d_factors(const sfi_sfconv2d *layer, float *p, float *qt);
+sfi_factors sfi_sfconv2d_factors(const sfi_sfconv2d *layer, float *p, float *qt);
 /* The opposite: weights from matrices. */
 void sfi_sfconv2d_set_factors(sfi_sfconv2d *layer, const float *p, const float *qt);
 
@@ -77,22 +77,22 @@ int32_t sfi_sfconv2d_regularizer_parts(const sfconv_layer *layer,
 sfi_term sfi_sfconv2d_regularize(const sfconv_layer *layer, int32_t part,
                                  float *const *grad_parameter, void *scratch);
 /* *value of the layer's regularizer without λ. Errors: NUMERIC, MEMORY. */
-sfconv_status sfi_sfconv2d_regularizer_value(const sfi_sfconv2d *layer, enum sfi_svd_method method,
+sfconv_status sfi_sfconv2d_regularizer_value(const sfi_sfconv2d *layer, sfi_svd_method method,
                                              double *value);
 /* *value = KL term of a tall matrix; gradient (may be NULL) += scale · its gradient. `kind` is
  * SFCONV_REGULARIZER_KL or _KL_REVERSE. Errors: NUMERIC, OVERFLOW, MEMORY. */
 sfconv_status sfi_kl_term(sfconv_context *context, int64_t rows, int64_t cols, const float *matrix,
-                          int32_t kind, enum sfi_svd_method method, double scale, double *value,
+                          int32_t kind, sfi_svd_method method, double scale, double *value,
                           float *gradient);
 
 /* Spectral operations (sfconv2d_spectral.c); errors as the public calls have them. */
-sfconv_status sfi_sfconv2d_svd_update(sfi_sfconv2d *layer, enum sfi_svd_method method);
+sfconv_status sfi_sfconv2d_svd_update(sfi_sfconv2d *layer, sfi_svd_method method);
 sfconv_status sfi_sfconv2d_product_values(const sfi_sfconv2d *layer, double *values);
 sfconv_status sfi_sfconv2d_compose(sfconv_layer **dense, const sfi_sfconv2d *layer);
 /* desc has the sizes of the dense layer and a rank. */
 sfconv_status sfi_sfconv2d_decompose(sfconv_layer **factorized, const sfconv_layer *dense,
                                      const sfconv_sfconv2d_desc *desc, double *error,
-                                     struct sfi_progress progress);
+                                     sfi_progress progress);
 sfconv_status sfi_sfconv2d_rebalance(sfi_sfconv2d *layer);
 sfconv_status sfi_sfconv2d_cut_rank(sfconv_layer **cut, const sfi_sfconv2d *layer, int64_t rank,
                                     double *error);
@@ -101,6 +101,6 @@ sfconv_status sfi_sfconv2d_cut_rank(sfconv_layer **cut, const sfi_sfconv2d *laye
 sfconv_status sfi_choose_ranks(sfconv_context *context, int64_t *ranks,
                                const sfconv_layer *const *layers, int32_t count,
                                int32_t budget_kind, double budget, const double *macs_per_rank,
-                               struct sfi_progress progress);
+                               sfi_progress progress);
 
 #endif

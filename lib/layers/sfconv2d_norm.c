@@ -14,7 +14,7 @@
 struct state {
     /* False where σ is not a positive number: the weight then goes undivided. */
     bool defined;
-    struct sfi_sigma sigma;
+    sfi_sigma sigma;
 };
 
 #define STATE_BYTES ((int64_t)((sizeof(struct state) + 63) / 64 * 64))
@@ -31,14 +31,14 @@ enum {
     BLOCKS
 };
 
-static int64_t block_bytes(const struct sfi_factors *sizes, int block)
+static int64_t block_bytes(const sfi_factors *sizes, int block)
 {
     const bool like_q = block == MATRIX_QT || block == GRADIENT_QT;
     const int64_t count = like_q ? sfi_count_q(sizes) : sfi_count_p(sizes);
     return sfi_round64(count * (int64_t)sizeof(float));
 }
 
-static bool blocks_bytes(const struct sfi_factors *sizes, int count, int64_t *bytes)
+static bool blocks_bytes(const sfi_factors *sizes, int count, int64_t *bytes)
 {
     *bytes = 0;
     for (int block = 0; block < count; block++) {
@@ -51,7 +51,7 @@ static bool blocks_bytes(const struct sfi_factors *sizes, int count, int64_t *by
 
 static float *block_of(const sfi_sfconv2d *layer, void *work, int block)
 {
-    const struct sfi_factors sizes = sfi_sfconv2d_sizes(layer);
+    const sfi_factors sizes = sfi_sfconv2d_sizes(layer);
     int64_t offset;
     blocks_bytes(&sizes, block, &offset);
     return (float *)((unsigned char *)work + offset);
@@ -64,14 +64,14 @@ static void *iteration_memory(void *state)
 
 bool sfi_norm_bytes(const sfi_sfconv2d *layer, sfi_norm_memory *memory)
 {
-    const struct sfi_factors sizes = sfi_sfconv2d_sizes(layer);
+    const sfi_factors sizes = sfi_sfconv2d_sizes(layer);
     return sfi_sigma_scratch(&memory->state, sizes.p_rows, sizes.q_cols, sizes.rank) &&
            sfi_add(&memory->state, memory->state, STATE_BYTES) &&
            blocks_bytes(&sizes, EFFECTIVE_WEIGHT, &memory->work_forward) &&
            blocks_bytes(&sizes, BLOCKS, &memory->work_backward);
 }
 
-static struct sfi_factors factors_in(const sfi_sfconv2d *layer, void *work)
+static sfi_factors factors_in(const sfi_sfconv2d *layer, void *work)
 {
     return sfi_sfconv2d_factors(layer, block_of(layer, work, MATRIX_P),
                                 block_of(layer, work, MATRIX_QT));
@@ -100,7 +100,7 @@ const float *sfi_norm_forward(const sfi_sfconv2d *layer, bool training, void *st
                               void *work)
 {
     struct state *state = state_memory;
-    const struct sfi_factors factors = factors_in(layer, work);
+    const sfi_factors factors = factors_in(layer, work);
     const sfconv_status status =
         sfi_sigma_forward(layer->base.context, &factors, training ? 1 : 0, sfi_sfconv2d_u(layer),
                           &state->sigma, iteration_memory(state));
@@ -128,7 +128,7 @@ void sfi_norm_backward(const sfi_sfconv2d *layer, void *state_memory, void *work
 {
     const sfconv_sfconv2d_desc *desc = &layer->desc;
     struct state *state = state_memory;
-    const struct sfi_factors factors = factors_in(layer, work);
+    const sfi_factors factors = factors_in(layer, work);
     const int64_t count_p = sfi_count_p(&factors);
     const int64_t count_q = sfi_count_q(&factors);
     float *effective_weight = block_of(layer, work, EFFECTIVE_WEIGHT);
@@ -159,14 +159,14 @@ sfconv_status sfi_norm_settle(const sfi_sfconv2d *layer, int32_t iterations, dou
 {
     sfconv_context *context = layer->base.context;
     sfi_norm_memory bytes;
-    struct sfi_sigma result;
+    sfi_sigma result;
     sfi_norm_bytes(layer, &bytes);
     const size_t total = (size_t)(bytes.state + bytes.work_forward);
     unsigned char *memory = sfi_alloc(context, total);
     if (!memory) {
         return sfi_fail_memory(context, "spectral norm", total);
     }
-    const struct sfi_factors factors = factors_in(layer, memory + bytes.state);
+    const sfi_factors factors = factors_in(layer, memory + bytes.state);
     const sfconv_status status = sfi_sigma_forward(
         context, &factors, iterations, sfi_sfconv2d_u(layer), &result, iteration_memory(memory));
     if (status == SFCONV_OK) {

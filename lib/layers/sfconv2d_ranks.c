@@ -20,7 +20,7 @@ static void matrix_size(const sfconv_layer *layer, int64_t *rows, int64_t *cols)
 {
     const sfi_sfconv2d *factorized = sfi_as_const_sfconv2d(layer);
     if (factorized) {
-        const struct sfi_factors sizes = sfi_sfconv2d_sizes(factorized);
+        const sfi_factors sizes = sfi_sfconv2d_sizes(factorized);
         *rows = sizes.p_rows;
         *cols = sizes.q_cols;
     } else {
@@ -44,7 +44,7 @@ static int64_t greatest_rank(const sfconv_layer *layer)
 /* Singular values of a dense layer's matrix. */
 static sfconv_status dense_values(const sfconv_layer *layer, double *values)
 {
-    const struct sfi_progress no_progress = {NULL, NULL};
+    const sfi_progress no_progress = {NULL, NULL};
     const sfconv_conv2d_desc *desc = &sfi_as_conv2d(layer)->desc;
     sfconv_context *context = layer->context;
     int64_t rows, cols;
@@ -67,10 +67,10 @@ static sfconv_status dense_values(const sfconv_layer *layer, double *values)
 
 /* A layer as the choice sees it; its values go to `values`. */
 static sfconv_status describe(const sfconv_layer *layer, double cost, double *values,
-                              struct sfi_rank_layer *result)
+                              sfi_rank_layer *result)
 {
     const sfi_sfconv2d *factorized = sfi_as_const_sfconv2d(layer);
-    *result = (struct sfi_rank_layer){
+    *result = (sfi_rank_layer){
         .values = values,
         .most = greatest_rank(layer),
         .least = 1,
@@ -80,7 +80,7 @@ static sfconv_status describe(const sfconv_layer *layer, double cost, double *va
                       : dense_values(layer, values);
 }
 
-static sfconv_status report(sfconv_context *context, struct sfi_progress progress, double part)
+static sfconv_status report(sfconv_context *context, sfi_progress progress, double part)
 {
     if (progress.report && progress.report(progress.user, part) != 0) {
         return sfi_fail(context, SFCONV_ERROR_CANCELLED, "choice of ranks: cancelled");
@@ -99,14 +99,14 @@ static double cost_of(const sfconv_layer *layer, const double *macs_per_rank, in
 }
 
 /* The least rank of each layer that keeps this part of its energy. */
-static sfconv_status keep_energy(sfconv_context *context, const struct sfi_rank_layer *list,
-                                 int32_t count, double energy, int64_t *ranks)
+static sfconv_status keep_energy(sfconv_context *context, const sfi_rank_layer *list, int32_t count,
+                                 double energy, int64_t *ranks)
 {
     /* A part of 0 is kept by any rank; every positive number below all energies says the same. */
     const double part = fmax(energy, DBL_MIN);
     sfconv_status status = SFCONV_OK;
     for (int32_t i = 0; i < count && status == SFCONV_OK; i++) {
-        struct sfi_rank_choice choice;
+        sfi_rank_choice choice;
         status = sfi_ranks_for_energy(context, 1, &list[i], part, &ranks[i], &choice);
     }
     return status;
@@ -114,7 +114,7 @@ static sfconv_status keep_energy(sfconv_context *context, const struct sfi_rank_
 
 /* Memory of a choice: what it knows of each layer, the ranks it finds, all singular values. */
 struct room {
-    struct sfi_rank_layer *list;
+    sfi_rank_layer *list;
     int64_t *ranks;
     double *values;
     size_t bytes;
@@ -141,10 +141,10 @@ static sfconv_status make_room(sfconv_context *context, const sfconv_layer *cons
 sfconv_status sfi_choose_ranks(sfconv_context *context, int64_t *ranks,
                                const sfconv_layer *const *layers, int32_t count,
                                int32_t budget_kind, double budget, const double *macs_per_rank,
-                               struct sfi_progress progress)
+                               sfi_progress progress)
 {
     const double *costs = budget_kind == SFCONV_BUDGET_MACS ? macs_per_rank : NULL;
-    struct sfi_rank_choice choice;
+    sfi_rank_choice choice;
     struct room room = {0};
     sfconv_status status = make_room(context, layers, count, &room);
     if (status < 0) {

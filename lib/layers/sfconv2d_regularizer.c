@@ -10,27 +10,27 @@
 
 enum { Q, P };
 
-static struct sfi_factor_view view_of(const sfi_sfconv2d *layer, int32_t factor)
+static sfi_factor_view view_of(const sfi_sfconv2d *layer, int32_t factor)
 {
     const sfconv_sfconv2d_desc *desc = &layer->desc;
     const float *weight = layer->base.parameters[factor].data;
     if (factor == Q) {
-        return (struct sfi_factor_view){.rank = desc->rank,
-                                        .count = desc->in_channels * desc->kernel[1],
-                                        .inner = 1,
-                                        .lying = true,
-                                        .weight = weight};
+        return (sfi_factor_view){.rank = desc->rank,
+                                 .count = desc->in_channels * desc->kernel[1],
+                                 .inner = 1,
+                                 .lying = true,
+                                 .weight = weight};
     }
-    return (struct sfi_factor_view){.rank = desc->rank,
-                                    .count = desc->out_channels,
-                                    .inner = desc->kernel[0],
-                                    .weight = weight};
+    return (sfi_factor_view){.rank = desc->rank,
+                             .count = desc->out_channels,
+                             .inner = desc->kernel[0],
+                             .weight = weight};
 }
 
 bool sfi_regularizer_bytes(const sfi_sfconv2d *layer, int64_t *bytes)
 {
-    const struct sfi_factor_view q = view_of(layer, Q);
-    const struct sfi_factor_view p = view_of(layer, P);
+    const sfi_factor_view q = view_of(layer, Q);
+    const sfi_factor_view p = view_of(layer, P);
     int64_t q_bytes, p_bytes, decay_bytes;
     if (!sfi_kl_scratch(&q_bytes, &q) || !sfi_kl_scratch(&p_bytes, &p) ||
         !sfi_decay_scratch(&decay_bytes, &p, &q)) {
@@ -45,7 +45,7 @@ int64_t sfi_sfconv2d_regularizer_scratch(const sfconv_layer *layer)
     return sfi_as_const_sfconv2d(layer)->regularizer_bytes;
 }
 
-static enum sfi_kl_direction direction_of(int32_t kind)
+static sfi_kl_direction direction_of(int32_t kind)
 {
     return kind == SFCONV_REGULARIZER_KL_REVERSE ? SFI_KL_REVERSE : SFI_KL_FORWARD;
 }
@@ -59,7 +59,7 @@ int32_t sfi_sfconv2d_regularizer_parts(const sfconv_layer *layer,
     }
     for (int32_t i = Q; i <= P; i++) {
         /* Two products of the factor with a square, and the eigensolver. */
-        const struct sfi_factor_view view = view_of(self, i);
+        const sfi_factor_view view = view_of(self, i);
         const double rank = (double)view.rank;
         work[i] = rank * rank * (2.0 * (double)(view.count * view.inner) + 20.0 * rank);
     }
@@ -78,13 +78,13 @@ static sfi_term evaluate_part(const sfi_sfconv2d *layer, int32_t part, double sc
     const int32_t kind = layer->desc.regularizer;
     sfi_term term = {0};
     if (kind == SFCONV_REGULARIZER_FROBENIUS) {
-        const struct sfi_factor_view p = view_of(layer, P);
-        const struct sfi_factor_view q = view_of(layer, Q);
+        const sfi_factor_view p = view_of(layer, P);
+        const sfi_factor_view q = view_of(layer, Q);
         term.reason = sfi_decay(kernels, &p, &q, scale, &term.value, gradient ? gradient[P] : NULL,
                                 gradient ? gradient[Q] : NULL, scratch);
         return term;
     }
-    const struct sfi_factor_view view = view_of(layer, part);
+    const sfi_factor_view view = view_of(layer, part);
     term.reason = sfi_kl_evaluate(kernels, &view, direction_of(kind), scale, &term.value,
                                   gradient ? gradient[part] : NULL, scratch);
     term.parameter = layer->base.parameters[part].name;
@@ -102,8 +102,8 @@ sfi_term sfi_sfconv2d_regularize(const sfconv_layer *layer, int32_t part,
 }
 
 /* The KL term of one matrix with the memory of `svd` and `work`. */
-static sfconv_status evaluate_kl(sfconv_context *context, struct sfi_svd *svd, int64_t rows,
-                                 const float *matrix, int32_t kind, enum sfi_svd_method method,
+static sfconv_status evaluate_kl(sfconv_context *context, sfi_svd *svd, int64_t rows,
+                                 const float *matrix, int32_t kind, sfi_svd_method method,
                                  double scale, double *value, float *gradient, void *work)
 {
     sfconv_status status;
@@ -119,7 +119,7 @@ static sfconv_status evaluate_kl(sfconv_context *context, struct sfi_svd *svd, i
 static sfconv_status exact_value(const sfi_sfconv2d *layer, double *value)
 {
     sfconv_context *context = layer->base.context;
-    const struct sfi_factors sizes = sfi_sfconv2d_sizes(layer);
+    const sfi_factors sizes = sfi_sfconv2d_sizes(layer);
     const size_t p_bytes = (size_t)sfi_count_p(&sizes) * sizeof(float);
     const size_t q_bytes = (size_t)sfi_count_q(&sizes) * sizeof(float);
     float *p = sfi_alloc(context, p_bytes);
@@ -131,7 +131,7 @@ static sfconv_status exact_value(const sfi_sfconv2d *layer, double *value)
         status = sfi_fail_memory(context, "regularizer", p_bytes + q_bytes);
         goto done;
     }
-    const struct sfi_factors factors = sfi_sfconv2d_factors(layer, p, qt);
+    const sfi_factors factors = sfi_sfconv2d_factors(layer, p, qt);
     const int32_t kind = layer->desc.regularizer;
     if ((status = sfi_kl_term(context, factors.p_rows, factors.rank, p, kind, SFI_SVD_EXACT, 0,
                               &p_value, NULL)) < 0) {
@@ -148,7 +148,7 @@ done:
     return status;
 }
 
-sfconv_status sfi_sfconv2d_regularizer_value(const sfi_sfconv2d *layer, enum sfi_svd_method method,
+sfconv_status sfi_sfconv2d_regularizer_value(const sfi_sfconv2d *layer, sfi_svd_method method,
                                              double *value)
 {
     sfconv_context *context = layer->base.context;
@@ -181,10 +181,10 @@ sfconv_status sfi_sfconv2d_regularizer_value(const sfi_sfconv2d *layer, enum sfi
 }
 
 sfconv_status sfi_kl_term(sfconv_context *context, int64_t rows, int64_t cols, const float *matrix,
-                          int32_t kind, enum sfi_svd_method method, double scale, double *value,
+                          int32_t kind, sfi_svd_method method, double scale, double *value,
                           float *gradient)
 {
-    struct sfi_svd svd = {0};
+    sfi_svd svd = {0};
     void *work = NULL;
     int64_t bytes = 0;
     sfconv_status status = sfi_svd_create(context, &svd, cols);

@@ -42,9 +42,9 @@ static void free_matrices(sfconv_context *context, struct matrices *matrices)
 
 /* P and Qᵀ of a layer in memory of their own. */
 static sfconv_status take_factors(const sfi_sfconv2d *layer, struct matrices *matrices,
-                                  struct sfi_factors *factors)
+                                  sfi_factors *factors)
 {
-    const struct sfi_factors sizes = sfi_sfconv2d_sizes(layer);
+    const sfi_factors sizes = sfi_sfconv2d_sizes(layer);
     const sfconv_status status =
         make_matrices(layer->base.context, sfi_count_p(&sizes), sfi_count_q(&sizes), matrices);
     if (status == SFCONV_OK) {
@@ -53,8 +53,8 @@ static sfconv_status take_factors(const sfi_sfconv2d *layer, struct matrices *ma
     return status;
 }
 
-static sfconv_status make_svd(sfconv_context *context, struct sfi_svd *svd, int64_t rows,
-                              int64_t cols, const float *matrix, enum sfi_svd_method method)
+static sfconv_status make_svd(sfconv_context *context, sfi_svd *svd, int64_t rows, int64_t cols,
+                              const float *matrix, sfi_svd_method method)
 {
     int64_t bytes;
     void *scratch = NULL;
@@ -73,13 +73,13 @@ static sfconv_status make_svd(sfconv_context *context, struct sfi_svd *svd, int6
     return status;
 }
 
-sfconv_status sfi_sfconv2d_svd_update(sfi_sfconv2d *layer, enum sfi_svd_method method)
+sfconv_status sfi_sfconv2d_svd_update(sfi_sfconv2d *layer, sfi_svd_method method)
 {
     sfconv_context *context = layer->base.context;
     struct matrices matrices;
-    struct sfi_factors factors;
-    struct sfi_svd p = {0};
-    struct sfi_svd q = {0};
+    sfi_factors factors;
+    sfi_svd p = {0};
+    sfi_svd q = {0};
     sfconv_status status = take_factors(layer, &matrices, &factors);
     if (status < 0) {
         return status;
@@ -94,8 +94,8 @@ sfconv_status sfi_sfconv2d_svd_update(sfi_sfconv2d *layer, enum sfi_svd_method m
         sfi_error_prefix(context, "q.weight");
         goto done;
     }
-    const struct sfi_svd old_p = layer->svd_p;
-    const struct sfi_svd old_q = layer->svd_q;
+    const sfi_svd old_p = layer->svd_p;
+    const sfi_svd old_q = layer->svd_q;
     layer->svd_p = p;
     layer->svd_q = q;
     p = old_p;
@@ -109,9 +109,9 @@ done:
 
 sfconv_status sfi_sfconv2d_product_values(const sfi_sfconv2d *layer, double *values)
 {
-    const struct sfi_progress no_progress = {NULL, NULL};
+    const sfi_progress no_progress = {NULL, NULL};
     struct matrices matrices;
-    struct sfi_factors factors;
+    sfi_factors factors;
     double error;
     sfconv_status status = take_factors(layer, &matrices, &factors);
     if (status == SFCONV_OK) {
@@ -126,7 +126,7 @@ sfconv_status sfi_sfconv2d_product_values(const sfi_sfconv2d *layer, double *val
 static sfconv_status compose_weight(const sfi_sfconv2d *layer, float *weight)
 {
     const sfconv_sfconv2d_desc *desc = &layer->desc;
-    const struct sfi_factors sizes = sfi_sfconv2d_sizes(layer);
+    const sfi_factors sizes = sfi_sfconv2d_sizes(layer);
     sfconv_context *context = layer->base.context;
     const int64_t count = sizes.p_rows * sizes.q_cols;
     double sigma = 1;
@@ -195,7 +195,7 @@ sfconv_status sfi_sfconv2d_compose(sfconv_layer **out, const sfi_sfconv2d *layer
 /* The power iteration of a layer with new factors begins from the vector of all ones. */
 static sfconv_status settle_anew(const sfi_sfconv2d *layer)
 {
-    const struct sfi_factors sizes = sfi_sfconv2d_sizes(layer);
+    const sfi_factors sizes = sfi_sfconv2d_sizes(layer);
     if (!layer->desc.spectral_norm) {
         return SFCONV_OK;
     }
@@ -217,7 +217,7 @@ static sfconv_status finish_new(sfi_sfconv2d *layer, const float *bias)
 
 sfconv_status sfi_sfconv2d_decompose(sfconv_layer **out, const sfconv_layer *dense,
                                      const sfconv_sfconv2d_desc *desc, double *error,
-                                     struct sfi_progress progress)
+                                     sfi_progress progress)
 {
     sfconv_context *context = dense->context;
     const float *weight = dense->parameters[0].data;
@@ -234,7 +234,7 @@ sfconv_status sfi_sfconv2d_decompose(sfconv_layer **out, const sfconv_layer *den
     if ((status = sfi_sfconv2d_allocate(&self, context, desc)) < 0) {
         goto done;
     }
-    const struct sfi_factors sizes = sfi_sfconv2d_sizes(self);
+    const sfi_factors sizes = sfi_sfconv2d_sizes(self);
     sfi_unfold(desc->out_channels, desc->in_channels, desc->kernel[0], desc->kernel[1], weight,
                matrices.a);
     if ((status = sfi_decompose(context, sizes.p_rows, sizes.q_cols, matrices.a, sizes.rank,
@@ -261,9 +261,9 @@ done:
 
 sfconv_status sfi_sfconv2d_rebalance(sfi_sfconv2d *layer)
 {
-    const struct sfi_progress no_progress = {NULL, NULL};
+    const sfi_progress no_progress = {NULL, NULL};
     struct matrices matrices;
-    struct sfi_factors factors;
+    sfi_factors factors;
     double error;
     sfconv_status status = take_factors(layer, &matrices, &factors);
     if (status < 0) {
@@ -281,12 +281,12 @@ sfconv_status sfi_sfconv2d_rebalance(sfi_sfconv2d *layer)
 sfconv_status sfi_sfconv2d_cut_rank(sfconv_layer **out, const sfi_sfconv2d *layer, int64_t rank,
                                     double *error)
 {
-    const struct sfi_progress no_progress = {NULL, NULL};
+    const sfi_progress no_progress = {NULL, NULL};
     sfconv_sfconv2d_desc desc = layer->desc;
     sfi_sfconv2d *self = NULL;
     double relative_error = 0;
     struct matrices matrices;
-    struct sfi_factors factors;
+    sfi_factors factors;
     desc.rank = rank;
     *out = NULL;
     sfconv_status status = take_factors(layer, &matrices, &factors);

@@ -12,8 +12,7 @@ static int64_t decay_doubles(int64_t rank)
     return 3 * rank * rank;
 }
 
-bool sfi_decay_scratch(int64_t *bytes, const struct sfi_factor_view *p,
-                       const struct sfi_factor_view *q)
+bool sfi_decay_scratch(int64_t *bytes, const sfi_factor_view *p, const sfi_factor_view *q)
 {
     int64_t square, p_bytes, q_bytes;
     if (!sfi_mul(&square, p->rank, p->rank) ||
@@ -44,9 +43,9 @@ static void scale_matrix(int64_t count, double scale, const double *source, doub
     }
 }
 
-const char *sfi_decay(const sfk_table *kernels, const struct sfi_factor_view *p,
-                      const struct sfi_factor_view *q, double scale, double *value,
-                      float *gradient_p, float *gradient_q, void *scratch)
+const char *sfi_decay(const sfk_table *kernels, const sfi_factor_view *p, const sfi_factor_view *q,
+                      double scale, double *value, float *gradient_p, float *gradient_q,
+                      void *scratch)
 {
     const int64_t rank = p->rank;
     const int64_t square = rank * rank;

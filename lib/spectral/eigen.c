@@ -25,7 +25,7 @@ struct sweep {
 };
 
 struct rotations {
-    const struct sfi_progress *progress;
+    const sfi_progress *progress;
     const sfk_table *kernels;
     int64_t n;
     int64_t pitch;
@@ -82,7 +82,7 @@ static double make_reflector(int64_t count, double *x, double *alpha)
  * behind its diagonal. The update of step k - 1 is carried out in the pass that multiplies by the
  * reflector of step k: one pass over memory a step. False when cancelled. */
 static bool reduce(const sfk_table *kernels, int64_t n, double *a, double *d, double *e,
-                   double *beta, double *w, double *p, const struct sfi_progress *progress)
+                   double *beta, double *w, double *p, const sfi_progress *progress)
 {
     memset(w, 0, (size_t)n * sizeof(double));
     for (int64_t k = 0; k < n; k++) {
@@ -261,8 +261,7 @@ static void copy_sorted(int64_t n, const double *basis, int64_t pitch, double *d
 }
 
 sfconv_status sfi_eigen_symmetric(const sfk_table *kernels, int64_t n, double *matrix,
-                                  double *values, double *scratch,
-                                  const struct sfi_progress *progress)
+                                  double *values, double *scratch, const sfi_progress *progress)
 {
     const int64_t pitch = sfi_pitch(n);
     double *basis = scratch;

@@ -20,7 +20,6 @@ int64_t sfi_eigen_scratch(int64_t n);
  * more than 60 sweeps an eigenvalue, or CANCELLED; outputs are then undefined. The reason is the
  * caller's to give. */
 sfconv_status sfi_eigen_symmetric(const sfk_table *kernels, int64_t n, double *matrix,
-                                  double *values, double *scratch,
-                                  const struct sfi_progress *progress);
+                                  double *values, double *scratch, const sfi_progress *progress);
 
 #endif

@@ -24,12 +24,12 @@ struct room {
 #define ROOM_BLOCKS 8
 
 /* Groups of `inner` rows in a chunk. */
-static int64_t chunk_step(const struct sfi_factor_view *view)
+static int64_t chunk_step(const sfi_factor_view *view)
 {
     return sfi_max(1, CHUNK / view->inner);
 }
 
-static bool room_sizes(const struct sfi_factor_view *view, int64_t bytes[ROOM_BLOCKS])
+static bool room_sizes(const sfi_factor_view *view, int64_t bytes[ROOM_BLOCKS])
 {
     const int64_t rank = view->rank;
     const int64_t rows = chunk_step(view) * view->inner;
@@ -48,7 +48,7 @@ static bool room_sizes(const struct sfi_factor_view *view, int64_t bytes[ROOM_BL
     return true;
 }
 
-bool sfi_view_scratch(int64_t *bytes, const struct sfi_factor_view *view)
+bool sfi_view_scratch(int64_t *bytes, const sfi_factor_view *view)
 {
     int64_t blocks[ROOM_BLOCKS];
     if (!room_sizes(view, blocks)) {
@@ -63,7 +63,7 @@ bool sfi_view_scratch(int64_t *bytes, const struct sfi_factor_view *view)
     return true;
 }
 
-static struct room room_in(const struct sfi_factor_view *view, void *scratch)
+static struct room room_in(const sfi_factor_view *view, void *scratch)
 {
     int64_t bytes[ROOM_BLOCKS];
     void *blocks[ROOM_BLOCKS];
@@ -78,7 +78,7 @@ static struct room room_in(const struct sfi_factor_view *view, void *scratch)
 }
 
 /* Groups from `first` on as `rank` lines of groups * inner numbers. */
-static void load_chunk(const sfk_table *kernels, const struct sfi_factor_view *view, int64_t first,
+static void load_chunk(const sfk_table *kernels, const sfi_factor_view *view, int64_t first,
                        int64_t groups, float *chunk)
 {
     if (view->lying) {
@@ -93,7 +93,7 @@ static void load_chunk(const sfk_table *kernels, const struct sfi_factor_view *v
 }
 
 /* The opposite, added to the gradient; `turned` is room for another chunk. */
-static void add_chunk(const sfk_table *kernels, const struct sfi_factor_view *view, int64_t first,
+static void add_chunk(const sfk_table *kernels, const sfi_factor_view *view, int64_t first,
                       int64_t groups, const float *chunk, float *turned, float *gradient)
 {
     if (view->lying) {
@@ -109,7 +109,7 @@ static void add_chunk(const sfk_table *kernels, const struct sfi_factor_view *vi
 
 /* Groups from `first` on as rows of M in double, `pitch` apart, behind whose end nothing changes.
  */
-static void load_rows(const sfk_table *kernels, const struct sfi_factor_view *view, int64_t first,
+static void load_rows(const sfk_table *kernels, const sfi_factor_view *view, int64_t first,
                       int64_t groups, float *turned, double *rows, int64_t pitch)
 {
     const int64_t rank = view->rank;
@@ -130,7 +130,7 @@ static void load_rows(const sfk_table *kernels, const struct sfi_factor_view *vi
     }
 }
 
-void sfi_view_gram(const sfk_table *kernels, const struct sfi_factor_view *view, double *gram,
+void sfi_view_gram(const sfk_table *kernels, const sfi_factor_view *view, double *gram,
                    void *scratch)
 {
     const struct room room = room_in(view, scratch);
@@ -202,8 +202,8 @@ static void multiply_double(const sfk_table *kernels, int64_t rank, int64_t colu
     }
 }
 
-void sfi_view_add_product(const sfk_table *kernels, const struct sfi_factor_view *view,
-                          const double *core, bool single, float *gradient, void *scratch)
+void sfi_view_add_product(const sfk_table *kernels, const sfi_factor_view *view, const double *core,
+                          bool single, float *gradient, void *scratch)
 {
     const struct room room = room_in(view, scratch);
     const int64_t rank = view->rank;

@@ -12,7 +12,7 @@
 #include <stdint.h>
 
 /* The tall matrix M has count * inner rows and `rank` columns. */
-struct sfi_factor_view {
+typedef struct sfi_factor_view {
     int64_t rank;
     int64_t count;
     /* weight[count][rank][inner], as P keeps itself; a matrix that stands has inner = 1. */
@@ -20,19 +20,19 @@ struct sfi_factor_view {
     /* weight[rank][count], as Q keeps itself; inner is 1. */
     bool lying;
     const float *weight;
-};
+} sfi_factor_view;
 
 /* Bytes of scratch for the calls below; false on overflow. */
-bool sfi_view_scratch(int64_t *bytes, const struct sfi_factor_view *view);
+bool sfi_view_scratch(int64_t *bytes, const sfi_factor_view *view);
 
 /* gram (rank x rank) = Mᵀ M, each sum in an order that `view`'s sizes fix. Products of two floats
  * are exact in double. NaN or infinity in M shows on the diagonal. */
-void sfi_view_gram(const sfk_table *kernels, const struct sfi_factor_view *view, double *gram,
+void sfi_view_gram(const sfk_table *kernels, const sfi_factor_view *view, double *gram,
                    void *scratch);
 
 /* gradient += M * core, core symmetric, rank x rank, in the order of the weight. `single`: core is
  * rounded to float and products are summed in float; else all is in double until the end. */
-void sfi_view_add_product(const sfk_table *kernels, const struct sfi_factor_view *view,
-                          const double *core, bool single, float *gradient, void *scratch);
+void sfi_view_add_product(const sfk_table *kernels, const sfi_factor_view *view, const double *core,
+                          bool single, float *gradient, void *scratch);
 
 #endif

@@ -13,7 +13,7 @@
 #include <math.h>
 #include <string.h>
 
-static sfconv_status report(sfconv_context *context, struct sfi_progress progress, double part)
+static sfconv_status report(sfconv_context *context, sfi_progress progress, double part)
 {
     if (sfi_progress_stops(&progress, part)) {
         return sfi_fail(context, SFCONV_ERROR_CANCELLED, "decomposition: cancelled by the caller");
@@ -65,7 +65,7 @@ struct split {
     int64_t small_bytes;
     int64_t core_bytes;
     int64_t scratch_bytes;
-    struct sfi_svd svd;
+    sfi_svd svd;
 };
 
 static void split_destroy(sfconv_context *context, struct split *split)
@@ -79,7 +79,7 @@ static void split_destroy(sfconv_context *context, struct split *split)
 }
 
 static sfconv_status split_create(sfconv_context *context, struct split *split,
-                                  enum sfi_svd_method method)
+                                  sfi_svd_method method)
 {
     const int64_t rows = split->rows;
     const int64_t cols = split->cols;
@@ -123,8 +123,8 @@ static void split_factors(sfconv_context *context, struct split *split)
 }
 
 sfconv_status sfi_decompose(sfconv_context *context, int64_t rows, int64_t cols, const float *dense,
-                            int64_t rank, enum sfi_svd_method method, float *p, float *q,
-                            double *relative_error, double *values, struct sfi_progress progress)
+                            int64_t rank, sfi_svd_method method, float *p, float *q,
+                            double *relative_error, double *values, sfi_progress progress)
 {
     const bool upright = rows >= cols;
     struct split split = {
@@ -213,7 +213,7 @@ struct cut {
 };
 
 static sfconv_status cut_create(sfconv_context *context, struct cut *cut,
-                                const struct sfi_factors *factors)
+                                const sfi_factors *factors)
 {
     const int64_t r = factors->rank;
     int64_t rows;
@@ -262,7 +262,7 @@ static sfconv_status widen(sfconv_context *context, int64_t count, const float *
 /* P = p upper_p and Qᵀ = q upper_q, so P Q = p (upper_p upper_qᵀ) qᵀ: a decomposition of the small
  * matrix in the middle is one of the product. */
 static sfconv_status cut_decompose(sfconv_context *context, struct cut *cut,
-                                   const struct sfi_factors *factors)
+                                   const sfi_factors *factors)
 {
     const int64_t r = factors->rank;
     sfconv_status status = widen(context, factors->p_rows * r, factors->p, cut->p);
@@ -283,7 +283,7 @@ static sfconv_status cut_decompose(sfconv_context *context, struct cut *cut,
 }
 
 /* Rows of the new factors: basis * singular vectors * sqrt(values), all `rank` columns. */
-static void cut_rotate(struct cut *cut, const struct sfi_factors *factors)
+static void cut_rotate(struct cut *cut, const sfi_factors *factors)
 {
     const int64_t r = factors->rank;
     for (int64_t t = 0; t < r; t++) {
@@ -307,9 +307,9 @@ static void narrow_columns(int64_t rows, int64_t cols, int64_t kept, const doubl
     }
 }
 
-sfconv_status sfi_cut_rank(sfconv_context *context, const struct sfi_factors *factors, int64_t rank,
+sfconv_status sfi_cut_rank(sfconv_context *context, const sfi_factors *factors, int64_t rank,
                            float *p, float *qt, double *relative_error, double *values,
-                           struct sfi_progress progress)
+                           sfi_progress progress)
 {
     struct cut cut = {0};
     sfconv_status status = check_rank(context, rank, factors->rank);

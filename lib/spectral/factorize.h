@@ -16,8 +16,8 @@
  * Errors: SHAPE (rank outside 1 … min(rows, cols)), NUMERIC (NaN or infinity), MEMORY, OVERFLOW,
  * CANCELLED. */
 sfconv_status sfi_decompose(sfconv_context *context, int64_t rows, int64_t cols, const float *dense,
-                            int64_t rank, enum sfi_svd_method method, float *p, float *q,
-                            double *relative_error, double *values, struct sfi_progress progress);
+                            int64_t rank, sfi_svd_method method, float *p, float *q,
+                            double *relative_error, double *values, sfi_progress progress);
 
 /* dense (rows x cols) = p (rows x rank) * q (rank x cols), summed in double.
  * Errors: NUMERIC (a result that is no finite float; dense is then undefined), MEMORY. */
@@ -31,8 +31,8 @@ sfconv_status sfi_compose(sfconv_context *context, int64_t rows, int64_t cols, i
  * `values` (factors->rank, descending: those of P Q) may be NULL. Outputs may be the inputs.
  * Errors: SHAPE (rank outside 1 … factors->rank, factors that are not tall), NUMERIC, MEMORY,
  * OVERFLOW, CANCELLED. */
-sfconv_status sfi_cut_rank(sfconv_context *context, const struct sfi_factors *factors, int64_t rank,
+sfconv_status sfi_cut_rank(sfconv_context *context, const sfi_factors *factors, int64_t rank,
                            float *p, float *qt, double *relative_error, double *values,
-                           struct sfi_progress progress);
+                           sfi_progress progress);
 
 #endif

@@ -12,7 +12,7 @@
 #include <math.h>
 #include <string.h>
 
-static double sum_values(const struct sfi_svd *svd)
+static double sum_values(const sfi_svd *svd)
 {
     double sum = 0;
     for (int64_t i = 0; i < svd->cols; i++) {
@@ -24,7 +24,7 @@ static double sum_values(const struct sfi_svd *svd)
 static const char all_zero[] = "all singular values are zero";
 
 /* sum p log p */
-static double negative_entropy(const struct sfi_svd *svd, double sum)
+static double negative_entropy(const sfi_svd *svd, double sum)
 {
     double total = 0;
     for (int64_t i = 0; i < svd->cols; i++) {
@@ -34,7 +34,7 @@ static double negative_entropy(const struct sfi_svd *svd, double sum)
     return total;
 }
 
-static double sum_of_logs(const struct sfi_svd *svd, double sum)
+static double sum_of_logs(const sfi_svd *svd, double sum)
 {
     double total = 0;
     for (int64_t i = 0; i < svd->cols; i++) {
@@ -44,8 +44,7 @@ static double sum_of_logs(const struct sfi_svd *svd, double sum)
 }
 
 /* The divergence; a reason where there is none. */
-static const char *divergence_of(const struct sfi_svd *svd, enum sfi_kl_direction direction,
-                                 double *value)
+static const char *divergence_of(const sfi_svd *svd, sfi_kl_direction direction, double *value)
 {
     const double sum = sum_values(svd);
     const double count = (double)svd->cols;
@@ -67,8 +66,8 @@ static const char *divergence_of(const struct sfi_svd *svd, enum sfi_kl_directio
 /* weights[i] = scale * dKL/ds_i / s_i; a reason where they are not defined or where the gradient
  * may not fit floats: its spectral norm is the largest |scale * dKL/ds_i|, and no element exceeds
  * that by more than rounding. */
-static const char *make_weights(const struct sfi_svd *svd, enum sfi_kl_direction direction,
-                                double scale, double *weights)
+static const char *make_weights(const sfi_svd *svd, sfi_kl_direction direction, double scale,
+                                double *weights)
 {
     const double sum = sum_values(svd);
     const double count = (double)svd->cols;
@@ -93,15 +92,15 @@ static sfconv_status fail_unless_null(sfconv_context *context, const char *reaso
     return reason ? sfi_fail(context, SFCONV_ERROR_NUMERIC, "KL term: %s", reason) : SFCONV_OK;
 }
 
-sfconv_status sfi_kl_value(sfconv_context *context, const struct sfi_svd *svd,
-                           enum sfi_kl_direction direction, double *value)
+sfconv_status sfi_kl_value(sfconv_context *context, const sfi_svd *svd, sfi_kl_direction direction,
+                           double *value)
 {
     assert(svd->ready);
     return fail_unless_null(context, divergence_of(svd, direction, value));
 }
 
-sfconv_status sfi_kl_add_gradient(sfconv_context *context, const struct sfi_svd *svd,
-                                  enum sfi_kl_direction direction, double scale, int64_t rows,
+sfconv_status sfi_kl_add_gradient(sfconv_context *context, const sfi_svd *svd,
+                                  sfi_kl_direction direction, double scale, int64_t rows,
                                   const float *matrix, float *gradient, void *scratch)
 {
     const int64_t cols = svd->cols;
@@ -143,7 +142,7 @@ static struct room room_in(int64_t rank, void *scratch)
     return (struct room){gram, core, values, values + rank, eigen, rest};
 }
 
-bool sfi_kl_scratch(int64_t *bytes, const struct sfi_factor_view *view)
+bool sfi_kl_scratch(int64_t *bytes, const sfi_factor_view *view)
 {
     const int64_t rank = view->rank;
     int64_t doubles, view_bytes;
@@ -156,8 +155,8 @@ bool sfi_kl_scratch(int64_t *bytes, const struct sfi_factor_view *view)
     return sfi_add(bytes, sfi_round64(doubles), view_bytes);
 }
 
-const char *sfi_kl_evaluate(const sfk_table *kernels, const struct sfi_factor_view *view,
-                            enum sfi_kl_direction direction, double scale, double *value,
+const char *sfi_kl_evaluate(const sfk_table *kernels, const sfi_factor_view *view,
+                            sfi_kl_direction direction, double scale, double *value,
                             float *gradient, void *scratch)
 {
     const int64_t rank = view->rank;
@@ -176,7 +175,7 @@ const char *sfi_kl_evaluate(const sfk_table *kernels, const struct sfi_factor_vi
     for (int64_t i = 0; i < rank; i++) {
         room.values[i] = sqrt(fmax(room.values[i], 0.0));
     }
-    const struct sfi_svd svd = {rank, room.values, room.gram, true};
+    const sfi_svd svd = {rank, room.values, room.gram, true};
     const char *reason = divergence_of(&svd, direction, value);
     if (reason || !gradient || (reason = make_weights(&svd, direction, scale, room.weights))) {
         return reason;

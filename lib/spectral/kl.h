@@ -8,10 +8,10 @@
 #include "factor_view.h"
 #include "svd.h"
 
-enum sfi_kl_direction {
+typedef enum sfi_kl_direction {
     SFI_KL_FORWARD, /* KL(p || u) = log r + sum p log p: at most log r, at rank one */
     SFI_KL_REVERSE  /* KL(u || p) = -log r - (1/r) sum log p */
-};
+} sfi_kl_direction;
 
 /* Where p enters a logarithm or a denominator it counts as at least this: about ten times what the
  * Gram matrix makes of a singular value that is zero. Below it the reverse divergence stays where
@@ -21,16 +21,16 @@ enum sfi_kl_direction {
 
 /* The divergence of a state that is ready. One column: 0, whatever it holds.
  * Errors: NUMERIC (all singular values are zero: p is not defined). */
-sfconv_status sfi_kl_value(sfconv_context *context, const struct sfi_svd *svd,
-                           enum sfi_kl_direction direction, double *value);
+sfconv_status sfi_kl_value(sfconv_context *context, const sfi_svd *svd, sfi_kl_direction direction,
+                           double *value);
 
 /* gradient += scale * dKL/dmatrix (rows x cols), for the matrix that the state was taken from:
  * matrix * V diag(dKL/ds / s) Vᵀ. One column: adds nothing.
  * `scratch` is that of sfi_svd_scratch(), either method. Allocates nothing.
  * Errors: NUMERIC (all singular values are zero, or the gradient is beyond float: values below
  * about 1e-37); then gradient is what it was. */
-sfconv_status sfi_kl_add_gradient(sfconv_context *context, const struct sfi_svd *svd,
-                                  enum sfi_kl_direction direction, double scale, int64_t rows,
+sfconv_status sfi_kl_add_gradient(sfconv_context *context, const sfi_svd *svd,
+                                  sfi_kl_direction direction, double scale, int64_t rows,
                                   const float *matrix, float *gradient, void *scratch);
 
 /* Up to this condition number the gradient of sfi_kl_evaluate() is summed in float: the error is
@@ -38,15 +38,15 @@ sfconv_status sfi_kl_add_gradient(sfconv_context *context, const struct sfi_svd 
 #define SFI_KL_SINGLE 16.0
 
 /* Bytes of scratch for sfi_kl_evaluate(); false on overflow. */
-bool sfi_kl_scratch(int64_t *bytes, const struct sfi_factor_view *view);
+bool sfi_kl_scratch(int64_t *bytes, const sfi_factor_view *view);
 
 /* The whole term of one factor by its Gram matrix: *value = KL and, where not NULL,
  * gradient += scale * dKL/dweight in the order of the weight. On the calling thread alone, without
  * a context, so that factors can be shared out; the same bits everywhere. Returns NULL, or the
  * reason of a NUMERIC failure (not finite, all zero, no convergence, a gradient beyond float); then
  * gradient is what it was. Allocates nothing. */
-const char *sfi_kl_evaluate(const sfk_table *kernels, const struct sfi_factor_view *view,
-                            enum sfi_kl_direction direction, double scale, double *value,
+const char *sfi_kl_evaluate(const sfk_table *kernels, const sfi_factor_view *view,
+                            sfi_kl_direction direction, double scale, double *value,
                             float *gradient, void *scratch);
 
 #endif

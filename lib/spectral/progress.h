@@ -8,13 +8,13 @@
 #include <stdbool.h>
 
 /* A NULL `report` never cancels. */
-struct sfi_progress {
+typedef struct sfi_progress {
     sfconv_progress_fn report;
     void *user;
-};
+} sfi_progress;
 
 /* Reports the part that is done; true when the caller asks to stop. NULL is allowed. */
-static inline bool sfi_progress_stops(const struct sfi_progress *progress, double part)
+static inline bool sfi_progress_stops(const sfi_progress *progress, double part)
 {
     return progress && progress->report && progress->report(progress->user, part) != 0;
 }

@@ -24,7 +24,7 @@ int64_t sfi_rank_of_ratio(int64_t out, int64_t in, int64_t kh, int64_t kw, doubl
 /* The state of a choice: ranks so far, their cost, and each layer's total energy. */
 struct choice {
     int64_t count;
-    const struct sfi_rank_layer *layers;
+    const sfi_rank_layer *layers;
     int64_t *ranks;
     double *totals;
     int64_t cost;
@@ -36,7 +36,7 @@ static size_t choice_bytes(int64_t count)
 }
 
 static sfconv_status choice_create(sfconv_context *context, struct choice *choice, int64_t count,
-                                   const struct sfi_rank_layer *layers)
+                                   const sfi_rank_layer *layers)
 {
     *choice = (struct choice){.count = count, .layers = layers};
     choice->ranks = sfi_alloc(context, choice_bytes(count));
@@ -45,7 +45,7 @@ static sfconv_status choice_create(sfconv_context *context, struct choice *choic
     }
     choice->totals = (double *)(choice->ranks + count);
     for (int64_t l = 0; l < count; l++) {
-        const struct sfi_rank_layer *layer = &layers[l];
+        const sfi_rank_layer *layer = &layers[l];
         int64_t most;
         int64_t cost = 0;
         double total = 0;
@@ -90,7 +90,7 @@ static bool buy_best(struct choice *choice, int64_t room)
     int64_t best = -1;
     double most = 0;
     for (int64_t l = 0; l < choice->count; l++) {
-        const struct sfi_rank_layer *layer = &choice->layers[l];
+        const sfi_rank_layer *layer = &choice->layers[l];
         const int64_t rank = choice->ranks[l];
         if (rank == layer->most || layer->cost > room) {
             continue;
@@ -110,15 +110,15 @@ static bool buy_best(struct choice *choice, int64_t room)
     return true;
 }
 
-static void hand_over(const struct choice *choice, int64_t *ranks, struct sfi_rank_choice *result)
+static void hand_over(const struct choice *choice, int64_t *ranks, sfi_rank_choice *result)
 {
     memcpy(ranks, choice->ranks, (size_t)choice->count * sizeof(int64_t));
-    *result = (struct sfi_rank_choice){choice->cost, energy_of(choice)};
+    *result = (sfi_rank_choice){choice->cost, energy_of(choice)};
 }
 
 sfconv_status sfi_ranks_for_cost(sfconv_context *context, int64_t count,
-                                 const struct sfi_rank_layer *layers, int64_t budget,
-                                 int64_t *ranks, struct sfi_rank_choice *result)
+                                 const sfi_rank_layer *layers, int64_t budget, int64_t *ranks,
+                                 sfi_rank_choice *result)
 {
     struct choice choice;
     sfconv_status status = choice_create(context, &choice, count, layers);
@@ -137,8 +137,8 @@ sfconv_status sfi_ranks_for_cost(sfconv_context *context, int64_t count,
 }
 
 sfconv_status sfi_ranks_for_energy(sfconv_context *context, int64_t count,
-                                   const struct sfi_rank_layer *layers, double energy,
-                                   int64_t *ranks, struct sfi_rank_choice *result)
+                                   const sfi_rank_layer *layers, double energy, int64_t *ranks,
+                                   sfi_rank_choice *result)
 {
     struct choice choice;
     if (!(energy > 0 && energy <= 1)) {

@@ -11,19 +11,19 @@ int64_t sfi_rank_of_ratio(int64_t out, int64_t in, int64_t kh, int64_t kw, doubl
                           int64_t least);
 
 /* A layer whose rank is to be chosen. */
-struct sfi_rank_layer {
+typedef struct sfi_rank_layer {
     const double *values; /* singular values of the dense weight, `most` of them, descending */
     int64_t most;         /* greatest rank */
     int64_t least;        /* 1 … most */
     int64_t cost;         /* > 0: parameters or MACs that one unit of rank adds */
-};
+} sfi_rank_layer;
 
 /* What ranks cost and keep. A layer's energy is the part of its sum of squared singular values that
  * its rank keeps (1 for a layer of zeros); `energy` is the mean over the layers. */
-struct sfi_rank_choice {
+typedef struct sfi_rank_choice {
     int64_t cost;
     double energy;
-};
+} sfi_rank_choice;
 
 /* Both start from the least ranks and add, one at a time, the unit of rank that keeps the most
  * energy for its cost (the first layer among equals); units that keep nothing are never bought.
@@ -32,10 +32,10 @@ struct sfi_rank_choice {
  * their cost), ARGUMENT (an energy outside (0, 1]), NUMERIC (a value that is not finite), OVERFLOW,
  * MEMORY. */
 sfconv_status sfi_ranks_for_cost(sfconv_context *context, int64_t count,
-                                 const struct sfi_rank_layer *layers, int64_t budget,
-                                 int64_t *ranks, struct sfi_rank_choice *choice);
+                                 const sfi_rank_layer *layers, int64_t budget, int64_t *ranks,
+                                 sfi_rank_choice *choice);
 sfconv_status sfi_ranks_for_energy(sfconv_context *context, int64_t count,
-                                   const struct sfi_rank_layer *layers, double energy,
-                                   int64_t *ranks, struct sfi_rank_choice *choice);
+                                   const sfi_rank_layer *layers, double energy, int64_t *ranks,
+                                   sfi_rank_choice *choice);
 
 #endif

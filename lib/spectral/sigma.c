@@ -67,7 +67,7 @@ static void divide(int64_t count, double *x, double length)
 }
 
 /* right = Wᵀ left; returns its length. */
-static double step_right(const struct sfi_factors *factors, const double *left, double *right,
+static double step_right(const sfi_factors *factors, const double *left, double *right,
                          double *middle)
 {
     multiply_transposed(factors->p_rows, factors->rank, factors->p, left, middle);
@@ -76,7 +76,7 @@ static double step_right(const struct sfi_factors *factors, const double *left, 
 }
 
 /* left = W right; returns its length. */
-static double step_left(const struct sfi_factors *factors, const double *right, double *left,
+static double step_left(const sfi_factors *factors, const double *right, double *left,
                         double *middle)
 {
     multiply_transposed(factors->q_cols, factors->rank, factors->qt, right, middle);
@@ -84,9 +84,8 @@ static double step_left(const struct sfi_factors *factors, const double *right, 
     return length_of(factors->p_rows, left);
 }
 
-sfconv_status sfi_sigma_forward(sfconv_context *context, const struct sfi_factors *factors,
-                                int32_t iterations, float *u, struct sfi_sigma *sigma,
-                                void *scratch)
+sfconv_status sfi_sigma_forward(sfconv_context *context, const sfi_factors *factors,
+                                int32_t iterations, float *u, sfi_sigma *sigma, void *scratch)
 {
     double *left = scratch;
     double *right = left + factors->p_rows;
@@ -121,7 +120,7 @@ sfconv_status sfi_sigma_forward(sfconv_context *context, const struct sfi_factor
     }
     divide(factors->p_rows, left, left_length);
     divide(factors->q_cols, right, right_length);
-    *sigma = (struct sfi_sigma){norm, left, right};
+    *sigma = (sfi_sigma){norm, left, right};
     return SFCONV_OK;
 }
 
@@ -137,9 +136,8 @@ static void add_outer(int64_t rows, int64_t cols, double scale, const double *co
     }
 }
 
-void sfi_sigma_backward(const struct sfi_factors *factors, const struct sfi_sigma *sigma,
-                        const float *effective, float *gradient_p, float *gradient_qt,
-                        void *scratch)
+void sfi_sigma_backward(const sfi_factors *factors, const sfi_sigma *sigma, const float *effective,
+                        float *gradient_p, float *gradient_qt, void *scratch)
 {
     const int64_t rank = factors->rank;
     const int64_t count = factors->p_rows * rank;

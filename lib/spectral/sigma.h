@@ -9,11 +9,11 @@
 #include "decay.h"
 
 /* What a pass leaves for its backward. */
-struct sfi_sigma {
+typedef struct sfi_sigma {
     double sigma;
     double *u; /* p_rows, unit */
     double *v; /* q_cols, unit: Wᵀu / |Wᵀu| */
-};
+} sfi_sigma;
 
 /* Bytes that hold a sfi_sigma's vectors and the working room; false on overflow. One block may
  * serve forward and backward, and must live from one to the other. */
@@ -23,9 +23,8 @@ bool sfi_sigma_scratch(int64_t *bytes, int64_t p_rows, int64_t q_cols, int64_t r
  * `u` (p_rows floats, not zero) is read and, when iterations > 0, written. Divide the weights by
  * sigma->sigma. Allocates nothing.
  * Errors: NUMERIC (NaN or infinity in a factor or in u, a norm of zero); then u is what it was. */
-sfconv_status sfi_sigma_forward(sfconv_context *context, const struct sfi_factors *factors,
-                                int32_t iterations, float *u, struct sfi_sigma *sigma,
-                                void *scratch);
+sfconv_status sfi_sigma_forward(sfconv_context *context, const sfi_factors *factors,
+                                int32_t iterations, float *u, sfi_sigma *sigma, void *scratch);
 
 /* The layer computed with P / sigma and Q. From the gradient with respect to P / sigma (p_rows x
  * rank) adds to those of P and Qᵀ what runs through P and through sigma, with u and v constant:
@@ -33,8 +32,7 @@ sfconv_status sfi_sigma_forward(sfconv_context *context, const struct sfi_factor
  *   c = <effective, P> / sigma².
  * What runs through Q outside sigma is the layer's own. Arrays do not overlap; `scratch` is that of
  * the forward pass. */
-void sfi_sigma_backward(const struct sfi_factors *factors, const struct sfi_sigma *sigma,
-                        const float *effective, float *gradient_p, float *gradient_qt,
-                        void *scratch);
+void sfi_sigma_backward(const sfi_factors *factors, const sfi_sigma *sigma, const float *effective,
+                        float *gradient_p, float *gradient_qt, void *scratch);
 
 #endif

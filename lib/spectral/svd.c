@@ -18,7 +18,7 @@ static size_t svd_bytes(int64_t cols)
     return (size_t)(cols * cols + cols) * sizeof(double);
 }
 
-sfconv_status sfi_svd_create(sfconv_context *context, struct sfi_svd *svd, int64_t cols)
+sfconv_status sfi_svd_create(sfconv_context *context, sfi_svd *svd, int64_t cols)
 {
     int64_t bytes;
     memset(svd, 0, sizeof *svd);
@@ -35,7 +35,7 @@ sfconv_status sfi_svd_create(sfconv_context *context, struct sfi_svd *svd, int64
     return SFCONV_OK;
 }
 
-void sfi_svd_destroy(sfconv_context *context, struct sfi_svd *svd)
+void sfi_svd_destroy(sfconv_context *context, sfi_svd *svd)
 {
     sfi_free(context, svd->values, svd_bytes(svd->cols));
     memset(svd, 0, sizeof *svd);
@@ -49,7 +49,7 @@ static bool exact_doubles(int64_t *count, int64_t rows, int64_t cols)
            sfi_mul(count, total, cols);
 }
 
-bool sfi_svd_scratch(int64_t *bytes, int64_t rows, int64_t cols, enum sfi_svd_method method)
+bool sfi_svd_scratch(int64_t *bytes, int64_t rows, int64_t cols, sfi_svd_method method)
 {
     int64_t gram;
     int64_t exact = 0;
@@ -76,9 +76,9 @@ static sfconv_status fail_not_finite(sfconv_context *context)
                     "singular values: expected finite numbers, got NaN or infinity in the matrix");
 }
 
-static sfconv_status update_by_gram(sfconv_context *context, struct sfi_svd *svd, int64_t rows,
+static sfconv_status update_by_gram(sfconv_context *context, sfi_svd *svd, int64_t rows,
                                     const float *matrix, double *scratch,
-                                    const struct sfi_progress *progress)
+                                    const sfi_progress *progress)
 {
     const int64_t cols = svd->cols;
     double *gram = scratch;
@@ -100,7 +100,7 @@ static sfconv_status update_by_gram(sfconv_context *context, struct sfi_svd *svd
     return SFCONV_OK;
 }
 
-static sfconv_status update_by_lapack(sfconv_context *context, struct sfi_svd *svd, int64_t rows,
+static sfconv_status update_by_lapack(sfconv_context *context, sfi_svd *svd, int64_t rows,
                                       const float *matrix, double *scratch)
 {
     const int64_t cols = svd->cols;
@@ -126,9 +126,9 @@ static sfconv_status update_by_lapack(sfconv_context *context, struct sfi_svd *s
     return SFCONV_OK;
 }
 
-sfconv_status sfi_svd_update_watched(sfconv_context *context, struct sfi_svd *svd, int64_t rows,
-                                     const float *matrix, enum sfi_svd_method method, void *scratch,
-                                     const struct sfi_progress *progress)
+sfconv_status sfi_svd_update_watched(sfconv_context *context, sfi_svd *svd, int64_t rows,
+                                     const float *matrix, sfi_svd_method method, void *scratch,
+                                     const sfi_progress *progress)
 {
     assert(rows >= svd->cols);
     const sfconv_status status =
@@ -140,13 +140,13 @@ sfconv_status sfi_svd_update_watched(sfconv_context *context, struct sfi_svd *sv
     return status;
 }
 
-sfconv_status sfi_svd_update(sfconv_context *context, struct sfi_svd *svd, int64_t rows,
-                             const float *matrix, enum sfi_svd_method method, void *scratch)
+sfconv_status sfi_svd_update(sfconv_context *context, sfi_svd *svd, int64_t rows,
+                             const float *matrix, sfi_svd_method method, void *scratch)
 {
     return sfi_svd_update_watched(context, svd, rows, matrix, method, scratch, NULL);
 }
 
-double sfi_effective_rank(const struct sfi_svd *svd)
+double sfi_effective_rank(const sfi_svd *svd)
 {
     double sum = 0;
     double entropy = 0;
@@ -165,19 +165,19 @@ double sfi_effective_rank(const struct sfi_svd *svd)
     return sfi_exp(entropy);
 }
 
-double sfi_stable_rank(const struct sfi_svd *svd)
+double sfi_stable_rank(const sfi_svd *svd)
 {
     const double ratio = svd->values[0] > 0 ? sfi_frobenius_norm(svd) / svd->values[0] : 0;
     return ratio * ratio;
 }
 
-double sfi_condition_number(const struct sfi_svd *svd)
+double sfi_condition_number(const sfi_svd *svd)
 {
     const double least = svd->values[svd->cols - 1];
     return least > 0 ? svd->values[0] / least : INFINITY;
 }
 
-double sfi_frobenius_norm(const struct sfi_svd *svd)
+double sfi_frobenius_norm(const sfi_svd *svd)
 {
     double sum = 0;
     for (int64_t i = 0; i < svd->cols; i++) {

@@ -6,7 +6,7 @@
 
 /* A factor of `rows` = count * inner rows, as P keeps itself, or as Q where `lying`. */
 struct factor {
-    struct sfi_factor_view view;
+    sfi_factor_view view;
     float *weight;
     float *gradient;
     void *scratch;
@@ -15,7 +15,7 @@ struct factor {
 };
 
 /* Where element (row, column) of the matrix is in the weight. */
-static int64_t place_of(const struct sfi_factor_view *view, int64_t row, int64_t column)
+static int64_t place_of(const sfi_factor_view *view, int64_t row, int64_t column)
 {
     return view->lying
                ? column * view->count + row
@@ -42,8 +42,8 @@ static struct factor factor_of(const float *matrix, int64_t count, int64_t inner
     return factor;
 }
 
-static void evaluate(struct factor *factor, const sfk_table *kernels,
-                     enum sfi_kl_direction direction, double scale)
+static void evaluate(struct factor *factor, const sfk_table *kernels, sfi_kl_direction direction,
+                     double scale)
 {
     factor->reason = sfi_kl_evaluate(kernels, &factor->view, direction, scale, &factor->value,
                                      factor->gradient, factor->scratch);
@@ -58,10 +58,10 @@ static void factor_free(struct factor *factor)
 
 /* Value and gradient of the matrix by way of its decomposition. */
 static float *reference_gradient(int64_t rows, int64_t rank, const float *matrix,
-                                 enum sfi_kl_direction direction, double *value)
+                                 sfi_kl_direction direction, double *value)
 {
     sfconv_context *context = context_with_workers(1);
-    struct sfi_svd svd;
+    sfi_svd svd;
     int64_t bytes;
     float *gradient = checked_memory((size_t)(rows * rank) * sizeof(float));
     ck_assert(sfi_svd_scratch(&bytes, rows, rank, SFI_SVD_EXACT));
@@ -92,7 +92,7 @@ static float *steep_matrix(int64_t rows, int64_t rank, double steepness)
 }
 
 static void check_term(int64_t count, int64_t inner, int64_t rank, bool lying, double steepness,
-                       enum sfi_kl_direction direction)
+                       sfi_kl_direction direction)
 {
     const int64_t rows = count * inner;
     float *matrix = steep_matrix(rows, rank, steepness);
@@ -137,7 +137,7 @@ START_TEST(a_factor_where_it_lies_has_the_term_of_its_matrix)
     for (int s = 0; s < 8; s++) {
         for (int k = 0; k < 4; k++) {
             for (int direction = SFI_KL_FORWARD; direction <= SFI_KL_REVERSE; direction++) {
-                const enum sfi_kl_direction way = (enum sfi_kl_direction)direction;
+                const sfi_kl_direction way = (sfi_kl_direction)direction;
                 check_term(sizes[s][0], sizes[s][1], sizes[s][2], false, steepness[k], way);
                 check_term(sizes[s][0] * sizes[s][1], 1, sizes[s][2], true, steepness[k], way);
             }

@@ -4,7 +4,7 @@
 #include "factorize.h"
 #include "unfold.h"
 
-static const struct sfi_progress silent = {NULL, NULL};
+static const sfi_progress silent = {NULL, NULL};
 
 START_TEST(decompose_reports_the_error_that_the_product_has)
 {
@@ -20,8 +20,7 @@ START_TEST(decompose_reports_the_error_that_the_product_has)
             for (int method = SFI_SVD_GRAM; method <= SFI_SVD_EXACT; method++) {
                 double error = -1;
                 ck_assert_int_eq(sfi_decompose(context, rows, cols, dense, rank,
-                                               (enum sfi_svd_method)method, p, q, &error, NULL,
-                                               silent),
+                                               (sfi_svd_method)method, p, q, &error, NULL, silent),
                                  SFCONV_OK);
                 const double real = distance_to_product(rows, cols, rank, dense, p, q) /
                                     norm_of(rows * cols, dense);
@@ -104,7 +103,7 @@ START_TEST(a_cancelled_decomposition_changes_nothing)
     float p[360] = {7}, q[144] = {8};
     double error = 9;
     struct patience endless = {0, 1000, 0};
-    const struct sfi_progress counted = {lose_patience, &endless};
+    const sfi_progress counted = {lose_patience, &endless};
     float all[360], kept[144];
     ck_assert_int_eq(
         sfi_decompose(context, 30, 12, dense, 5, SFI_SVD_GRAM, all, kept, &error, NULL, counted),
@@ -113,11 +112,11 @@ START_TEST(a_cancelled_decomposition_changes_nothing)
     error = 9;
     for (int limit = 0; limit < endless.calls; limit++) {
         struct patience patience = {0, limit, 0};
-        const struct sfi_progress progress = {lose_patience, &patience};
+        const sfi_progress progress = {lose_patience, &patience};
         ck_assert_int_eq(
             sfi_decompose(context, 30, 12, dense, 5, SFI_SVD_GRAM, p, q, &error, NULL, progress),
             SFCONV_ERROR_CANCELLED);
-        const struct sfi_factors factors = {30, 30, 12, dense, dense};
+        const sfi_factors factors = {30, 30, 12, dense, dense};
         patience = (struct patience){0, limit % 3, 0};
         ck_assert_int_eq(sfi_cut_rank(context, &factors, 4, p, q, &error, NULL, progress),
                          SFCONV_ERROR_CANCELLED);
@@ -136,7 +135,7 @@ START_TEST(a_large_decomposition_asks_often)
     float *q = checked_memory(256 * 2 * sizeof(float));
     double error;
     struct patience patience = {0, 1000, 0};
-    const struct sfi_progress progress = {lose_patience, &patience};
+    const sfi_progress progress = {lose_patience, &patience};
     ck_assert_int_eq(
         sfi_decompose(context, 260, 256, dense, 2, SFI_SVD_GRAM, p, q, &error, NULL, progress),
         SFCONV_OK);
@@ -194,7 +193,7 @@ START_TEST(every_refused_allocation_is_an_error_that_leaks_and_changes_nothing)
             stingy.refused = stingy.requests + refusals;
             float p[160] = {7}, q[160] = {8}, product[400];
             double error = 9;
-            const struct sfi_factors factors = {20, 20, 8, dense, dense};
+            const sfi_factors factors = {20, 20, 8, dense, dense};
             if (kind == 0) {
                 status = sfi_decompose(context, 20, 8, dense, 3, SFI_SVD_EXACT, p, q, &error, NULL,
                                        silent);
@@ -232,7 +231,7 @@ END_TEST
 
 /* Factors with p_rows x rank and q_cols x rank, and their product written out. */
 struct pair {
-    struct sfi_factors factors;
+    sfi_factors factors;
     float *p;
     float *qt;
     float *q;
@@ -246,7 +245,7 @@ static struct pair random_pair(sfconv_context *context, int64_t rows, int64_t co
     pair.qt = random_matrix(cols, rank, 31);
     pair.q = checked_memory((size_t)(cols * rank) * sizeof(float));
     pair.product = checked_memory((size_t)(rows * cols) * sizeof(float));
-    pair.factors = (struct sfi_factors){rows, cols, rank, pair.p, pair.qt};
+    pair.factors = (sfi_factors){rows, cols, rank, pair.p, pair.qt};
     sfi_transpose(cols, rank, pair.qt, pair.q);
     ck_assert_int_eq(sfi_compose(context, rows, cols, rank, pair.p, pair.q, pair.product),
                      SFCONV_OK);
@@ -367,7 +366,7 @@ START_TEST(cutting_refuses_wide_factors_and_bad_ranks_and_numbers)
                      SFCONV_ERROR_SHAPE);
     ck_assert_int_eq(sfi_cut_rank(context, &pair.factors, 5, p, qt, &error, NULL, silent),
                      SFCONV_ERROR_SHAPE);
-    struct sfi_factors wide = pair.factors;
+    sfi_factors wide = pair.factors;
     wide.p_rows = 3;
     ck_assert_int_eq(sfi_cut_rank(context, &wide, 2, p, qt, &error, NULL, silent),
                      SFCONV_ERROR_SHAPE);
@@ -396,7 +395,7 @@ START_TEST(huge_and_tiny_matrices_decompose_and_cut)
             SFCONV_OK);
         ck_assert_double_le(distance_to_product(20, 8, 8, dense, p, q) / (double)scales[s], 1e-5);
         sfi_transpose(8, 8, q, qt);
-        const struct sfi_factors factors = {20, 8, 8, p, qt};
+        const sfi_factors factors = {20, 8, 8, p, qt};
         ck_assert_int_eq(sfi_cut_rank(context, &factors, 8, p, qt, &error, values, silent),
                          SFCONV_OK);
         sfi_transpose(8, 8, qt, q);

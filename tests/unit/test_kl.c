@@ -12,11 +12,11 @@ struct bench {
     int64_t rows;
     int64_t cols;
     float *matrix;
-    struct sfi_svd svd;
+    sfi_svd svd;
     void *scratch;
 };
 
-static struct bench bench_of(float *matrix, int64_t rows, int64_t cols, enum sfi_svd_method method)
+static struct bench bench_of(float *matrix, int64_t rows, int64_t cols, sfi_svd_method method)
 {
     struct bench bench = {context_with_workers(1), rows, cols, matrix, {0}, NULL};
     int64_t bytes;
@@ -36,14 +36,14 @@ static void bench_free(struct bench *bench)
     free(bench->matrix);
 }
 
-static double value_of(const struct bench *bench, enum sfi_kl_direction direction)
+static double value_of(const struct bench *bench, sfi_kl_direction direction)
 {
     double value = NAN;
     ck_assert_int_eq(sfi_kl_value(bench->context, &bench->svd, direction, &value), SFCONV_OK);
     return value;
 }
 
-static float *gradient_of(const struct bench *bench, enum sfi_kl_direction direction, double scale)
+static float *gradient_of(const struct bench *bench, sfi_kl_direction direction, double scale)
 {
     float *gradient = checked_memory((size_t)(bench->rows * bench->cols) * sizeof(float));
     ck_assert_int_eq(sfi_kl_add_gradient(bench->context, &bench->svd, direction, scale, bench->rows,
@@ -57,8 +57,8 @@ START_TEST(equal_singular_values_have_no_divergence_and_no_gradient)
     const double equal[] = {2, 2, 2, 2, 2};
     for (int direction = SFI_KL_FORWARD; direction <= SFI_KL_REVERSE; direction++) {
         struct bench bench = bench_of(matrix_with_spectrum(31, 5, equal, 1), 31, 5, SFI_SVD_GRAM);
-        float *gradient = gradient_of(&bench, (enum sfi_kl_direction)direction, 1);
-        const double value = value_of(&bench, (enum sfi_kl_direction)direction);
+        float *gradient = gradient_of(&bench, (sfi_kl_direction)direction, 1);
+        const double value = value_of(&bench, (sfi_kl_direction)direction);
         ck_assert(value >= 0 && value < 1e-13);
         ck_assert_double_le(norm_of(31 * 5, gradient), 1e-6);
         free(gradient);
@@ -85,7 +85,7 @@ START_TEST(rank_one_has_the_logarithm_of_the_rank)
     const double single[] = {5, 0, 0, 0, 0, 0, 0, 0};
     for (int method = SFI_SVD_GRAM; method <= SFI_SVD_EXACT; method++) {
         struct bench bench =
-            bench_of(matrix_with_spectrum(40, 8, single, 3), 40, 8, (enum sfi_svd_method)method);
+            bench_of(matrix_with_spectrum(40, 8, single, 3), 40, 8, (sfi_svd_method)method);
         /* The matrix is rounded to float, so the other values are 1e-8 of the first. */
         ck_assert_double_eq_tol(value_of(&bench, SFI_KL_FORWARD), log(8), 1e-5);
         ck_assert_double_eq_tol(value_of(&bench, SFI_KL_REVERSE), -log(8) + 7.0 / 8 * log(0x1p20),
@@ -109,7 +109,7 @@ START_TEST(known_spectra_have_known_divergences)
     }
     for (int method = SFI_SVD_GRAM; method <= SFI_SVD_EXACT; method++) {
         struct bench bench =
-            bench_of(matrix_with_spectrum(9, 4, values, 4), 9, 4, (enum sfi_svd_method)method);
+            bench_of(matrix_with_spectrum(9, 4, values, 4), 9, 4, (sfi_svd_method)method);
         ck_assert_double_eq_tol(value_of(&bench, SFI_KL_FORWARD), forward, 1e-7);
         ck_assert_double_eq_tol(value_of(&bench, SFI_KL_REVERSE), reverse, 1e-7);
         bench_free(&bench);
@@ -122,7 +122,7 @@ START_TEST(scaling_the_matrix_changes_no_divergence_and_divides_the_gradient)
     const float scales[] = {0x1p-100f, 0x1p-20f, 0x1p90f};
     struct bench plain = bench_of(random_matrix(50, 12, 6), 50, 12, SFI_SVD_GRAM);
     for (int direction = SFI_KL_FORWARD; direction <= SFI_KL_REVERSE; direction++) {
-        const enum sfi_kl_direction way = (enum sfi_kl_direction)direction;
+        const sfi_kl_direction way = (sfi_kl_direction)direction;
         float *expected = gradient_of(&plain, way, 1);
         for (int s = 0; s < 3; s++) {
             float *matrix = random_matrix(50, 12, 6);
@@ -185,8 +185,8 @@ START_TEST(the_gradient_is_that_of_finite_differences)
     for (int direction = SFI_KL_FORWARD; direction <= SFI_KL_REVERSE; direction++) {
         for (int method = SFI_SVD_GRAM; method <= SFI_SVD_EXACT; method++) {
             struct bench bench =
-                bench_of(random_matrix(40, 10, 11), 40, 10, (enum sfi_svd_method)method);
-            float *gradient = gradient_of(&bench, (enum sfi_kl_direction)direction, 1);
+                bench_of(random_matrix(40, 10, 11), 40, 10, (sfi_svd_method)method);
+            float *gradient = gradient_of(&bench, (sfi_kl_direction)direction, 1);
             for (int64_t i = 0; i < 400; i++) {
                 const double up =
                     moved_divergence(bench.context, 40, 10, bench.matrix, i, step, direction);
@@ -249,8 +249,8 @@ START_TEST(both_routes_give_the_gradient_of_the_full_decomposition)
     for (int method = SFI_SVD_GRAM; method <= SFI_SVD_EXACT; method++) {
         for (int direction = SFI_KL_FORWARD; direction <= SFI_KL_REVERSE; direction++) {
             struct bench bench = bench_of(matrix_with_spectrum(ROWS, COLS, spectrum, 5), ROWS, COLS,
-                                          (enum sfi_svd_method)method);
-            float *gradient = gradient_of(&bench, (enum sfi_kl_direction)direction, 1);
+                                          (sfi_svd_method)method);
+            float *gradient = gradient_of(&bench, (sfi_kl_direction)direction, 1);
             exact_gradient(bench.context, ROWS, COLS, bench.matrix, direction, expected);
             double square = 0;
             double error = 0;
@@ -364,9 +364,9 @@ START_TEST(duplicate_and_zero_columns_give_finite_gradients_on_both_routes)
                     matrix[i * 6 + 3] = kind ? matrix[i * 6] : 0;
                     matrix[i * 6 + 4] = kind ? matrix[i * 6] : 0;
                 }
-                struct bench bench = bench_of(matrix, 25, 6, (enum sfi_svd_method)method);
-                float *gradient = gradient_of(&bench, (enum sfi_kl_direction)direction, 1);
-                ck_assert(isfinite(value_of(&bench, (enum sfi_kl_direction)direction)));
+                struct bench bench = bench_of(matrix, 25, 6, (sfi_svd_method)method);
+                float *gradient = gradient_of(&bench, (sfi_kl_direction)direction, 1);
+                ck_assert(isfinite(value_of(&bench, (sfi_kl_direction)direction)));
                 ck_assert(isfinite(norm_of(150, gradient)));
                 /* Forward, nothing is steeper than log(floor) over the sum of the values. */
                 ck_assert(direction == SFI_KL_REVERSE || norm_of(150, gradient) < 14);

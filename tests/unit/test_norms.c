@@ -9,9 +9,9 @@
 /* Two random factors and what the tests add up in them. */
 struct pair {
     sfconv_context *context;
-    struct sfi_factors factors;
-    struct sfi_factor_view view_p;
-    struct sfi_factor_view view_q;
+    sfi_factors factors;
+    sfi_factor_view view_p;
+    sfi_factor_view view_q;
     float *p;
     float *qt;
     float *gradient_p;
@@ -25,13 +25,11 @@ static struct pair pair_of(int64_t rows, int64_t cols, int64_t rank)
     int64_t decay, sigma;
     pair.p = random_matrix(rows, rank, 1);
     pair.qt = random_matrix(cols, rank, 2);
-    pair.factors = (struct sfi_factors){rows, cols, rank, pair.p, pair.qt};
+    pair.factors = (sfi_factors){rows, cols, rank, pair.p, pair.qt};
     pair.gradient_p = checked_memory((size_t)(rows * rank) * sizeof(float));
     pair.gradient_qt = checked_memory((size_t)(cols * rank) * sizeof(float));
-    pair.view_p =
-        (struct sfi_factor_view){.rank = rank, .count = rows, .inner = 1, .weight = pair.p};
-    pair.view_q =
-        (struct sfi_factor_view){.rank = rank, .count = cols, .inner = 1, .weight = pair.qt};
+    pair.view_p = (sfi_factor_view){.rank = rank, .count = rows, .inner = 1, .weight = pair.p};
+    pair.view_q = (sfi_factor_view){.rank = rank, .count = cols, .inner = 1, .weight = pair.qt};
     ck_assert(sfi_decay_scratch(&decay, &pair.view_p, &pair.view_q));
     ck_assert(sfi_sigma_scratch(&sigma, rows, cols, rank));
     pair.scratch = checked_memory((size_t)(decay > sigma ? decay : sigma));
@@ -55,7 +53,7 @@ static const char *decay_of(const struct pair *pair, double scale, double *value
                      pair->scratch);
 }
 
-static double *dense_product(const struct sfi_factors *factors)
+static double *dense_product(const sfi_factors *factors)
 {
     const int64_t rank = factors->rank;
     double *product = checked_memory((size_t)(factors->p_rows * factors->q_cols) * sizeof(double));
@@ -148,9 +146,9 @@ static double largest_singular_value(const struct pair *pair)
     return largest;
 }
 
-static struct sfi_sigma iterate(struct pair *pair, int32_t iterations, float *u)
+static sfi_sigma iterate(struct pair *pair, int32_t iterations, float *u)
 {
-    struct sfi_sigma sigma;
+    sfi_sigma sigma;
     ck_assert_int_eq(
         sfi_sigma_forward(pair->context, &pair->factors, iterations, u, &sigma, pair->scratch),
         SFCONV_OK);
@@ -165,7 +163,7 @@ START_TEST(power_iteration_converges_to_the_largest_singular_value)
         float *u = random_matrix(shapes[s][0], 1, 9);
         double before = 0;
         for (int step = 0; step < 400; step++) {
-            const struct sfi_sigma sigma = iterate(&pair, 1, u);
+            const sfi_sigma sigma = iterate(&pair, 1, u);
             ck_assert_double_ge(sigma.sigma, before * (1 - 1e-7));
             before = sigma.sigma;
         }
@@ -212,7 +210,7 @@ START_TEST(sigma_takes_huge_and_tiny_factors_and_refuses_zero_and_nan)
     float kept[10];
     memcpy(kept, u, sizeof kept);
     struct pair pair = pair_of(10, 8, 3);
-    struct sfi_sigma sigma;
+    sfi_sigma sigma;
     memset(pair.qt, 0, 24 * sizeof(float));
     for (int i = 0; i < 2; i++) {
         ck_assert_int_eq(sfi_sigma_forward(pair.context, &pair.factors, 1, u, &sigma, pair.scratch),
@@ -273,7 +271,7 @@ START_TEST(the_backward_pass_of_sigma_is_that_of_finite_differences)
     float *a = random_matrix(ROWS, RANK, 5);
     float *b = random_matrix(COLS, RANK, 6);
     float *u = random_matrix(ROWS, 1, 7);
-    const struct sfi_sigma sigma = iterate(&pair, 1, u);
+    const sfi_sigma sigma = iterate(&pair, 1, u);
     memcpy(pair.gradient_qt, b, COLS * RANK * sizeof(float));
     sfi_sigma_backward(&pair.factors, &sigma, a, pair.gradient_p, pair.gradient_qt, pair.scratch);
     for (int i = 0; i < ROWS * RANK; i++) {

@@ -39,10 +39,10 @@ static const double none[] = {0, 0, 0};
 
 START_TEST(a_budget_goes_where_it_keeps_the_most_energy)
 {
-    const struct sfi_rank_layer layers[] = {{steep, 4, 1, 10}, {flat, 6, 1, 10}, {none, 3, 1, 10}};
+    const sfi_rank_layer layers[] = {{steep, 4, 1, 10}, {flat, 6, 1, 10}, {none, 3, 1, 10}};
     sfconv_context *context = context_with_workers(1);
     int64_t ranks[3];
-    struct sfi_rank_choice choice;
+    sfi_rank_choice choice;
     ck_assert_int_eq(sfi_ranks_for_cost(context, 3, layers, 65, ranks, &choice), SFCONV_OK);
     ck_assert(ranks[0] == 1 && ranks[1] == 4 && ranks[2] == 1);
     ck_assert_int_eq(choice.cost, 60);
@@ -58,10 +58,10 @@ END_TEST
 
 START_TEST(what_no_longer_fits_is_passed_over_for_what_does)
 {
-    const struct sfi_rank_layer layers[] = {{flat, 6, 1, 100}, {steep, 4, 1, 3}};
+    const sfi_rank_layer layers[] = {{flat, 6, 1, 100}, {steep, 4, 1, 3}};
     sfconv_context *context = context_with_workers(1);
     int64_t ranks[2];
-    struct sfi_rank_choice choice;
+    sfi_rank_choice choice;
     ck_assert_int_eq(sfi_ranks_for_cost(context, 2, layers, 150, ranks, &choice), SFCONV_OK);
     ck_assert(ranks[0] == 1 && ranks[1] == 4);
     ck_assert_int_eq(choice.cost, 112);
@@ -71,10 +71,10 @@ END_TEST
 
 START_TEST(an_impossible_budget_names_the_least_possible)
 {
-    const struct sfi_rank_layer layers[] = {{steep, 4, 2, 10}, {flat, 6, 3, 7}};
+    const sfi_rank_layer layers[] = {{steep, 4, 2, 10}, {flat, 6, 3, 7}};
     sfconv_context *context = context_with_workers(1);
     int64_t ranks[2] = {-1, -1};
-    struct sfi_rank_choice choice;
+    sfi_rank_choice choice;
     ck_assert_int_eq(sfi_ranks_for_cost(context, 2, layers, 40, ranks, &choice),
                      SFCONV_ERROR_SHAPE);
     ck_assert_ptr_nonnull(strstr(context->error, "at least 41"));
@@ -87,10 +87,10 @@ END_TEST
 
 START_TEST(an_energy_is_reached_and_not_overshot_by_a_unit)
 {
-    const struct sfi_rank_layer layers[] = {{steep, 4, 1, 10}, {flat, 6, 1, 10}};
+    const sfi_rank_layer layers[] = {{steep, 4, 1, 10}, {flat, 6, 1, 10}};
     sfconv_context *context = context_with_workers(1);
     int64_t ranks[2];
-    struct sfi_rank_choice choice;
+    sfi_rank_choice choice;
     ck_assert_int_eq(sfi_ranks_for_energy(context, 2, layers, 0.9, ranks, &choice), SFCONV_OK);
     ck_assert(ranks[0] == 1 && ranks[1] == 5);
     ck_assert_double_ge(choice.energy, 0.9);
@@ -107,11 +107,11 @@ END_TEST
 START_TEST(a_spectrum_that_is_not_finite_or_a_cost_that_overflows_is_refused)
 {
     const double bad[] = {INFINITY, 1};
-    const struct sfi_rank_layer spoiled = {bad, 2, 1, 1};
-    const struct sfi_rank_layer dear = {flat, 6, 1, INT64_MAX / 3};
+    const sfi_rank_layer spoiled = {bad, 2, 1, 1};
+    const sfi_rank_layer dear = {flat, 6, 1, INT64_MAX / 3};
     sfconv_context *context = context_with_workers(1);
     int64_t ranks[1];
-    struct sfi_rank_choice choice;
+    sfi_rank_choice choice;
     ck_assert_int_eq(sfi_ranks_for_cost(context, 1, &spoiled, 10, ranks, &choice),
                      SFCONV_ERROR_NUMERIC);
     ck_assert_int_eq(sfi_ranks_for_cost(context, 1, &dear, 10, ranks, &choice),

@@ -150,7 +150,7 @@ START_TEST(the_effective_weight_of_fconvsn_has_spectral_norm_one)
     ck_assert_int_eq(sfi_sfconv2d_compose(&dense, layer), SFCONV_OK);
     desc = make_desc(6, 8, 18);
     ck_assert_int_eq(sfi_sfconv2d_decompose((sfconv_layer **)&refactored, dense, &desc, NULL,
-                                            (struct sfi_progress){NULL, NULL}),
+                                            (sfi_progress){NULL, NULL}),
                      SFCONV_OK);
     ck_assert_int_eq(sfi_sfconv2d_product_values(refactored, values), SFCONV_OK);
     ck_assert_double_eq_tol(values[0], 1.0, 1e-6);

@@ -126,8 +126,8 @@ START_TEST(eigensolver_takes_matrices_of_any_scale)
 }
 END_TEST
 
-static void update(sfconv_context *context, struct sfi_svd *svd, int64_t rows, int64_t cols,
-                   const float *matrix, enum sfi_svd_method method)
+static void update(sfconv_context *context, sfi_svd *svd, int64_t rows, int64_t cols,
+                   const float *matrix, sfi_svd_method method)
 {
     int64_t bytes;
     ck_assert_int_eq(sfi_svd_create(context, svd, cols), SFCONV_OK);
@@ -145,8 +145,8 @@ START_TEST(gram_and_exact_routes_agree_within_the_promised_error)
     for (size_t i = 0; i < sizeof shapes / sizeof shapes[0]; i++) {
         const int64_t rows = shapes[i][0];
         const int64_t cols = shapes[i][1];
-        struct sfi_svd gram;
-        struct sfi_svd exact;
+        sfi_svd gram;
+        sfi_svd exact;
         float *matrix = random_matrix(rows, cols, 10 + i);
         update(context, &gram, rows, cols, matrix, SFI_SVD_GRAM);
         update(context, &exact, rows, cols, matrix, SFI_SVD_EXACT);
@@ -175,14 +175,14 @@ START_TEST(any_instruction_set_and_number_of_workers_gives_the_same_bits)
         const int64_t rows = shapes[s][0], cols = shapes[s][1];
         float *matrix = random_matrix(rows, cols, 4);
         sfconv_context *plain = context_with(1, SFCONV_ISA_REFERENCE);
-        struct sfi_svd expected;
+        sfi_svd expected;
         update(plain, &expected, rows, cols, matrix, SFI_SVD_GRAM);
         for (int i = 0; i < 8; i++) {
             if (!sfk_table_for(isas[i / 2])) {
                 continue;
             }
             sfconv_context *context = context_with(i % 2 ? 3 : 1, isas[i / 2]);
-            struct sfi_svd svd;
+            sfi_svd svd;
             update(context, &svd, rows, cols, matrix, SFI_SVD_GRAM);
             ck_assert_mem_eq(svd.values, expected.values, (size_t)cols * sizeof(double));
             ck_assert_mem_eq(svd.vectors, expected.vectors, (size_t)(cols * cols) * sizeof(double));
@@ -202,16 +202,16 @@ START_TEST(huge_tiny_and_denormal_matrices_keep_their_spectrum)
     const float scales[] = {1e-30f, 1e-36f, 1e30f, 3e37f};
     sfconv_context *context = context_with_workers(1);
     float *matrix = random_matrix(ROWS, COLS, 8);
-    struct sfi_svd plain;
+    sfi_svd plain;
     update(context, &plain, ROWS, COLS, matrix, SFI_SVD_EXACT);
     for (int s = 0; s < 4; s++) {
         for (int method = SFI_SVD_GRAM; method <= SFI_SVD_EXACT; method++) {
             float scaled[ROWS * COLS];
-            struct sfi_svd svd;
+            sfi_svd svd;
             for (int i = 0; i < ROWS * COLS; i++) {
                 scaled[i] = matrix[i] * scales[s];
             }
-            update(context, &svd, ROWS, COLS, scaled, (enum sfi_svd_method)method);
+            update(context, &svd, ROWS, COLS, scaled, (sfi_svd_method)method);
             for (int t = 0; t < COLS; t++) {
                 ck_assert_double_le(fabs(svd.values[t] / (double)scales[s] - plain.values[t]),
                                     1e-6 * plain.values[0]);
@@ -220,7 +220,7 @@ START_TEST(huge_tiny_and_denormal_matrices_keep_their_spectrum)
         }
     }
     float denormal[ROWS * COLS] = {0};
-    struct sfi_svd svd;
+    sfi_svd svd;
     denormal[3] = FLT_TRUE_MIN;
     update(context, &svd, ROWS, COLS, denormal, SFI_SVD_GRAM);
     ck_assert_double_eq_tol(svd.values[0] / (double)FLT_TRUE_MIN, 1, 1e-12);
@@ -238,7 +238,7 @@ START_TEST(a_failed_update_leaves_the_state_as_it_was)
     const float bad[] = {NAN, INFINITY, -INFINITY};
     sfconv_context *context = context_with_workers(1);
     float *matrix = random_matrix(ROWS, COLS, 2);
-    struct sfi_svd svd;
+    sfi_svd svd;
     double before[COLS];
     int64_t bytes;
     update(context, &svd, ROWS, COLS, matrix, SFI_SVD_GRAM);
@@ -248,7 +248,7 @@ START_TEST(a_failed_update_leaves_the_state_as_it_was)
     for (int i = 0; i < 6; i++) {
         matrix[57] = bad[i / 2];
         ck_assert_int_eq(
-            sfi_svd_update(context, &svd, ROWS, matrix, (enum sfi_svd_method)(i % 2), scratch),
+            sfi_svd_update(context, &svd, ROWS, matrix, (sfi_svd_method)(i % 2), scratch),
             SFCONV_ERROR_NUMERIC);
         ck_assert_ptr_nonnull(strstr(context->error, "NaN or infinity"));
         ck_assert_mem_eq(svd.values, before, sizeof before);
@@ -268,7 +268,7 @@ START_TEST(facts_of_a_known_spectrum)
     const double mixed[COLS] = {4, 2, 1, 0.5};
     const double single[COLS] = {7, 0, 0, 0};
     sfconv_context *context = context_with_workers(1);
-    struct sfi_svd svd;
+    sfi_svd svd;
     float *matrix = matrix_with_spectrum(ROWS, COLS, equal, 1);
     update(context, &svd, ROWS, COLS, matrix, SFI_SVD_EXACT);
     ck_assert_double_eq_tol(sfi_effective_rank(&svd), 4, 1e-6);
