@@ -30,7 +30,9 @@ double sfi_exp(double x)
     }
     /* exp(x) = 2^n exp(t), |t| <= ln2 / 2; Taylor to degree 13 leaves 4e-18 of the result. */
     const double n = rint(x * LOG2_E);
-    const double t = fma(-n, LN2_LOW, fma(-n, LN2_HIGH, x));
+    /* n * LN2_HIGH is exact, its last bits being zero. No fma anywhere here: without an instruction
+     * for it each one is a call. */
+    const double t = (x - n * LN2_HIGH) - n * LN2_LOW;
     double sum = 1.0 / 6227020800.0;
     static const double inverse_factorial[] = {
         1.0 / 479001600.0,
@@ -48,7 +50,7 @@ double sfi_exp(double x)
         1.0,
     };
     for (int i = 0; i < 13; i++) {
-        sum = fma(sum, t, inverse_factorial[i]);
+        sum = sum * t + inverse_factorial[i];
     }
     const int exponent = (int)n;
     /* Two steps, so that results below the normal range round once and do not vanish early. */
@@ -61,9 +63,9 @@ static double twice_atanh(double s)
     const double s2 = s * s;
     double sum = 1.0 / 23.0;
     for (int i = 21; i >= 3; i -= 2) {
-        sum = fma(sum, s2, 1.0 / i);
+        sum = sum * s2 + 1.0 / i;
     }
-    return fma(2.0 * s * s2, sum, 2.0 * s);
+    return 2.0 * s * s2 * sum + 2.0 * s;
 }
 
 double sfi_log(double x)
@@ -82,7 +84,7 @@ double sfi_log(double x)
     }
     const double s = (mantissa - 1.0) / (mantissa + 1.0);
     const double n = (double)exponent;
-    return fma(n, LN2_HIGH, fma(n, LN2_LOW, twice_atanh(s)));
+    return n * LN2_HIGH + (n * LN2_LOW + twice_atanh(s));
 }
 
 double sfi_log1p(double x)

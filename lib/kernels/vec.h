@@ -15,8 +15,8 @@
 #include "kernel_list.inc"
 #undef SFK_KERNEL
 
-/* Before a loop of few turns, whose count is a constant once its function is inlined: its arrays then
- * become registers. */
+/* Before a loop of few turns, whose count is a constant once its function is inlined: its arrays
+ * then become registers. */
 #define SFV_UNROLL _Pragma("GCC unroll 16")
 
 #define SFV_INLINE static inline __attribute__((always_inline, unused))
@@ -43,16 +43,16 @@ SFV_INLINE sfv sfv_zero(void)
 /* The 16 sums to one: halves are added until one is left. */
 SFV_INLINE float sfv_sum16(const sfv sums[SFV_PER_16])
 {
-    float lanes[SFV_SUMS];
-    for (int i = 0; i < SFV_PER_16; i++) {
-        sfv_store(lanes + i * SFV_LANES, sums[i]);
+    sfv parts[SFV_PER_16];
+    for (int v = 0; v < SFV_PER_16; v++) {
+        parts[v] = sums[v];
     }
-    for (int half = SFV_SUMS / 2; half > 0; half /= 2) {
-        for (int i = 0; i < half; i++) {
-            lanes[i] += lanes[i + half];
+    for (int half = SFV_PER_16 / 2; half > 0; half /= 2) {
+        for (int v = 0; v < half; v++) {
+            parts[v] = sfv_add(parts[v], parts[v + half]);
         }
     }
-    return lanes[0];
+    return sfv_sum_lanes(parts[0]);
 }
 
 #endif

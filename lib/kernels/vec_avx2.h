@@ -94,6 +94,13 @@ SFV_INLINE sfv sfv_where_greater(sfv a, sfv b, sfv value)
     return _mm256_and_ps(_mm256_cmp_ps(a, b, _CMP_GT_OQ), value);
 }
 
+SFV_INLINE float sfv_sum_lanes(sfv value)
+{
+    const __m128 four = _mm_add_ps(_mm256_castps256_ps128(value), _mm256_extractf128_ps(value, 1));
+    const __m128 two = _mm_add_ps(four, _mm_movehl_ps(four, four));
+    return _mm_cvtss_f32(_mm_add_ss(two, _mm_movehdup_ps(two)));
+}
+
 SFV_INLINE sfv sfv_if_greater(sfv a, sfv b, sfv then, sfv otherwise)
 {
     return _mm256_blendv_ps(otherwise, then, _mm256_cmp_ps(a, b, _CMP_GT_OQ));

@@ -95,6 +95,15 @@ SFV_INLINE sfv sfv_where_greater(sfv a, sfv b, sfv value)
     return _mm512_maskz_mov_ps(_mm512_cmp_ps_mask(a, b, _CMP_GT_OQ), value);
 }
 
+SFV_INLINE float sfv_sum_lanes(sfv value)
+{
+    const __m256 eight =
+        _mm256_add_ps(_mm512_castps512_ps256(value), _mm512_extractf32x8_ps(value, 1));
+    const __m128 four = _mm_add_ps(_mm256_castps256_ps128(eight), _mm256_extractf128_ps(eight, 1));
+    const __m128 two = _mm_add_ps(four, _mm_movehl_ps(four, four));
+    return _mm_cvtss_f32(_mm_add_ss(two, _mm_movehdup_ps(two)));
+}
+
 SFV_INLINE sfv sfv_if_greater(sfv a, sfv b, sfv then, sfv otherwise)
 {
     return _mm512_mask_mov_ps(otherwise, _mm512_cmp_ps_mask(a, b, _CMP_GT_OQ), then);

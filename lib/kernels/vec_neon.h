@@ -89,6 +89,12 @@ SFV_INLINE sfv sfv_where_greater(sfv a, sfv b, sfv value)
     return vreinterpretq_f32_u32(vandq_u32(vcgtq_f32(a, b), vreinterpretq_u32_f32(value)));
 }
 
+SFV_INLINE float sfv_sum_lanes(sfv value)
+{
+    const float32x2_t two = vadd_f32(vget_low_f32(value), vget_high_f32(value));
+    return vget_lane_f32(two, 0) + vget_lane_f32(two, 1);
+}
+
 SFV_INLINE sfv sfv_if_greater(sfv a, sfv b, sfv then, sfv otherwise)
 {
     return vbslq_f32(vcgtq_f32(a, b), then, otherwise);

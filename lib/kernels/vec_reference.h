@@ -158,6 +158,17 @@ SFV_INLINE sfv sfv_where_greater(sfv a, sfv b, sfv value)
     return value;
 }
 
+/* Halves are added until one lane is left. */
+SFV_INLINE float sfv_sum_lanes(sfv value)
+{
+    for (int half = SFV_LANES / 2; half > 0; half /= 2) {
+        for (int i = 0; i < half; i++) {
+            value.lane[i] += value.lane[i + half];
+        }
+    }
+    return value.lane[0];
+}
+
 /* a > b ? then : otherwise. */
 SFV_INLINE sfv sfv_if_greater(sfv a, sfv b, sfv then, sfv otherwise)
 {

@@ -114,18 +114,21 @@ static void add_outer(const sfi_back_task *task, const back_tile *tile, const fl
     }
 }
 
-/* dv: what the activation lets through. */
+/* dv: what the activation lets through, and its sum over the strip. */
 static void pass_activation(const sfi_back_task *task, const sfi_back_side *side,
                             const back_tile *tile)
 {
     const sfi_back_job *job = task->job;
+    double *sums = task->sums.channel + tile->channel;
     if (job->unit.activation == SFK_IDENTITY) {
+        job->kernels->row_sums(sums, side->gradient_rows, 0, tile->columns, tile->channels);
         return;
     }
     const float slope = job->unit.activation == SFK_RELU ? 0.0f : job->unit.slope;
     for (int64_t c = 0; c < tile->channels; c++) {
         job->kernels->mask_gradient(side->gradients + c * SFI_BACK_STRIP,
-                                    side->value_rows[c] + side->value_at, slope, tile->columns);
+                                    side->value_rows[c] + side->value_at, slope, sums + c,
+                                    tile->columns);
     }
 }
 
@@ -163,8 +166,6 @@ static void sum_tile(const sfi_back_task *task, sfi_back_side *side, const back_
     give_to_residuals(task, side, tile);
     add_outer(task, tile, side->gradient_rows, 0, side->taps, job->tap_pitch, task->sums.taps,
               depth);
-    job->kernels->row_sums(task->sums.channel + tile->channel, side->gradient_rows, 0,
-                           tile->columns, tile->channels);
     const sfk_strip back = {.weights = job->columns,
                             .weight_first = tile->channel * depth,
                             .weight_step = depth,

@@ -404,7 +404,7 @@ START_TEST(a_row_is_subtracted_from_every_row)
 }
 END_TEST
 
-START_TEST(a_mask_in_place_is_the_gradient_of_leaky_relu)
+START_TEST(a_mask_in_place_is_the_gradient_of_leaky_relu_with_its_sum)
 {
     const sfk_table *table = table_number(_i);
     float out[37], gradient[37], expected[37];
@@ -416,8 +416,13 @@ START_TEST(a_mask_in_place_is_the_gradient_of_leaky_relu)
         fill(gradient, 37, 16);
         out[3] = 0.0f;
         table->leaky_relu_gradient(expected, out, gradient, 0.1f * (float)slope, false, 37);
-        table->mask_gradient(gradient, out, 0.1f * (float)slope, 37);
+        double sum = 2.0, wanted = 2.0;
+        table->mask_gradient(gradient, out, 0.1f * (float)slope, &sum, 37);
         ck_assert_mem_eq(gradient, expected, sizeof gradient);
+        for (int i = 0; i < 37; i++) {
+            wanted += (double)expected[i];
+        }
+        ck_assert_double_eq_tol(sum, wanted, 1e-5);
     }
 }
 END_TEST
@@ -438,7 +443,8 @@ int main(void)
     tcase_add_loop_test(tests, unpooling_gives_to_the_cell_that_max_pooling_took, 0, TABLE_COUNT);
     tcase_add_loop_test(tests, unpooling_is_the_transpose_of_pooling, 0, TABLE_COUNT);
     tcase_add_loop_test(tests, a_row_is_subtracted_from_every_row, 0, TABLE_COUNT);
-    tcase_add_loop_test(tests, a_mask_in_place_is_the_gradient_of_leaky_relu, 0, TABLE_COUNT);
+    tcase_add_loop_test(tests, a_mask_in_place_is_the_gradient_of_leaky_relu_with_its_sum, 0,
+                        TABLE_COUNT);
     suite_add_tcase(suite, tests);
     return run_suite(suite);
 }
