@@ -83,6 +83,67 @@ sfconv_status sfi_thin_svd(sfconv_context *context, int64_t rows, int64_t cols, 
     return SFCONV_OK;
 }
 
+/* Room of syevr: support of the vectors and its integers first, its numbers behind them. */
+struct eigen_room {
+    int64_t integers;
+    int64_t integer_bytes;
+    int64_t doubles;
+};
+
+static bool eigen_room(struct eigen_room *room, int64_t n, int64_t count)
+{
+    double wanted = 0;
+    double none = 0;
+    lapack_int integers = 0;
+    lapack_int found = 0;
+    lapack_int support = 0;
+    const lapack_int size = (lapack_int)n;
+    const lapack_int info = LAPACKE_dsyevr_work(
+        LAPACK_COL_MAJOR, 'V', 'I', 'U', size, &none, size, 0, 0, size - (lapack_int)count + 1,
+        size, 0, &found, &none, &none, size, &support, &wanted, -1, &integers, -1);
+    if (info != 0 || !(wanted >= 1) || wanted > INT32_MAX) {
+        return false;
+    }
+    room->integers = integers;
+    room->integer_bytes = sfi_round64((integers + 2 * count) * (int64_t)sizeof(lapack_int));
+    room->doubles = (int64_t)wanted;
+    return true;
+}
+
+bool sfi_leading_eigen_scratch(int64_t *bytes, int64_t n, int64_t count)
+{
+    struct eigen_room room;
+    if (!fits_lapack(n, n) || !eigen_room(&room, n, count)) {
+        return false;
+    }
+    *bytes = room.integer_bytes + sfi_round64(room.doubles * (int64_t)sizeof(double));
+    return true;
+}
+
+sfconv_status sfi_leading_eigen(sfconv_context *context, int64_t n, int64_t count, double *matrix,
+                                double *values, double *vectors, void *scratch)
+{
+    struct eigen_room room;
+    assert(count >= 1 && count <= n);
+    if (!fits_lapack(n, n) || !eigen_room(&room, n, count)) {
+        return fail_size(context, n, n);
+    }
+    const lapack_int size = (lapack_int)n;
+    lapack_int *integers = scratch;
+    lapack_int *support = integers + room.integers;
+    double *work = (double *)((char *)scratch + room.integer_bytes);
+    lapack_int found = 0;
+    const lapack_int info = LAPACKE_dsyevr_work(
+        LAPACK_COL_MAJOR, 'V', 'I', 'U', size, matrix, size, 0, 0, size - (lapack_int)count + 1,
+        size, 0, &found, values, vectors, size, support, work, (lapack_int)room.doubles, integers,
+        (lapack_int)room.integers);
+    if (info != 0 || found != (lapack_int)count) {
+        return sfi_fail(context, SFCONV_ERROR_NUMERIC,
+                        "eigenvalues: syevr did not converge (info %d)", (int)info);
+    }
+    return SFCONV_OK;
+}
+
 /* The larger of what gelqf and orglq want. */
 static int64_t qr_work_count(lapack_int m, lapack_int n)
 {

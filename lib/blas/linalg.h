@@ -20,6 +20,15 @@ bool sfi_thin_svd_scratch(int64_t *bytes, int64_t rows, int64_t cols);
 sfconv_status sfi_thin_svd(sfconv_context *context, int64_t rows, int64_t cols, double *matrix,
                            double *values, double *left, double *right, void *scratch);
 
+/* Bytes of scratch that sfi_leading_eigen() needs; false as above. */
+bool sfi_leading_eigen_scratch(int64_t *bytes, int64_t n, int64_t count);
+
+/* The `count` largest eigenvalues of a symmetric matrix (n x n, finite, destroyed), ascending, and
+ * their unit eigenvectors, the rows of vectors (count x n). `values` has room for n. Errors:
+ * OVERFLOW (size), NUMERIC (no convergence). Allocates nothing. */
+sfconv_status sfi_leading_eigen(sfconv_context *context, int64_t n, int64_t count, double *matrix,
+                                double *values, double *vectors, void *scratch);
+
 /* matrix (rows x cols, rows >= cols) becomes an orthonormal basis q of the same shape, and
  * q * upper (cols x cols, zero below the diagonal) is what it was. Columns of q are orthonormal
  * whatever the rank.

@@ -105,6 +105,86 @@ static sfconv_status split_create(sfconv_context *context, struct split *split,
     return sfi_svd_create(context, &split->svd, cols);
 }
 
+/* Leading values by the Gram matrix count as exact while the least of them is not lost beside the
+ * greatest, squared, and while what is discarded is not lost in the sum of all. */
+#define LEADING_PART 1e-6
+
+/* Whether eigenvalues (`rank` of them, ascending, of a Gram matrix of that trace) are good enough.
+ */
+static bool leading_is_exact(int64_t rank, const double *values, double trace, double *discarded)
+{
+    double kept = 0;
+    for (int64_t t = 0; t < rank; t++) {
+        kept += values[t];
+    }
+    *discarded = trace - kept;
+    return *discarded > LEADING_PART * trace && values[0] > LEADING_PART * values[rank - 1];
+}
+
+/* The first `rank` values and vectors alone, for a rank well below full: a fraction of the time of
+ * all of them. *taken is false when the exact route has to be taken instead. */
+static sfconv_status split_leading(sfconv_context *context, struct split *split, bool *taken,
+                                   double *relative_error)
+{
+    const int64_t n = split->cols;
+    const int64_t rank = split->rank;
+    const int64_t doubles = n * n + rank * n + n;
+    int64_t bytes;
+    *taken = false;
+    if (!sfi_leading_eigen_scratch(&bytes, n, rank)) {
+        return SFCONV_OK;
+    }
+    const int64_t begin = sfi_round64(doubles * (int64_t)sizeof(double));
+    double *gram = sfi_alloc(context, (size_t)(begin + bytes));
+    if (!gram) {
+        return sfi_fail_memory(context, "decomposition", (size_t)(begin + bytes));
+    }
+    double *vectors = gram + n * n;
+    double *values = vectors + rank * n;
+    double trace = 0;
+    double discarded;
+    sfconv_status status = SFCONV_OK;
+    sfi_gram(context, split->rows, n, split->matrix, gram);
+    for (int64_t i = 0; i < n; i++) {
+        trace += gram[i * n + i];
+    }
+    if (sfi_gram_is_finite(n, gram) && isfinite(trace)) {
+        status = sfi_leading_eigen(context, n, rank, gram, values, vectors, (char *)gram + begin);
+        *taken = status == SFCONV_OK && leading_is_exact(rank, values, trace, &discarded);
+    }
+    if (*taken) {
+        for (int64_t t = 0; t < rank; t++) {
+            const int64_t from = rank - 1 - t;
+            split->svd.values[t] = sqrt(values[from]);
+            memcpy(split->svd.vectors + t * n, vectors + from * n, (size_t)n * sizeof(double));
+        }
+        *relative_error = sqrt(discarded / trace);
+    }
+    sfi_free(context, gram, (size_t)(begin + bytes));
+    return status;
+}
+
+/* Values and vectors by the route that fits, and the error of the cut. */
+static sfconv_status split_spectrum(sfconv_context *context, struct split *split,
+                                    sfi_svd_method method, bool leading, double *relative_error,
+                                    const sfi_progress *progress)
+{
+    bool taken = false;
+    sfconv_status status = SFCONV_OK;
+    if (leading) {
+        status = split_leading(context, split, &taken, relative_error);
+    }
+    if (status != SFCONV_OK || taken) {
+        return status;
+    }
+    status = sfi_svd_update_watched(context, &split->svd, split->rows, split->matrix, method,
+                                    split->scratch, progress);
+    if (status == SFCONV_OK) {
+        *relative_error = discarded_part(split->cols, split->svd.values, split->rank);
+    }
+    return status;
+}
+
 /* tall = matrix V / sqrt(s), small = V sqrt(s): their product is matrix V Vᵀ, a projection, even
  * where s itself is only good to a few digits. */
 static void split_factors(sfconv_context *context, struct split *split)
@@ -129,6 +209,7 @@ sfconv_status sfi_decompose(sfconv_context *context, int64_t rows, int64_t cols,
     const bool upright = rows >= cols;
     struct split split = {
         .rows = upright ? rows : cols, .cols = upright ? cols : rows, .rank = rank};
+    double error = 0;
     sfconv_status status = check_rank(context, rank, split.cols);
     if (status != SFCONV_OK) {
         return status;
@@ -142,8 +223,8 @@ sfconv_status sfi_decompose(sfconv_context *context, int64_t rows, int64_t cols,
     } else {
         sfi_transpose(rows, cols, dense, split.matrix);
     }
-    status = sfi_svd_update_watched(context, &split.svd, split.rows, split.matrix, method,
-                                    split.scratch, &progress);
+    const bool leading = method == SFI_SVD_EXACT && !values && 2 * rank <= split.cols;
+    status = split_spectrum(context, &split, method, leading, &error, &progress);
     if (status != SFCONV_OK || (status = report(context, progress, 0.8)) != SFCONV_OK) {
         goto done;
     }
@@ -155,7 +236,7 @@ sfconv_status sfi_decompose(sfconv_context *context, int64_t rows, int64_t cols,
     const float *right = upright ? split.small : split.tall;
     memcpy(p, left, (size_t)(rows * rank) * sizeof(float));
     sfi_transpose(cols, rank, right, q);
-    *relative_error = discarded_part(split.cols, split.svd.values, rank);
+    *relative_error = error;
     if (values) {
         memcpy(values, split.svd.values, (size_t)split.cols * sizeof(double));
     }

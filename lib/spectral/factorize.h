@@ -11,10 +11,12 @@
 /* Truncated singular value decomposition of `dense` (rows x cols, any shape), the square roots of
  * the singular values to each side: p (rows x rank) * q (rank x cols), the best product of that
  * rank. This is also the spectral initialisation of Khodak et al. With SFI_SVD_GRAM the bits are
- * the same on every machine. *relative_error = ||dense - p q|| / ||dense||, from the discarded
- * singular values; 0 for the zero matrix. `values` (min(rows, cols), descending) may be NULL.
- * Errors: SHAPE (rank outside 1 … min(rows, cols)), NUMERIC (NaN or infinity), MEMORY, OVERFLOW,
- * CANCELLED. */
+ * the same on every machine. With SFI_SVD_EXACT, no `values` wanted and a rank of at most half of
+ * full, only the leading values are computed, from the Gram matrix, where that loses nothing: the
+ * least of them above 1e-3 of the greatest, the error above 1e-3. *relative_error = ||dense - p q||
+ * / ||dense||, from the discarded singular values; 0 for the zero matrix. `values` (min(rows,
+ * cols), descending) may be NULL. Errors: SHAPE (rank outside 1 … min(rows, cols)), NUMERIC (NaN or
+ * infinity), MEMORY, OVERFLOW, CANCELLED. */
 sfconv_status sfi_decompose(sfconv_context *context, int64_t rows, int64_t cols, const float *dense,
                             int64_t rank, sfi_svd_method method, float *p, float *q,
                             double *relative_error, double *values, sfi_progress progress);
