@@ -29,7 +29,7 @@ static bool use_answer(const struct experiment_model *model, struct image *proba
 static bool answer(struct image *probability, const struct experiment_model *model,
                    const struct image *image, const char *model_path, struct image_error *error)
 {
-    if (experiment_predict(probability, model, image, error)) {
+    if (experiment_predict(probability, model, image, NULL, error)) {
         return true;
     }
     const struct image_error reason = *error;

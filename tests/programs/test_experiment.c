@@ -291,7 +291,7 @@ START_TEST(predictions_are_probabilities)
     struct experiment_model model = threshold_model();
     struct image image = picture(5, 1, pixels);
     struct image probability;
-    ASSERT_DONE(experiment_predict(&probability, &model, &image, &error));
+    ASSERT_DONE(experiment_predict(&probability, &model, &image, NULL, &error));
     ck_assert_int_eq(probability.width, 5);
     ck_assert_int_eq(probability.height, 1);
     for (int i = 0; i < 5; i++) {
@@ -301,13 +301,123 @@ START_TEST(predictions_are_probabilities)
     experiment_model_destroy(&model);
 
     model = brightness_model();
-    ASSERT_DONE(experiment_predict(&probability, &model, &image, &error));
+    ASSERT_DONE(experiment_predict(&probability, &model, &image, NULL, &error));
     ck_assert_int_eq(probability.width, 2);
     ck_assert_float_eq_tol(probability.pixels[0], 0.5f, 1e-6f);
     ck_assert_float_eq_tol(probability.pixels[0] + probability.pixels[1], 1.0f, 1e-6f);
     image_destroy(&probability);
     experiment_model_destroy(&model);
     image_destroy(&image);
+}
+END_TEST
+
+static sfconv_layer *around(int64_t inputs, int64_t outputs, uint64_t seed)
+{
+    sfconv_conv2d_desc desc = SFCONV_CONV2D_DESC_INIT;
+    sfconv_layer *layer = NULL;
+    desc.in_channels = inputs;
+    desc.out_channels = outputs;
+    desc.has_bias = 1;
+    ck_assert_int_eq(sfconv_conv2d_create(&layer, context, &desc), SFCONV_OK);
+    ck_assert_int_eq(sfconv_layer_initialize(layer, seed), SFCONV_OK);
+    return layer;
+}
+
+/* Convolution, pooling, convolution, up-sampling, convolution: it sees 1 + 1 + 2 + 2 pixels far. */
+static struct experiment_model pooling_model(void)
+{
+    struct experiment_model model = {.context = context,
+                                     .segments = true,
+                                     .channels = 1,
+                                     .threshold = 0.5,
+                                     .multiple = 2,
+                                     .mean = {0.5f},
+                                     .deviation = {0.25f}};
+    sfconv_pool2d_desc pool = SFCONV_POOL2D_DESC_INIT;
+    sfconv_layer *layer = NULL;
+    int32_t node;
+    model.net = empty_net(&node);
+    node = add_layer(model.net, "first", around(1, 3, 1), node);
+    ck_assert_int_eq(sfconv_pool2d_create(&layer, context, &pool), SFCONV_OK);
+    node = add_layer(model.net, "pool", layer, node);
+    node = add_layer(model.net, "second", around(3, 3, 2), node);
+    const int64_t twice[2] = {2, 2};
+    ck_assert_int_eq(sfconv_upsample2d_create(&layer, context, SFCONV_UPSAMPLE_NEAREST, twice),
+                     SFCONV_OK);
+    node = add_layer(model.net, "up", layer, node);
+    node = add_layer(model.net, "third", around(3, 1, 3), node);
+    ck_assert_int_eq(sfconv_net_add_output(model.net, node), SFCONV_OK);
+    return model;
+}
+
+/* Largest difference between a map in one piece and from tiles. */
+static double tiles_differ(const struct experiment_model *model, const struct image *image,
+                           int64_t side, int64_t halo)
+{
+    const struct experiment_tiles tiles = {side, halo};
+    struct image whole;
+    struct image tiled;
+    double largest = 0.0;
+    ASSERT_DONE(experiment_predict(&whole, model, image, NULL, &error));
+    ASSERT_DONE(experiment_predict(&tiled, model, image, &tiles, &error));
+    ck_assert_int_eq(tiled.width, image->width);
+    ck_assert_int_eq(tiled.height, image->height);
+    for (int64_t i = 0; i < image_pixels(image); i++) {
+        largest = fmax(largest, fabs((double)(whole.pixels[i] - tiled.pixels[i])));
+    }
+    image_destroy(&whole);
+    image_destroy(&tiled);
+    return largest;
+}
+
+START_TEST(tiles_whose_halo_covers_what_the_network_sees_give_the_map_of_the_whole_image)
+{
+    struct experiment_model model = pooling_model();
+    struct image image;
+    ASSERT_DONE(image_create(&image, 37, 29, 1, &error));
+    for (int64_t i = 0; i < image_pixels(&image); i++) {
+        image.pixels[i] = (float)(i * 7919 % 1000) / 1000.0f;
+    }
+    for (int64_t side = 3; side < 40; side += 7) {
+        ck_assert_double_eq(tiles_differ(&model, &image, side, 6), 0.0);
+    }
+    /* A test that could not fail would be none: without a halo the seams show. */
+    ck_assert_double_gt(tiles_differ(&model, &image, 8, 0), 1e-3);
+    image_destroy(&image);
+    experiment_model_destroy(&model);
+}
+END_TEST
+
+/* Around the lit part lies black, which the network never sees. */
+START_TEST(field_of_view_is_predicted_alone_and_put_back_in_its_place)
+{
+    struct experiment_model model = pooling_model();
+    struct image inner;
+    struct image framed;
+    struct image alone;
+    struct image whole;
+    ASSERT_DONE(image_create(&inner, 40, 40, 1, &error));
+    for (int64_t i = 0; i < image_pixels(&inner); i++) {
+        inner.pixels[i] = 0.5f + (float)(i * 7919 % 500) / 1000.0f;
+    }
+    ASSERT_DONE(image_pad(&framed, &inner, 13, 8, 11, 16, 0.0f, &error));
+    ASSERT_DONE(experiment_predict(&alone, &model, &inner, NULL, &error));
+    model.field_of_view = true;
+    ASSERT_DONE(experiment_predict(&whole, &model, &framed, NULL, &error));
+    ck_assert_int_eq(whole.width, 64);
+    ck_assert_int_eq(whole.height, 64);
+    for (int64_t y = 0; y < 64; y++) {
+        for (int64_t x = 0; x < 64; x++) {
+            const bool inside = x >= 13 && x < 53 && y >= 8 && y < 48;
+            const float expected = inside ? alone.pixels[(y - 8) * 40 + x - 13] : 0.0f;
+            ck_assert_float_eq(whole.pixels[y * 64 + x], expected);
+        }
+    }
+    image_destroy(&inner);
+    image_destroy(&framed);
+    image_destroy(&alone);
+    image_destroy(&whole);
+    experiment_model_destroy(&model);
 }
 END_TEST
 
@@ -318,10 +428,12 @@ START_TEST(network_that_does_something_else_than_its_model_says_is_refused)
     struct image image = picture(2, 1, pixels);
     struct image probability;
     model.segments = true;
-    ASSERT_REFUSED(experiment_predict(&probability, &model, &image, &error), "expected logits");
+    ASSERT_REFUSED(experiment_predict(&probability, &model, &image, NULL, &error),
+                   "expected logits");
     model.segments = false;
     model.class_count = 0;
-    ASSERT_REFUSED(experiment_predict(&probability, &model, &image, &error), "expected logits");
+    ASSERT_REFUSED(experiment_predict(&probability, &model, &image, NULL, &error),
+                   "expected logits");
     ck_assert_ptr_null(probability.pixels);
     image_destroy(&image);
     experiment_model_destroy(&model);
@@ -412,8 +524,8 @@ START_TEST(saved_model_predicts_the_same_bits)
     ck_assert_float_eq(loaded.mean[0], model.mean[0]);
     ck_assert_float_eq(loaded.deviation[0], model.deviation[0]);
     ASSERT_DONE(dataset_get(&image, NULL, &set, 3, &error));
-    ASSERT_DONE(experiment_predict(&before, &model, &image, &error));
-    ASSERT_DONE(experiment_predict(&after, &loaded, &image, &error));
+    ASSERT_DONE(experiment_predict(&before, &model, &image, NULL, &error));
+    ASSERT_DONE(experiment_predict(&after, &loaded, &image, NULL, &error));
     ck_assert_int_eq(after.width, 2);
     ck_assert_mem_eq(before.pixels, after.pixels, 2 * sizeof(float));
     image_destroy(&image);
@@ -471,6 +583,9 @@ int main(void)
     tcase_add_test(tests, accuracy_is_the_part_of_images_whose_class_is_right);
     tcase_add_test(tests, nothing_can_be_judged_by_an_empty_set);
     tcase_add_test(tests, predictions_are_probabilities);
+    tcase_add_test(tests,
+                   tiles_whose_halo_covers_what_the_network_sees_give_the_map_of_the_whole_image);
+    tcase_add_test(tests, field_of_view_is_predicted_alone_and_put_back_in_its_place);
     tcase_add_test(tests, network_that_does_something_else_than_its_model_says_is_refused);
     tcase_add_test(tests, watch_stops_a_training_and_whole_epochs_are_kept);
     tcase_add_test(tests, saved_model_predicts_the_same_bits);

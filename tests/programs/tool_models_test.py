@@ -8,7 +8,7 @@ import resource
 import unittest
 
 import png_files
-from program_case import FAILURE, main, number_after, put_classes, put_masks, stripes
+from program_case import FAILURE, USAGE, main, number_after, put_classes, put_masks, stripes
 from tool_case import ToolCase
 
 
@@ -128,6 +128,22 @@ class Predict(ToolCase):
             overlay = png_files.read(self.folder / f"out/{stem}-overlay.png")
             self.assertEqual((mask[:3], overlay[:3]), ((21, 21, 1), (21, 21, 3)))
             self.assertEqual(sum(map(sum, mask[3])), 255 * int(row["foreground_pixels"]))
+
+    def test_tiles_draw_the_mask_of_the_whole_image(self):
+        put_masks(self, "set", (8, 2, 2), 40)
+        model = self.segmenter()
+        self.sfconv("predict", model, "set/test/images", "--output", "whole")
+        # The halo is wider than the image: every tile sees all of it.
+        self.sfconv("predict", model, "set/test/images", "--tile", 16, "--output", "tiled")
+        self.assertEqual(self.content("whole").keys() & {"whole/000-mask.png"},
+                         {"whole/000-mask.png"})
+        self.assertEqual(list(self.content("whole").values()), list(self.content("tiled").values()))
+
+    def test_tiles_are_for_masks(self):
+        put_classes(self, "set")
+        model = self.classifier()
+        self.assert_sfconv_refused(USAGE, ["--tile"], "predict", model, "set/test/grid", "--tile",
+                                   16, "--output", "out")
 
     def test_names_classes_with_all_probabilities(self):
         put_classes(self, "set", (8, 2, 3))

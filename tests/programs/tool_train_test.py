@@ -9,6 +9,7 @@ import signal
 import subprocess
 import unittest
 
+import png_files
 from program_case import FAILURE, USAGE, main, number_after, put_classes, put_masks
 from tool_case import TOOL, ToolCase
 
@@ -76,6 +77,42 @@ class Train(ToolCase):
         output = self.train("out", "--epochs", 2, "--resume")
         self.assertIn("test: Dice", output)
         self.assertEqual(self.content("out"), before)
+
+    def test_black_borders_are_cut_off_and_the_model_knows_it(self):
+        put_masks(self, "inner", (8, 2, 2), 32)
+        for part, count in (("train", 8), ("val", 2), ("test", 2)):
+            for i in range(count):
+                for kind in ("images", "masks"):
+                    _, _, _, rows = png_files.read(self.folder / f"inner/{part}/{kind}/{i:03}.png")
+                    # No pixel of the inner part is as dark as the border.
+                    rows = [bytes(max(value, 90) for value in row) if kind == "images" else row
+                            for row in rows]
+                    self.put(f"inner/{part}/{kind}/{i:03}.png", rows)
+                    framed = [bytes(5) + row + bytes(7) for row in rows]
+                    black = bytes(len(framed[0]))
+                    self.put(f"framed/{part}/{kind}/{i:03}.png",
+                             [black] * 9 + framed + [black] * 3)
+        inner = self.train("a", "--epochs", 2, data="inner")
+        framed = self.train("b", "--epochs", 2, "--field-of-view", data="framed")
+        self.assertEqual(number_after(inner, "test: Dice"), number_after(framed, "test: Dice"))
+        self.assertIn("input.crop: field of view", self.sfconv("info", "b/best.safetensors"))
+        self.assertEqual(number_after(self.sfconv("eval", "b/best.safetensors", "framed"),
+                                      "test: Dice"), number_after(framed, "test: Dice"))
+        # Masks lie where they belong, with nothing in the border.
+        self.sfconv("predict", "a/best.safetensors", "inner/test/images/000.png", "--output", "pa")
+        self.sfconv("predict", "b/best.safetensors", "framed/test/images/000.png", "--output", "pb")
+        small = png_files.read(self.folder / "pa/000-mask.png")[3]
+        width, height, _, large = png_files.read(self.folder / "pb/000-mask.png")
+        self.assertEqual((width, height), (44, 44))
+        self.assertEqual([row[5:37] for row in large[9:41]], small)
+        self.assertEqual(sum(map(sum, large)), sum(map(sum, small)))
+
+    def test_validation_every_third_epoch(self):
+        put_masks(self, "set")
+        self.train("out", "--epochs", 7, "--validate-every", 3)
+        rows = self.table("out/log.csv")
+        self.assertEqual([row["epoch"] for row in rows if row["validation"]], ["3", "6", "7"])
+        self.assertEqual(rows[2]["best"], "1")
 
     def test_patience_ends_it(self):
         put_masks(self, "set")

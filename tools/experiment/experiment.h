@@ -28,10 +28,11 @@ struct experiment_options {
     double regularizer_weight; /* λ of the method's regularizer */
     int64_t epochs;
     int64_t batch;
-    int64_t crop;     /* side of the training windows; 0: the largest that fits every image */
-    double rate;      /* of Adam, at the top of its cosine */
-    int64_t size;     /* the images were resized to size x size; 0: they are as in their files */
-    int64_t patience; /* this many epochs without a better one end the training; 0: none do */
+    int64_t crop;       /* side of the training windows; 0: the largest that fits every image */
+    double rate;        /* of Adam, at the top of its cosine */
+    int64_t size;       /* the images were resized to size x size; 0: they are as in their files */
+    bool field_of_view; /* they were cut to their field of view before */
+    int64_t patience;   /* this many epochs without a better one end the training; 0: none do */
     int64_t validate_every; /* epochs from one validation to the next; the last one has its own */
     bool augment;           /* flips, quarter turns, light */
     uint64_t seed;
@@ -54,6 +55,8 @@ struct experiment_model {
     int64_t channels;
     /* Images are resized to size x size before the network sees them; 0: they are not. */
     int64_t size;
+    /* Before that they are cut to the box of what is lit (field_of_view.h). */
+    bool field_of_view;
     /* Pixels of at least this probability are foreground. */
     double threshold;
     /* Input sizes are multiples of this. */
@@ -128,10 +131,24 @@ bool experiment_evaluate(struct experiment_score *score, struct experiment_image
                          const struct experiment_model *model, const struct dataset *set,
                          struct image_error *error);
 
+/* Masks of large images are put together from tiles, each with a halo of what lies round it, so
+ * that the network's memory is bounded. Both are rounded up to what the network takes. Where the
+ * halo covers the receptive field the map is the same as that of the whole image, unless the
+ * network depends on the size of its input: up-sampling with aligned corners does. */
+struct experiment_tiles {
+    int64_t side; /* 0: the whole image */
+    int64_t halo;
+};
+
 /* Probability of the foreground for each pixel (one channel), or of each class (class_count x 1).
- * The image is brought to the model's size, and the map back to that of the image. */
+ * The image, as in its file, is brought to the form that the model wants, and the map back to that
+ * of the image. `tiles` NULL: the whole image. */
 bool experiment_predict(struct image *probability, const struct experiment_model *model,
-                        const struct image *image, struct image_error *error);
+                        const struct image *image, const struct experiment_tiles *tiles,
+                        struct image_error *error);
+/* The same for an image of a data set, which has been cut to its field of view already. */
+bool experiment_predict_sample(struct image *probability, const struct experiment_model *model,
+                               const struct image *image, struct image_error *error);
 
 /* Counts for one image of this size. */
 bool experiment_count(struct experiment_costs *costs, const struct experiment_model *model,

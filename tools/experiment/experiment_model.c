@@ -8,6 +8,7 @@
 #include <string.h>
 
 #define NAME_CAPACITY 48
+#define FIELD_OF_VIEW "field of view"
 
 bool experiment_check(const sfconv_context *context, sfconv_status status, const char *what,
                       struct image_error *error)
@@ -170,12 +171,14 @@ static bool describe_classes(const struct experiment_model *model, sfconv_metada
 static bool describe(const struct experiment_model *model, sfconv_metadata *metadata,
                      const char *const *facts, struct image_error *error)
 {
-    bool ok = set_text(model, metadata, "task", model->segments ? "segment" : "classify", error) &&
-              set_name(model, metadata, "network", sfconv_model_name(model->network), error) &&
-              set_name(model, metadata, "method", sfconv_method_name(model->method), error) &&
-              set_number(model, metadata, "input.multiple", 0, (double)model->multiple, error) &&
-              set_number(model, metadata, "input.size", 0, (double)model->size, error) &&
-              set_number(model, metadata, "output.threshold", 0, model->threshold, error);
+    bool ok =
+        set_text(model, metadata, "task", model->segments ? "segment" : "classify", error) &&
+        set_name(model, metadata, "network", sfconv_model_name(model->network), error) &&
+        set_name(model, metadata, "method", sfconv_method_name(model->method), error) &&
+        set_number(model, metadata, "input.multiple", 0, (double)model->multiple, error) &&
+        set_number(model, metadata, "input.size", 0, (double)model->size, error) &&
+        (!model->field_of_view || set_text(model, metadata, "input.crop", FIELD_OF_VIEW, error)) &&
+        set_number(model, metadata, "output.threshold", 0, model->threshold, error);
     for (int64_t c = 0; ok && c < model->channels; c++) {
         ok = set_number(model, metadata, "input.mean", c, model->mean[c], error) &&
              set_number(model, metadata, "input.deviation", c, model->deviation[c], error);
@@ -216,6 +219,7 @@ bool experiment_train(struct experiment_model *model, sfconv_context *context,
                                        .method = options->method,
                                        .segments = experiment_segments(options->model),
                                        .size = options->size,
+                                       .field_of_view = options->field_of_view,
                                        .threshold = 0.5,
                                        .multiple = size_multiple(options->model)};
     const bool ok = check_options(options, error) &&
@@ -277,6 +281,15 @@ static bool take_classes(struct experiment_model *model, const sfconv_metadata *
     return copy_classes(model, names, count, error);
 }
 
+static bool take_crop(struct experiment_model *model, const sfconv_metadata *metadata,
+                      const char *path, struct image_error *error)
+{
+    const char *crop = sfconv_metadata_get(metadata, "input.crop");
+    model->field_of_view = crop != NULL;
+    return !crop || strcmp(crop, FIELD_OF_VIEW) == 0 ||
+           image_fail(error, "%s: input.crop is '%s', expected '" FIELD_OF_VIEW "'", path, crop);
+}
+
 /* Texts that a file may lack: size, threshold, names of network and method. */
 static bool take_form(struct experiment_model *model, const sfconv_metadata *metadata,
                       const char *path, struct image_error *error)
@@ -295,6 +308,9 @@ static bool take_form(struct experiment_model *model, const sfconv_metadata *met
         return image_fail(error, "%s: input.size is %g, expected 0 to 65536", path, size);
     }
     model->size = (int64_t)size;
+    if (!take_crop(model, metadata, path, error)) {
+        return false;
+    }
     if (sfconv_metadata_get(metadata, "output.threshold.0") &&
         !get_number(metadata, "output.threshold", 0, path, &model->threshold, error)) {
         return false;

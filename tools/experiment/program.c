@@ -118,6 +118,7 @@ static bool load_folder(struct dataset_split *split, const struct program_option
 {
     struct dataset_options how = dataset_options_default();
     how.form.width = how.form.height = options->experiment.size;
+    how.form.crop_to_field = options->experiment.field_of_view;
     how.leave_out = options->left_out;
     how.leave_out_count = options->left_out_count;
     if (!(segments ? dataset_load_masks(split, options->data, &how, error)
@@ -236,7 +237,7 @@ static bool show_mask(const struct gallery *gallery, int64_t index, int64_t numb
     struct image *truth = &cells[1];
     struct image *mask = &cells[2];
     if (!dataset_get(image, truth, gallery->test, index, gallery->error) ||
-        !experiment_predict(mask, gallery->model, image, gallery->error)) {
+        !experiment_predict_sample(mask, gallery->model, image, gallery->error)) {
         return false;
     }
     image_threshold(mask, 0.5f);
@@ -261,7 +262,7 @@ static bool show_class(const struct gallery *gallery, int64_t index, int64_t num
     const struct dataset *test = gallery->test;
     struct image probability;
     if (!dataset_get(cell, NULL, test, index, gallery->error) ||
-        !experiment_predict(&probability, gallery->model, cell, gallery->error)) {
+        !experiment_predict_sample(&probability, gallery->model, cell, gallery->error)) {
         return false;
     }
     const int64_t best = program_best_class(&probability);

@@ -121,6 +121,7 @@ static bool run_eval(struct arguments *arguments, struct image_error *error)
     bool ok = experiment_load(&model, context, arguments->operands[0], error);
     if (ok) {
         how.experiment.size = model.size;
+        how.experiment.field_of_view = model.field_of_view;
         ok = judge(&model, &how, name, argument_given(arguments, "json"), error);
         experiment_model_destroy(&model);
     }

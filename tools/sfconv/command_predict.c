@@ -75,6 +75,8 @@ static bool list_images(struct image_list *list, const char *const *operands, in
 /* What all images of one call share. */
 struct prediction {
     const struct experiment_model *model;
+    int64_t tile; /* side; 0: chosen for each image */
+    int64_t halo;
     const char *folder;
     FILE *table;
     struct image_error *error;
@@ -141,12 +143,46 @@ static bool use_mask(const struct prediction *p, const char *path, const struct 
     return ok;
 }
 
+/* Up to this, a mask is drawn in one piece. */
+#define MEMORY_OF_A_RUN ((int64_t)1 << 30)
+
+/* Bytes that the network takes for a part of an image; 0 where it cannot say. */
+static int64_t bytes_of(const struct prediction *p, int64_t width, int64_t height)
+{
+    const int64_t multiple = p->model->multiple;
+    const sfconv_shape shape = {1, p->model->channels,
+                                (height + multiple - 1) / multiple * multiple,
+                                (width + multiple - 1) / multiple * multiple};
+    int64_t bytes = 0;
+    const sfconv_status status =
+        sfconv_net_run_bytes(p->model->net, SFCONV_MODE_INFERENCE, &shape, 1, &bytes);
+    return status >= 0 ? bytes : 0;
+}
+
+static struct experiment_tiles tiles_for(const struct prediction *p, const struct image *image)
+{
+    struct experiment_tiles tiles = {.side = p->tile, .halo = p->halo};
+    if (tiles.side == 0 && p->model->segments && p->model->size == 0 &&
+        bytes_of(p, image->width, image->height) > MEMORY_OF_A_RUN) {
+        const int64_t border = 2 * tiles.halo;
+        tiles.side = 4096;
+        while (tiles.side > 256 &&
+               bytes_of(p, tiles.side + border, tiles.side + border) > MEMORY_OF_A_RUN) {
+            tiles.side /= 2;
+        }
+    }
+    return tiles;
+}
+
 static bool predict_one(const struct prediction *p, const char *path)
 {
     struct image image = {0};
     struct image probability = {0};
-    bool ok = image_read(&image, path, NULL, p->error) &&
-              experiment_predict(&probability, p->model, &image, p->error);
+    bool ok = image_read(&image, path, NULL, p->error);
+    if (ok) {
+        const struct experiment_tiles tiles = tiles_for(p, &image);
+        ok = experiment_predict(&probability, p->model, &image, &tiles, p->error);
+    }
     if (ok && p->model->segments) {
         ok = use_mask(p, path, &image, &probability);
     } else if (ok) {
@@ -157,25 +193,39 @@ static bool predict_one(const struct prediction *p, const char *path)
     return ok;
 }
 
-static bool predict_list(const struct experiment_model *model, const struct image_list *list,
-                         const char *folder, struct image_error *error)
+static bool predict_list(struct prediction p, const struct image_list *list,
+                         struct image_error *error)
 {
     char path[PATH_CAPACITY];
     struct safe_file table;
-    if ((model->segments &&
+    if ((p.model->segments &&
          !image_names_differ((const char *const *)list->paths, list->count, error)) ||
-        !program_make_folder(folder, error) ||
-        !program_path(path, sizeof path, folder, "predictions.csv", error) ||
+        !program_make_folder(p.folder, error) ||
+        !program_path(path, sizeof path, p.folder, "predictions.csv", error) ||
         !safe_file_open(&table, path, error)) {
         return false;
     }
-    const struct prediction p = {model, folder, table.stream, error};
     bool ok = true;
+    p.table = table.stream;
     write_head(&p);
     for (int64_t i = 0; ok && i < list->count; i++) {
         ok = predict_one(&p, list->paths[i]);
     }
     return safe_file_close(&table, ok, error);
+}
+
+/* A U-Net sees about nine times as far as its pooling steps are wide. */
+#define HALO_OF_MULTIPLE 9
+
+static bool parse_tiles(struct prediction *p, struct arguments *arguments,
+                        struct image_error *error)
+{
+    p->halo = HALO_OF_MULTIPLE * p->model->multiple;
+    if (!p->model->segments && argument_given(arguments, "tile")) {
+        return usage_fail(arguments, error, "--tile: this model names classes of whole images");
+    }
+    return argument_integer(arguments, "tile", 1, 65536, &p->tile, error) &&
+           argument_integer(arguments, "halo", 0, 65536, &p->halo, error);
 }
 
 static bool run_predict(struct arguments *arguments, struct image_error *error)
@@ -192,8 +242,9 @@ static bool run_predict(struct arguments *arguments, struct image_error *error)
     }
     bool ok = experiment_load(&model, context, arguments->operands[0], error);
     if (ok) {
+        struct prediction p = {.model = &model, .folder = folder, .error = error};
         ok = list_images(&list, arguments->operands + 1, arguments->operand_count - 1, error) &&
-             predict_list(&model, &list, folder, error);
+             parse_tiles(&p, arguments, error) && predict_list(p, &list, error);
         destroy_list(&list);
         experiment_model_destroy(&model);
     }
@@ -203,6 +254,8 @@ static bool run_predict(struct arguments *arguments, struct image_error *error)
 
 static const struct command_option options[] = {
     {"output", "DIR", "folder for masks, overlays and predictions.csv; must be given"},
+    {"tile", "N", "draw masks in tiles of N x N; usually only where memory asks for it"},
+    {"halo", "N", "pixels round a tile that the network sees too"},
     COMMAND_OPTION_WORKERS,
     {0},
 };
@@ -213,8 +266,9 @@ const struct command command_predict = {
     .summary = "Draws the masks of images, or names their classes.",
     .details = "Masks: NAME-mask.png and NAME-overlay.png (the outline on the image) for each "
                "image, and\npredictions.csv with the part of foreground. Classes: predictions.csv "
-               "with the probability of each.\nOf a folder all images are taken. Size, "
-               "normalization, classes and threshold come from the model file.",
+               "with the probability of each.\nA mask that would take more than 1 GiB in one piece "
+               "is put together from tiles. Of a folder all images\nare taken. Size, normalization, "
+               "classes and threshold come from the model file.",
     .options = options,
     .least_operands = 2,
     .run = run_predict,

@@ -149,6 +149,9 @@ void report_data(const struct report *report)
         fprintf(page, "<dt>Size</dt><dd>all resized to %" PRId64 " x %" PRId64 "</dd>\n",
                 r->how.experiment.size, r->how.experiment.size);
     }
+    if (r->how.experiment.field_of_view) {
+        term(page, "Border", "images and masks cut to the field of view");
+    }
     for (int64_t i = 0; i < r->how.left_out_count; i++) {
         term(page, "Left out", r->how.left_out[i]);
     }

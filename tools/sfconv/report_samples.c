@@ -80,7 +80,7 @@ static bool put_mask(const struct report *report, const struct experiment_model 
 {
     struct image mask = {0};
     struct image compared = {0};
-    bool ok = experiment_predict(&mask, model, image, report->error);
+    bool ok = experiment_predict_sample(&mask, model, image, report->error);
     if (ok) {
         image_threshold(&mask, (float)model->threshold);
         ok = picture_compare(&compared, image, truth, &mask, report->error) &&
@@ -95,7 +95,7 @@ static bool put_class(const struct report *report, const struct experiment_model
                       const struct image *image, int32_t truth)
 {
     struct image probability;
-    if (!experiment_predict(&probability, model, image, report->error)) {
+    if (!experiment_predict_sample(&probability, model, image, report->error)) {
         return false;
     }
     const int64_t best = program_best_class(&probability);

@@ -7,18 +7,19 @@ _sfconv_options()
         info) echo "--size --plan --json --workers --help" ;;
         spectrum) echo "--csv --histogram --workers --help" ;;
         eval) echo "--set --leave-out --json --workers --help" ;;
-        predict) echo "--output --workers --help" ;;
+        predict) echo "--output --tile --halo --workers --help" ;;
         stats) echo "--csv --help" ;;
         compress) echo "--output --rho --min-rank --budget --size --workers --help" ;;
         train)
             echo "--task --output --method --kl --model --rho --min-rank --epochs --batch --rate" \
-                "--crop --size --no-augment --validate-every --leave-out --patience --seed" \
+                "--crop --size --field-of-view --no-augment --validate-every --leave-out --patience" \
+                "--seed" \
                 "--resume --workers --help"
             ;;
         reproduce)
             echo "--task --output --methods --seeds --seed --kl --frobenius --model --rho --min-rank" \
-                "--epochs --batch --rate --crop --size --no-augment --validate-every --leave-out" \
-                "--no-plots --resume --workers --help"
+                "--epochs --batch --rate --crop --size --field-of-view --no-augment" \
+                "--validate-every --leave-out --no-plots --resume --workers --help"
             ;;
         bench) echo "--size --batch --seconds --json --workers --help" ;;
         *) echo "--help --version" ;;

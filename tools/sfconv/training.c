@@ -57,6 +57,7 @@ bool training_parse_numbers(struct arguments *arguments, struct experiment_optio
         argument_integer(arguments, "patience", 1, 1000000, &o->patience, error) &&
         argument_integer(arguments, "seed", 0, INT64_MAX, &seed, error);
     o->seed = (uint64_t)seed;
+    o->field_of_view = argument_given(arguments, "field-of-view");
     o->augment = !argument_given(arguments, "no-augment");
     return ok;
 }

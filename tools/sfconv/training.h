@@ -38,6 +38,7 @@ bool training_parse_numbers(struct arguments *arguments, struct experiment_optio
         {"rate", "X", "learning rate of Adam at the top of its cosine"},                           \
         {"crop", "N", "train segmentation on windows of N x N, one of each image an epoch"},       \
         {"size", "N", "resize all images to N x N"},                                               \
+        {"field-of-view", NULL, "cut images and masks to what is lit, without the black border"},  \
         {"no-augment", NULL, "no flips, quarter turns and changes of light"},                      \
         {"validate-every", "N", "judge every Nth epoch and the last one; usually each"},           \
     {                                                                                              \

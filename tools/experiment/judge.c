@@ -1,0 +1,87 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#include "judge.h"
+
+#include "batch.h"
+#include "stopwatch.h"
+
+#include <math.h>
+
+bool judge_check(struct judge *judge, sfconv_status status, const char *what)
+{
+    return experiment_check(judge->model->context, status, what, judge->error);
+}
+
+static bool fit(struct judge *judge, const struct image *image)
+{
+    const int64_t width = batch_round_up(judge->model, image->width);
+    const int64_t height = batch_round_up(judge->model, image->height);
+    const sfconv_shape shape = {1, judge->model->channels, height, width};
+    if (width == judge->width && height == judge->height) {
+        return true;
+    }
+    judge->width = width;
+    judge->height = height;
+    return judge_check(judge, sfconv_run_reshape(judge->run, &shape, 1, NULL, 0), "network");
+}
+
+bool judge_open(struct judge *judge, const struct experiment_model *model,
+                struct image_error *error)
+{
+    *judge = (struct judge){
+        .model = model, .logit = log(model->threshold / (1.0 - model->threshold)), .error = error};
+    return judge_check(judge, sfconv_run_create(&judge->run, model->net, SFCONV_MODE_INFERENCE),
+                       "network");
+}
+
+/* A model file may describe a network that does not do what the file says. */
+static bool check_output(struct judge *judge, const sfconv_view *logits)
+{
+    const struct experiment_model *model = judge->model;
+    const int64_t channels = model->segments ? 1 : model->class_count;
+    const int64_t height = model->segments ? judge->height : 1;
+    const int64_t width = model->segments ? judge->width : 1;
+    if (logits->shape[1] == channels && logits->shape[2] == height && logits->shape[3] == width) {
+        return true;
+    }
+    return image_fail(
+        judge->error, "network: expected logits of %lldx%lldx%lld, got %lldx%lldx%lld",
+        (long long)channels, (long long)height, (long long)width, (long long)logits->shape[1],
+        (long long)logits->shape[2], (long long)logits->shape[3]);
+}
+
+bool judge_compute(struct judge *judge, const struct image *image, sfconv_view *logits)
+{
+    sfconv_view input;
+    if (!fit(judge, image) ||
+        !judge_check(judge, sfconv_run_input(judge->run, 0, &input), "network") ||
+        !batch_put_image(judge->model, &input, 0, image, judge->error)) {
+        return false;
+    }
+    const double start = stopwatch_seconds();
+    const sfconv_status status = sfconv_run_forward(judge->run);
+    judge->seconds += stopwatch_seconds() - start;
+    return judge_check(judge, status, "network") &&
+           judge_check(judge, sfconv_run_output(judge->run, 0, logits), "network") &&
+           check_output(judge, logits);
+}
+
+void judge_close(struct judge *judge)
+{
+    sfconv_run_destroy(judge->run);
+}
+
+void judge_softmax(float *probability, const sfconv_view *logits)
+{
+    double sum = 0.0;
+    double largest = logits->data[0];
+    for (int64_t c = 1; c < logits->shape[1]; c++) {
+        largest = fmax(largest, logits->data[c * logits->stride[1]]);
+    }
+    for (int64_t c = 0; c < logits->shape[1]; c++) {
+        sum += exp(logits->data[c * logits->stride[1]] - largest);
+    }
+    for (int64_t c = 0; c < logits->shape[1]; c++) {
+        const double value = exp(logits->data[c * logits->stride[1]] - largest) / sum;
+        probability[c] = (float)value;
+    }
+}
