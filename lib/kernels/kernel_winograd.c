@@ -58,15 +58,13 @@ SFV_INLINE void transform_back(sfv out[TILE], const sfv in[WINDOW])
 
 #define TAPS 9
 
-/* taps[k] = tap k of some filters; zeros behind the last of them. */
-SFV_INLINE void load_filters(sfv taps[TAPS], const float *filters, bool flipped, int64_t count)
+/* taps[k] = tap k of `count` filters, a constant where it is SFV_LANES; zeros behind the last. */
+SFV_INLINE void load_filters(sfv taps[TAPS], const float *filters, int64_t count)
 {
-    float lanes[TAPS][SFV_LANES] = {{0}};
-    const int64_t first = flipped ? TAPS - 1 : 0;
-    const int64_t step = flipped ? -1 : 1;
-    for (int64_t i = 0; i < count; i++) {
-        for (int64_t k = 0; k < TAPS; k++) {
-            lanes[k][i] = filters[i * TAPS + first + k * step];
+    float lanes[TAPS][SFV_LANES];
+    for (int64_t i = 0; i < SFV_LANES; i++) {
+        for (int k = 0; k < TAPS; k++) {
+            lanes[k][i] = i < count ? filters[i * TAPS + k] : 0.0f;
         }
     }
     for (int k = 0; k < TAPS; k++) {
@@ -74,23 +72,45 @@ SFV_INLINE void load_filters(sfv taps[TAPS], const float *filters, bool flipped,
     }
 }
 
+/* `flipped` is a constant at every call: taps[] stays in registers. */
+SFV_INLINE void transform_filters(float *to, int64_t plane, const float *filters, bool flipped,
+                                  int64_t count)
+{
+    sfv taps[TAPS], columns[3][WINDOW];
+    load_filters(taps, filters, count);
+    for (int j = 0; j < 3; j++) {
+        const int at = flipped ? 2 - j : j;
+        transform_taps(columns[j], taps[flipped ? 6 + at : at], taps[3 + at],
+                       taps[flipped ? at : 6 + at]);
+    }
+    for (int r = 0; r < WINDOW; r++) {
+        sfv row[WINDOW];
+        transform_taps(row, columns[0][r], columns[1][r], columns[2][r]);
+        for (int j = 0; j < WINDOW; j++) {
+            sfv_store(to + (r * WINDOW + j) * plane, row[j]);
+        }
+    }
+}
+
+SFV_INLINE void transform_weight(float *to, int64_t plane, const float *filters, bool flipped,
+                                 int64_t count)
+{
+    int64_t i = 0;
+    for (; i + SFV_LANES <= count; i += SFV_LANES) {
+        transform_filters(to + i, plane, filters + i * TAPS, flipped, SFV_LANES);
+    }
+    if (i < count) {
+        transform_filters(to + i, plane, filters + i * TAPS, flipped, count - i);
+    }
+}
+
 void SFK_NAME(winograd_weight)(float *to, int64_t plane, const float *filters, bool flipped,
                                int64_t count)
 {
-    for (int64_t i = 0; i < count; i += SFV_LANES) {
-        const int64_t left = count - i;
-        sfv taps[TAPS], columns[3][WINDOW];
-        load_filters(taps, filters + i * TAPS, flipped, left < SFV_LANES ? left : SFV_LANES);
-        for (int j = 0; j < 3; j++) {
-            transform_taps(columns[j], taps[j], taps[3 + j], taps[6 + j]);
-        }
-        for (int r = 0; r < WINDOW; r++) {
-            sfv row[WINDOW];
-            transform_taps(row, columns[0][r], columns[1][r], columns[2][r]);
-            for (int j = 0; j < WINDOW; j++) {
-                sfv_store(to + (r * WINDOW + j) * plane + i, row[j]);
-            }
-        }
+    if (flipped) {
+        transform_weight(to, plane, filters, true, count);
+    } else {
+        transform_weight(to, plane, filters, false, count);
     }
 }
 
