@@ -31,6 +31,11 @@
 #define ENOUGH_CHUNKS 4
 /* Terms that are added before the next columns come, so that they stay in the first level. */
 #define DEPTH 256
+/* So few tiles use each coefficient of the weight too rarely to store them all: a task transforms
+ * what its rows need of some channels, which stays in its second level, and multiplies at once. */
+#define OWN_TILES 64
+#define OWN_ROWS 24
+#define OWN_CHANNELS 64
 /* Channels, or rows of weights, of one task of transforms. */
 #define TASK_CHANNELS 8
 
@@ -45,11 +50,18 @@ struct plan {
     int64_t round_rows;
     int64_t rounds;
     int64_t task_rows;
+    int64_t task_tiles;
+    /* Every task transforms its part of the weight itself. */
+    bool own_weight;
+    /* Rows and channels of the coefficients of the weight that are there at a time. */
+    int64_t weight_rows;
+    int64_t weight_channels;
     /* Filters lie one after the other by target channel, not by source channel. */
     bool rows_inside;
     /* Between rows of coefficients of the source, of the weight, of the sums. */
     int64_t source_pitch;
     int64_t weight_pitch;
+    int64_t weight_lines;
     int64_t sum_pitch;
     int64_t steps_bytes;
     int64_t source_bytes;
@@ -120,6 +132,16 @@ static void split_work(struct plan *plan, const sfi_conv_product *product)
     plan->blocks = sfi_ceil_div(plan->tiles, wanted);
     plan->block_tiles = round16(sfi_ceil_div(plan->tiles, plan->blocks));
     plan->blocks = sfi_ceil_div(plan->tiles, plan->block_tiles);
+    plan->own_weight = plan->tiles <= OWN_TILES;
+    plan->task_tiles = plan->own_weight ? plan->block_tiles : TASK_TILES;
+    if (plan->own_weight) {
+        plan->task_rows = OWN_ROWS;
+        plan->round_rows = plan->rows;
+        plan->rounds = 1;
+        plan->weight_rows = sfi_min(OWN_ROWS, plan->rows);
+        plan->weight_channels = sfi_min(OWN_CHANNELS, plan->channels);
+        return;
+    }
     const bool few = plan->block_tiles < ENOUGH_CHUNKS * TASK_TILES;
     plan->task_rows = few ? FEW_ROWS : TASK_ROWS;
     const int64_t round_rows =
@@ -127,6 +149,8 @@ static void split_work(struct plan *plan, const sfi_conv_product *product)
     plan->round_rows =
         sfi_min(sfi_ceil_div(round_rows, plan->task_rows) * plan->task_rows, plan->rows);
     plan->rounds = sfi_ceil_div(plan->rows, plan->round_rows);
+    plan->weight_rows = plan->round_rows;
+    plan->weight_channels = plan->channels;
 }
 
 static bool make_plan(struct plan *plan, const sfi_conv_product *product)
@@ -136,11 +160,11 @@ static bool make_plan(struct plan *plan, const sfi_conv_product *product)
     split_work(plan, product);
     plan->rows_inside = product->weight_row == TAPS;
     plan->source_pitch = pitch_of(plan->block_tiles);
-    plan->weight_pitch = pitch_of(plan->rows_inside ? plan->round_rows : plan->channels);
-    plan->sum_pitch = pitch_of(TASK_TILES);
-    const int64_t weight_lines = plan->rows_inside ? plan->channels : plan->round_rows;
+    plan->weight_pitch = pitch_of(plan->rows_inside ? plan->weight_rows : plan->weight_channels);
+    plan->weight_lines = plan->rows_inside ? plan->weight_channels : plan->weight_rows;
+    plan->sum_pitch = pitch_of(plan->task_tiles);
     if (!sfi_mul(&source, plan->channels, plan->source_pitch * PLANES * item) ||
-        !sfi_mul(&weight, weight_lines, plan->weight_pitch * PLANES * item)) {
+        !sfi_mul(&weight, plan->weight_lines, plan->weight_pitch * PLANES * item)) {
         return false;
     }
     const int64_t sums = PLANES * sfi_min(plan->task_rows, plan->rows) * plan->sum_pitch;
@@ -155,7 +179,7 @@ static bool make_plan(struct plan *plan, const sfi_conv_product *product)
 
 static int64_t worker_bytes(const struct plan *plan)
 {
-    return plan->sums_bytes + plan->patch_bytes;
+    return plan->sums_bytes + plan->patch_bytes + (plan->own_weight ? plan->weight_bytes : 0);
 }
 
 bool sfi_winograd_scratch(int64_t *bytes, const sfconv_context *context,
@@ -166,7 +190,8 @@ bool sfi_winograd_scratch(int64_t *bytes, const sfconv_context *context,
     return make_plan(&plan, product) &&
            sfi_mul(&workers, sfi_workers(context), worker_bytes(&plan)) &&
            sfi_add(bytes, workers, 2 * plan.steps_bytes) &&
-           sfi_add(bytes, *bytes, plan.source_bytes) && sfi_add(bytes, *bytes, plan.weight_bytes);
+           sfi_add(bytes, *bytes, plan.source_bytes) &&
+           sfi_add(bytes, *bytes, plan.own_weight ? 0 : plan.weight_bytes);
 }
 
 struct winograd_run {
@@ -257,23 +282,41 @@ static void transform_source(const struct winograd_run *run, int64_t channel, fl
     }
 }
 
-/* One line of coefficients: filters that follow each other in the weight. */
-static void transform_weight(const struct winograd_run *run, int64_t line)
+/* Some rows and channels of the weight. */
+struct filters {
+    int64_t first_row;
+    int64_t rows;
+    int64_t first_channel;
+    int64_t channels;
+};
+
+static int64_t line_count(const struct plan *plan, const struct filters *filters)
+{
+    return plan->rows_inside ? filters->channels : filters->rows;
+}
+
+/* Some lines of coefficients, each of filters that follow each other in the weight. */
+static void transform_weight(const struct winograd_run *run, const struct filters *filters,
+                             int64_t first_line, int64_t end_line, float *to)
 {
     const struct plan *plan = &run->plan;
     const sfi_conv_product *product = run->product;
-    const int64_t rows = run->end_row - run->first_row;
     const bool flipped = product->grid.axis[0].spacing < 0;
-    const float *filters = product->weight + run->first_row * product->weight_row;
-    float *to = run->weight + line * plan->weight_pitch;
-    if (plan->rows_inside) {
-        run->kernels->winograd_weight(to, plan->channels * plan->weight_pitch,
-                                      filters + line * product->weight_channel, flipped, rows);
-    } else {
-        run->kernels->winograd_weight(to, plan->round_rows * plan->weight_pitch,
-                                      filters + line * product->weight_row, flipped,
-                                      plan->channels);
+    const int64_t step = plan->rows_inside ? product->weight_channel : product->weight_row;
+    const float *from = product->weight + filters->first_row * product->weight_row +
+                        filters->first_channel * product->weight_channel;
+    for (int64_t line = first_line; line < end_line; line++) {
+        run->kernels->winograd_weight(
+            to + line * plan->weight_pitch, plan->weight_lines * plan->weight_pitch,
+            from + line * step, flipped, plan->rows_inside ? filters->rows : filters->channels);
     }
+}
+
+static struct filters filters_of_round(const struct winograd_run *run)
+{
+    return (struct filters){.first_row = run->first_row,
+                            .rows = run->end_row - run->first_row,
+                            .channels = run->plan.channels};
 }
 
 static void transform_task(void *argument, int64_t index, int32_t worker)
@@ -287,11 +330,10 @@ static void transform_task(void *argument, int64_t index, int32_t worker)
         }
         return;
     }
-    const int64_t lines = plan->rows_inside ? plan->channels : run->end_row - run->first_row;
+    const struct filters filters = filters_of_round(run);
     const int64_t first = (index - run->source_tasks) * TASK_CHANNELS;
-    for (int64_t line = first; line < sfi_min(first + TASK_CHANNELS, lines); line++) {
-        transform_weight(run, line);
-    }
+    transform_weight(run, &filters, first,
+                     sfi_min(first + TASK_CHANNELS, line_count(plan, &filters)), run->weight);
 }
 
 /* Rows and tiles of one task, counted in the round and in the block. */
@@ -302,16 +344,14 @@ struct part {
     int64_t tiles;
 };
 
-/* The product of one plane, some terms of the sums. */
+/* The product of one plane, some terms of the sums; `weight` has the coefficients of the first of
+ * them and of the first row of the part. */
 static void multiply_terms(const struct winograd_run *run, const struct part *part, int64_t plane,
-                           int64_t first_term, float *sums)
+                           int64_t first_term, int64_t terms, const float *weight, float *sums)
 {
     const struct plan *plan = &run->plan;
     const sfk_table *kernels = run->kernels;
     const int64_t row_step = plan->rows_inside ? 1 : plan->weight_pitch;
-    const int64_t weight_lines = plan->rows_inside ? plan->channels : plan->round_rows;
-    const float *weight = run->weight + plane * weight_lines * plan->weight_pitch +
-                          run->weight_steps[first_term] + part->first_row * row_step;
     const float *source =
         run->source + (plane * plan->channels + first_term) * plan->source_pitch + part->first_tile;
     int64_t weight_rows[SFK_MAX_ROWS];
@@ -332,7 +372,7 @@ static void multiply_terms(const struct winograd_run *run, const struct part *pa
                 .accumulate = first_term > 0,
                 .rows = (int32_t)sfi_min(kernels->tile_rows, part->rows - m),
                 .columns = (int32_t)sfi_min(kernels->tile_columns, part->tiles - n),
-                .depth = sfi_min(DEPTH, plan->channels - first_term),
+                .depth = terms,
             };
             kernels->matrix_tile(&tile);
         }
@@ -369,25 +409,59 @@ static void put_row(const struct winograd_run *run, const struct part *part, int
     }
 }
 
+/* All coefficients of the weight are there. */
+static void multiply_shared(const struct winograd_run *run, const struct part *part, float *sums)
+{
+    const struct plan *plan = &run->plan;
+    const int64_t row_step = plan->rows_inside ? 1 : plan->weight_pitch;
+    for (int64_t plane = 0; plane < PLANES; plane++) {
+        const float *weight = run->weight + plane * plan->weight_lines * plan->weight_pitch +
+                              part->first_row * row_step;
+        for (int64_t term = 0; term < plan->channels; term += DEPTH) {
+            multiply_terms(run, part, plane, term, sfi_min(DEPTH, plan->channels - term),
+                           weight + run->weight_steps[term],
+                           sums + plane * part->rows * plan->sum_pitch);
+        }
+    }
+}
+
+/* Some channels at a time: their part of the weight is transformed and multiplied. */
+static void multiply_own(const struct winograd_run *run, const struct part *part, float *weight,
+                         float *sums)
+{
+    const struct plan *plan = &run->plan;
+    for (int64_t term = 0; term < plan->channels; term += OWN_CHANNELS) {
+        const struct filters filters = {part->first_row, part->rows, term,
+                                        sfi_min(OWN_CHANNELS, plan->channels - term)};
+        transform_weight(run, &filters, 0, line_count(plan, &filters), weight);
+        for (int64_t plane = 0; plane < PLANES; plane++) {
+            multiply_terms(run, part, plane, term, filters.channels,
+                           weight + plane * plan->weight_lines * plan->weight_pitch,
+                           sums + plane * part->rows * plan->sum_pitch);
+        }
+    }
+}
+
 static void multiply_task(void *argument, int64_t index, int32_t worker)
 {
     const struct winograd_run *run = argument;
     const struct plan *plan = &run->plan;
-    const int64_t chunks = sfi_ceil_div(run->end_tile - run->first_tile, TASK_TILES);
+    const int64_t chunks = sfi_ceil_div(run->end_tile - run->first_tile, plan->task_tiles);
     const int64_t first_row = index / chunks * plan->task_rows;
-    const int64_t first_tile = index % chunks * TASK_TILES;
+    const int64_t first_tile = index % chunks * plan->task_tiles;
     const struct part part = {
         .first_row = first_row,
         .rows = sfi_min(plan->task_rows, run->end_row - run->first_row - first_row),
         .first_tile = first_tile,
-        .tiles = sfi_min(TASK_TILES, run->end_tile - run->first_tile - first_tile),
+        .tiles = sfi_min(plan->task_tiles, run->end_tile - run->first_tile - first_tile),
     };
     float *sums = (float *)(run->areas + worker * worker_bytes(plan));
     const int64_t plane_size = part.rows * plan->sum_pitch;
-    for (int64_t plane = 0; plane < PLANES; plane++) {
-        for (int64_t term = 0; term < plan->channels; term += DEPTH) {
-            multiply_terms(run, &part, plane, term, sums + plane * plane_size);
-        }
+    if (plan->own_weight) {
+        multiply_own(run, &part, (float *)((char *)patch_of(run, worker) + plan->patch_bytes),
+                     sums);
+    } else {
+        multiply_shared(run, &part, sums);
     }
     for (int64_t row = 0; row < part.rows; row++) {
         put_row(run, &part, row, plane_size, sums);
@@ -402,16 +476,15 @@ static void run_round(sfconv_context *context, struct winograd_run *run, int64_t
     const int64_t channel_tasks = sfi_ceil_div(plan->channels, TASK_CHANNELS);
     run->first_row = round * plan->round_rows;
     run->end_row = sfi_min(run->first_row + plan->round_rows, plan->rows);
-    const int64_t rows = run->end_row - run->first_row;
-    const int64_t weight_tasks =
-        plan->rows_inside ? channel_tasks : sfi_ceil_div(rows, TASK_CHANNELS);
-    const bool has_weight = plan->rounds == 1 && block > 0;
+    const struct filters filters = filters_of_round(run);
+    const int64_t weight_tasks = sfi_ceil_div(line_count(plan, &filters), TASK_CHANNELS);
+    const bool has_weight = plan->own_weight || (plan->rounds == 1 && block > 0);
     run->source_tasks = round == 0 ? channel_tasks : 0;
     sfi_parallel_for(context, run->source_tasks + (has_weight ? 0 : weight_tasks), transform_task,
                      run);
     sfi_parallel_for(context,
-                     sfi_ceil_div(rows, plan->task_rows) *
-                         sfi_ceil_div(run->end_tile - run->first_tile, TASK_TILES),
+                     sfi_ceil_div(filters.rows, plan->task_rows) *
+                         sfi_ceil_div(run->end_tile - run->first_tile, plan->task_tiles),
                      multiply_task, run);
 }
 
@@ -427,7 +500,7 @@ void sfi_winograd_run(sfconv_context *context, const sfi_conv_product *product, 
     run.source_steps = (int64_t *)(base += plan->steps_bytes);
     run.source = (float *)(base += plan->steps_bytes);
     run.weight = (float *)(base += plan->source_bytes);
-    run.areas = base + plan->weight_bytes;
+    run.areas = plan->own_weight ? (char *)run.weight : base + plan->weight_bytes;
     for (int64_t k = 0; k < plan->channels; k++) {
         run.weight_steps[k] = plan->rows_inside ? k * plan->weight_pitch : k;
         run.source_steps[k] = k * plan->source_pitch;
