@@ -1,0 +1,50 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* Transforms of Winograd's convolution. Counts are multiples of 16: what lies behind the last tile
+ * is overwritten with numbers that depend on the width of the vectors. */
+#include "kernel_cases.h"
+
+enum { PLANES = SFK_WINOGRAD_PLANES, TILE = SFK_WINOGRAD_TILE, WINDOW = SFK_WINOGRAD_WINDOW };
+
+static const struct tiles {
+    const char *label;
+    int64_t count;
+} tiles[] = {{"64 tiles, 256 columns", 64}, {"16 tiles, 64 columns", 16}};
+
+void winograd_weight_cases(kernel_cases *cases)
+{
+    enum { FILTERS = 64 };
+    const float *filters = case_floats(cases, 9 * FILTERS);
+    float *to = case_floats(cases, PLANES * FILTERS);
+    KERNEL_CASE(cases, "64 filters", moves(9 * FILTERS, PLANES * FILTERS),
+                cases->kernels->winograd_weight(to, FILTERS, filters, false, FILTERS));
+    KERNEL_CASE(cases, "64 filters, flipped", moves(9 * FILTERS, PLANES * FILTERS),
+                cases->kernels->winograd_weight(to, FILTERS, filters, true, FILTERS));
+}
+
+void winograd_input_cases(kernel_cases *cases)
+{
+    for (int64_t i = 0; i < CASE_COUNT(tiles); i++) {
+        const int64_t count = tiles[i].count;
+        const int64_t pitch = TILE * count + SFK_WINOGRAD_SLACK;
+        const float *from = case_floats(cases, WINDOW * pitch);
+        float *to = case_floats(cases, PLANES * count);
+        KERNEL_CASE(cases, tiles[i].label, moves(WINDOW * TILE * count, PLANES * count),
+                    cases->kernels->winograd_input(to, count, from, pitch, count));
+    }
+}
+
+void winograd_output_cases(kernel_cases *cases)
+{
+    for (int64_t i = 0; i < CASE_COUNT(tiles); i++) {
+        const int64_t count = tiles[i].count, columns = TILE * count;
+        const sfk_winograd_pixels pixels = {.from = case_floats(cases, PLANES * count),
+                                            .plane = count,
+                                            .to = case_floats(cases, TILE * columns),
+                                            .to_stride = columns,
+                                            .rows = TILE,
+                                            .columns = columns,
+                                            .bias = 0.3f};
+        KERNEL_CASE(cases, tiles[i].label, moves(PLANES * count, TILE * columns),
+                    cases->kernels->winograd_output(&pixels));
+    }
+}
