@@ -77,13 +77,26 @@ void SFK_NAME(silu)(float *restrict out, const float *restrict in, int64_t count
     }
 }
 
+/* What of a vector of gradients passes an activation that gave `out`. Compilers branch for each
+ * element of the plain loop. */
+SFV_INLINE sfv passed(const float *out, sfv gradient, sfv slope)
+{
+    return sfv_if_greater(sfv_load(out), sfv_zero(), gradient, sfv_mul(slope, gradient));
+}
+
 void SFK_NAME(leaky_relu_gradient)(float *restrict grad_in, const float *restrict out,
                                    const float *restrict grad_out, float slope, bool accumulate,
                                    int64_t count)
 {
-    for (int64_t i = 0; i < count; i++) {
-        const float below = slope * grad_out[i];
-        grad_in[i] = joined(grad_in[i], out[i] > 0.0f ? grad_out[i] : below, accumulate);
+    const sfv below = sfv_set1(slope);
+    int64_t i = 0;
+    for (; i + SFV_LANES <= count; i += SFV_LANES) {
+        const sfv value = passed(out + i, sfv_load(grad_out + i), below);
+        sfv_store(grad_in + i, accumulate ? sfv_add(sfv_load(grad_in + i), value) : value);
+    }
+    for (; i < count; i++) {
+        const float value = out[i] > 0.0f ? grad_out[i] : slope * grad_out[i];
+        grad_in[i] = joined(grad_in[i], value, accumulate);
     }
 }
 
@@ -99,9 +112,7 @@ void SFK_NAME(mask_gradient)(float *restrict gradient, const float *restrict out
     for (; i + SFV_SUMS <= count; i += SFV_SUMS) {
         for (int v = 0; v < SFV_PER_16; v++) {
             float *at = gradient + i + v * SFV_LANES;
-            const sfv value = sfv_load(at);
-            const sfv masked = sfv_if_greater(sfv_load(out + i + v * SFV_LANES), sfv_zero(), value,
-                                              sfv_mul(below, value));
+            const sfv masked = passed(out + i + v * SFV_LANES, sfv_load(at), below);
             sfv_store(at, masked);
             sums[v] = sfv_add(sums[v], masked);
         }
