@@ -1,0 +1,187 @@
+#!/usr/bin/python3
+# SPDX-License-Identifier: BSD-2-Clause
+"""Whole networks of this library beside other engines, in one run.
+
+    compare.py nets|training|memory PATH-TO-peer_worker [--threads 1,2] [--rounds 3] [--only REGEX]
+
+The environment variable SFCONV_PEERS names a folder with workers that speak the line protocol of
+peer_worker.c: w_torch.py, w_ort.mjs with node_modules, bin/w_xnn. Those that are there take turns
+with this library, in every round the other way round; without any, this library stands alone.
+Printed are medians, how far the middle half of all runs spreads, and the ratio to the quickest
+peer. `memory` asks fresh processes for the most that was resident, and one more that computes
+nothing: the difference is what the network takes."""
+import argparse
+import os
+import pathlib
+import re
+import statistics
+import subprocess
+import sys
+
+NETWORKS = ("unet", "resnet18")
+VARIANTS = ("sf32", "sf8", "sf4", "dense")
+TRAINING_BATCH = {"unet": 2, "resnet18": 8}
+# Microseconds that a worker measures in one turn.
+BUDGET = 100_000
+
+
+def peers():
+    """Name: command, in which {T} stands for the number of threads."""
+    folder = os.environ.get("SFCONV_PEERS")
+    found = {}
+    if not folder:
+        return found
+    folder = pathlib.Path(folder).resolve()
+    models = str(folder / "models")
+    if (folder / "w_torch.py").exists():
+        for layout in ("nchw", "cl", "jit"):
+            found[f"PyTorch {layout}"] = ["/usr/bin/python3", str(folder / "w_torch.py"), "{T}",
+                                          layout]
+    if (folder / "node_modules" / "onnxruntime-node").exists():
+        found["onnxruntime"] = ["node", str(folder / "w_ort.mjs"), "{T}", "x1", models]
+    if (folder / "bin" / "w_xnn").exists():
+        found["XNNPACK"] = [str(folder / "bin" / "w_xnn"), "{T}", "nhwc", models]
+    return found
+
+
+class Worker:
+    """A process that times one request a line."""
+
+    def __init__(self, command, threads):
+        environment = dict(os.environ, OMP_NUM_THREADS=str(threads))
+        # Otherwise PyTorch pays page faults for every large tensor of a step.
+        environment.update(MALLOC_MMAP_MAX_="0", MALLOC_TRIM_THRESHOLD_="34359738368")
+        self.process = subprocess.Popen(
+            [word.replace("{T}", str(threads)) for word in command], env=environment, text=True,
+            stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)
+
+    def ask(self, request):
+        """The numbers of the answer; None: this worker cannot do it, or has ended."""
+        try:
+            self.process.stdin.write(request + "\n")
+            self.process.stdin.flush()
+        except BrokenPipeError:
+            return None
+        while line := self.process.stdout.readline():
+            if line.startswith("OK"):
+                return [float(word) for word in line[2:].partition("#")[0].split()]
+            if line.startswith("ERR"):
+                return None
+        return None
+
+    def close(self):
+        try:
+            self.process.stdin.close()
+        except BrokenPipeError:
+            pass
+        try:
+            self.process.wait(10)
+        except subprocess.TimeoutExpired:
+            self.process.kill()
+            self.process.wait()
+
+
+def requests(what, only):
+    for network in NETWORKS:
+        for variant in VARIANTS:
+            name = f"{network}_{variant}"
+            if re.search(only, name):
+                if what != "training":
+                    yield f"M {name} 1"
+                if what != "nets":
+                    yield f"T {name} {TRAINING_BATCH[network]}"
+
+
+def measure(workers, request, rounds):
+    """Milliseconds of each worker that can."""
+    times = {name: [] for name in workers}
+    for turn in range(rounds):
+        for name in list(times)[:: -1 if turn % 2 else 1]:
+            answer = workers[name].ask(f"{request} {BUDGET}")
+            if answer:
+                times[name] += [microseconds / 1e3 for microseconds in answer]
+            else:
+                del times[name]
+    for name in list(workers):
+        if workers[name].ask("F") is None:
+            # A peer that crashed; this library's own end shows in the times.
+            workers.pop(name).close()
+    return times
+
+
+def spread(times):
+    """Of the middle half of the runs, in percent of their median."""
+    lower, middle, upper = statistics.quantiles(times, n=4)
+    return 100 * (upper - lower) / middle
+
+
+def compare_times(what, ours, options):
+    print("| network | batch | threads | libsfconv | quickest peer | ratio | all peers |")
+    print("|---|---|---|---|---|---|---|")
+    for threads in options.threads:
+        workers = {"": Worker(ours, threads)}
+        workers.update((peer, Worker(command, threads)) for peer, command in peers().items())
+        for request in requests(what, options.only):
+            print_times(request, threads, measure(workers, request, options.rounds))
+        for worker in workers.values():
+            worker.close()
+
+
+def print_times(request, threads, times):
+    _, name, batch = request.split()
+    if "" not in times:
+        sys.exit(f"peer_worker cannot do {request}")
+    mine = times.pop("")
+    medians = {peer: statistics.median(values) for peer, values in times.items()}
+    best = min(medians, key=medians.get, default=None)
+    others = ", ".join(f"{peer} {value:.1f}" for peer, value in medians.items())
+    middle = statistics.median(mine)
+    beside = (f"{medians[best]:.1f} ms ±{spread(times[best]) / 2:.0f} % ({best}) | "
+              f"{medians[best] / middle:.2f}" if best else "- | -")
+    print(f"| {name} | {batch} | {threads} | {middle:.1f} ms ±{spread(mine) / 2:.0f} % | "
+          f"{beside} | {others} |", flush=True)
+
+
+def resident(command, request):
+    """Peak resident megabytes of a fresh process; None: it cannot do the request."""
+    worker = Worker(command, 1)
+    done = request is None or worker.ask(request + " 1000")
+    answer = worker.ask("R") if done else None
+    worker.close()
+    return answer[0] / 1024 if answer else None
+
+
+def compare_memory(ours, options):
+    print("| request | libsfconv | without the empty process | peers |")
+    print("|---|---|---|---|")
+    commands = peers()
+    for request in requests("memory", options.only):
+        mine, empty = resident(ours, request), resident(ours, None)
+        if mine is None or empty is None:
+            sys.exit(f"peer_worker cannot do {request}")
+        others = []
+        for peer, command in commands.items():
+            all_of_it, idle = resident(command, request), resident(command, None)
+            if all_of_it is not None and idle is not None:
+                others.append(f"{peer} {all_of_it:.0f} ({all_of_it - idle:.0f})")
+        print(f"| {request} | {mine:.1f} MB | {mine - empty:.1f} MB | {', '.join(others)} |",
+              flush=True)
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__.split("\n", maxsplit=1)[0])
+    parser.add_argument("what", choices=("nets", "training", "memory"))
+    parser.add_argument("worker")
+    parser.add_argument("--threads", default="1,2")
+    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--only", default="", metavar="REGEX")
+    options = parser.parse_args()
+    options.threads = [int(count) for count in options.threads.split(",")]
+    ours = [options.worker, "{T}"]
+    if options.what == "memory":
+        compare_memory(ours, options)
+    else:
+        compare_times(options.what, ours, options)
+
+
+main()
