@@ -3,21 +3,35 @@
 #include "memory.h"
 
 #include <stdbool.h>
+#include <unistd.h>
 
+/* A thread that waits looks this often, some tenth of a millisecond, before it sleeps: the next
+ * step of a net comes sooner than the system wakes a thread. */
+#define LOOKS_AWAKE 4000
+/* Bytes between what different threads write all the time. */
+#define APART 64
+
+/* `count`, `task` and `argument` belong to the caller while `busy` is 0, and do not change until it
+ * is 0 again. A new `round` hands them to the workers. */
 struct sfi_pool {
     pthread_mutex_t lock;
     pthread_cond_t wake;
     pthread_cond_t done;
     pthread_mutex_t owner;
-    uint64_t round;
     bool stop;
-    int32_t busy;
+    int32_t looks;
     int32_t started;
     int32_t capacity;
     int64_t count;
-    atomic_llong next;
     sfconv_task_fn task;
     void *argument;
+    /* Stored under the lock, looked at without it. */
+    atomic_ullong round;
+    char after_round[APART];
+    atomic_llong next;
+    char after_next[APART];
+    /* Workers that have not finished the round. */
+    atomic_int busy;
     struct sfi_worker {
         struct sfi_pool *pool;
         pthread_t thread;
@@ -41,29 +55,79 @@ static void take_tasks(struct sfi_pool *pool, int32_t worker)
     }
 }
 
+static void rest_briefly(void)
+{
+#if defined(__x86_64__) || defined(__i386__)
+    __builtin_ia32_pause();
+#elif defined(__aarch64__)
+    __asm__ volatile("yield");
+#endif
+}
+
+static bool round_began(struct sfi_pool *pool, uint64_t seen)
+{
+    return atomic_load_explicit(&pool->round, memory_order_acquire) != seen;
+}
+
+static bool round_ended(struct sfi_pool *pool)
+{
+    return atomic_load_explicit(&pool->busy, memory_order_acquire) == 0;
+}
+
+/* Awake for a while, then asleep. False when the pool ends. */
+static bool wait_for_round(struct sfi_pool *pool, uint64_t seen)
+{
+    for (int32_t i = 0; i < pool->looks; i++) {
+        if (round_began(pool, seen)) {
+            return true;
+        }
+        rest_briefly();
+    }
+    pthread_mutex_lock(&pool->lock);
+    while (!round_began(pool, seen) && !pool->stop) {
+        pthread_cond_wait(&pool->wake, &pool->lock);
+    }
+    const bool go_on = !pool->stop;
+    pthread_mutex_unlock(&pool->lock);
+    return go_on;
+}
+
+static void wait_for_workers(struct sfi_pool *pool)
+{
+    for (int32_t i = 0; i < pool->looks; i++) {
+        if (round_ended(pool)) {
+            return;
+        }
+        rest_briefly();
+    }
+    pthread_mutex_lock(&pool->lock);
+    while (!round_ended(pool)) {
+        pthread_cond_wait(&pool->done, &pool->lock);
+    }
+    pthread_mutex_unlock(&pool->lock);
+}
+
 static void *worker_main(void *argument)
 {
     struct sfi_worker *self = argument;
     struct sfi_pool *pool = self->pool;
-    uint64_t seen = 0;
-    pthread_mutex_lock(&pool->lock);
-    for (;;) {
-        while (pool->round == seen && !pool->stop) {
-            pthread_cond_wait(&pool->wake, &pool->lock);
-        }
-        if (pool->stop) {
-            break;
-        }
-        seen = pool->round;
-        pthread_mutex_unlock(&pool->lock);
+    /* No round begins before every worker has finished the one before it, so none is missed. */
+    for (uint64_t seen = 0; wait_for_round(pool, seen); seen++) {
         take_tasks(pool, self->index);
-        pthread_mutex_lock(&pool->lock);
-        if (--pool->busy == 0) {
+        if (atomic_fetch_sub_explicit(&pool->busy, 1, memory_order_acq_rel) == 1) {
+            /* The lock: the caller has either seen the end or sleeps already. */
+            pthread_mutex_lock(&pool->lock);
             pthread_cond_signal(&pool->done);
+            pthread_mutex_unlock(&pool->lock);
         }
     }
-    pthread_mutex_unlock(&pool->lock);
     return NULL;
+}
+
+/* Who waits awake takes the core of who works where there are more threads than cores. */
+static int32_t looks_awake(int32_t threads)
+{
+    return threads < sysconf(_SC_NPROCESSORS_ONLN) ? LOOKS_AWAKE : 0;
 }
 
 sfconv_status sfi_pool_create(struct sfi_pool **out, sfconv_context *context, int32_t threads)
@@ -74,6 +138,7 @@ sfconv_status sfi_pool_create(struct sfi_pool **out, sfconv_context *context, in
         return SFCONV_ERROR_MEMORY;
     }
     pool->capacity = threads;
+    pool->looks = looks_awake(threads);
     pthread_mutex_init(&pool->lock, NULL);
     pthread_mutex_init(&pool->owner, NULL);
     pthread_cond_init(&pool->wake, NULL);
@@ -113,21 +178,17 @@ void sfi_pool_destroy(sfconv_context *context, struct sfi_pool *pool)
 
 static void run_on_pool(struct sfi_pool *pool, int64_t count, sfconv_task_fn task, void *argument)
 {
-    pthread_mutex_lock(&pool->lock);
     pool->count = count;
     pool->task = task;
     pool->argument = argument;
     atomic_store_explicit(&pool->next, 0, memory_order_relaxed);
-    pool->busy = pool->started;
-    pool->round++;
+    atomic_store_explicit(&pool->busy, pool->started, memory_order_relaxed);
+    pthread_mutex_lock(&pool->lock);
+    atomic_fetch_add_explicit(&pool->round, 1, memory_order_release);
     pthread_cond_broadcast(&pool->wake);
     pthread_mutex_unlock(&pool->lock);
     take_tasks(pool, 0);
-    pthread_mutex_lock(&pool->lock);
-    while (pool->busy > 0) {
-        pthread_cond_wait(&pool->done, &pool->lock);
-    }
-    pthread_mutex_unlock(&pool->lock);
+    wait_for_workers(pool);
 }
 
 void sfi_parallel_for(sfconv_context *context, int64_t count, sfconv_task_fn task, void *argument)

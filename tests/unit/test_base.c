@@ -9,6 +9,7 @@
 
 #include <math.h>
 #include <string.h>
+#include <time.h>
 
 static sfconv_context *make_context(int32_t workers)
 {
@@ -120,6 +121,33 @@ START_TEST(parallel_for_visits_each_index_once_for_any_number_of_workers)
 }
 END_TEST
 
+static void add_index(void *argument, int64_t index, int32_t worker)
+{
+    (void)worker;
+    ((int64_t *)argument)[index] += index + 1;
+}
+
+START_TEST(rounds_that_follow_at_once_or_after_a_pause_are_each_done_when_the_call_returns)
+{
+    const int32_t workers[] = {2, 16};
+    const struct timespec pause = {.tv_nsec = 2000000};
+    for (int w = 0; w < 2; w++) {
+        sfconv_context *context = make_context(workers[w]);
+        int64_t sums[3] = {0, 0, 0};
+        for (int64_t round = 1; round <= 2000; round++) {
+            sfi_parallel_for(context, 3, add_index, sums);
+            for (int64_t i = 0; i < 3; i++) {
+                ck_assert_int_eq(sums[i], round * (i + 1));
+            }
+            if (round % 100 == 0) {
+                nanosleep(&pause, NULL);
+            }
+        }
+        sfi_context_release(context);
+    }
+}
+END_TEST
+
 START_TEST(growing_an_array_keeps_its_elements)
 {
     sfconv_context *context = make_context(1);
@@ -147,6 +175,8 @@ int main(void)
     tcase_add_test(tests, normal_numbers_have_the_moments_of_a_normal_distribution);
     tcase_add_test(tests, exp_log_and_sincos_agree_with_the_c_library);
     tcase_add_test(tests, parallel_for_visits_each_index_once_for_any_number_of_workers);
+    tcase_add_test(tests,
+                   rounds_that_follow_at_once_or_after_a_pause_are_each_done_when_the_call_returns);
     tcase_add_test(tests, growing_an_array_keeps_its_elements);
     suite_add_tcase(suite, tests);
     return run_suite(suite);
