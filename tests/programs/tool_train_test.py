@@ -107,6 +107,49 @@ class Train(ToolCase):
         self.assertEqual([row[5:37] for row in large[9:41]], small)
         self.assertEqual(sum(map(sum, large)), sum(map(sum, small)))
 
+    def test_balance_makes_a_rare_class_count(self):
+        put_classes(self, "set")
+        self.train("plain", "--epochs", 1, "--balance", "weights", task="classify")
+        self.train("weighed", "--epochs", 1, task="classify")
+        # Classes of one size are balanced as they are.
+        self.assertEqual(self.table("plain/log.csv")[0]["loss"],
+                         self.table("weighed/log.csv")[0]["loss"])
+        for path in sorted((self.folder / "set/train/grid").iterdir())[3:]:
+            path.unlink()
+        losses = set()
+        for how in ("weights", "sampling"):
+            output = self.train(how, "--epochs", 1, "--batch", 11, "--balance", how,
+                                task="classify")
+            self.assertIn("test: accuracy", output)
+            losses.add(self.table(f"{how}/log.csv")[0]["loss"])
+            facts = json.loads(self.sfconv("info", f"{how}/best.safetensors", "--json"))
+            self.assertIn(f"balance {how}", facts["metadata"]["training.settings"])
+        self.train("none", "--epochs", 1, "--batch", 11, task="classify")
+        losses.add(self.table("none/log.csv")[0]["loss"])
+        self.assertEqual(len(losses), 3)
+
+    def test_decay_pulls_weights_to_zero(self):
+        put_masks(self, "set")
+        self.train("free", "--epochs", 2, "--seed", 3)
+        self.train("bound", "--epochs", 2, "--seed", 3, "--decay", 0.5)
+        spectra = []
+        for name in ("free", "bound"):
+            self.sfconv("spectrum", f"{name}/best.safetensors", "--csv", f"{name}.csv")
+            spectra.append(sum(float(row["singular_value"]) for row in self.table(f"{name}.csv")))
+        self.assertLess(spectra[1], spectra[0])
+
+    def test_what_cannot_be_balanced_or_grouped_is_refused(self):
+        put_masks(self, "set")
+        put_classes(self, "classes")
+        put = ("--output", "out")
+        self.assert_sfconv_refused(USAGE, ["--balance: only classes are balanced"], "train", "set",
+                                   "--task", "segment", *put, "--balance", "weights")
+        self.assert_sfconv_refused(USAGE, ["--balance: expected weights or sampling, got 'coins'"],
+                                   "train", "classes", "--task", "classify", *put, "--balance",
+                                   "coins")
+        self.assert_sfconv_refused(FAILURE, ["pattern '('"], "train", "classes", "--task",
+                                   "classify", *put, "--group-by", "(")
+
     def test_validation_every_third_epoch(self):
         put_masks(self, "set")
         self.train("out", "--epochs", 7, "--validate-every", 3)

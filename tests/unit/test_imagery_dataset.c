@@ -224,6 +224,62 @@ START_TEST(samples_can_be_left_out)
 }
 END_TEST
 
+/* "p07-3" is the third photograph of patient 7. */
+static void put_patients(int patients, int photographs)
+{
+    scratch_make_folder("patients");
+    scratch_make_folder("patients/well");
+    scratch_make_folder("patients/ill");
+    for (int i = 0; i < patients * photographs; i++) {
+        char name[64];
+        snprintf(name, sizeof name, "patients/%s/p%02d-%d.pgm", i % 2 ? "ill" : "well",
+                 i / photographs, i % photographs);
+        put_text(name, "P2 1 1 255 7");
+    }
+}
+
+static int patient_of(const struct dataset_sample *sample)
+{
+    return atoi(strrchr(sample->path, '/') + 2);
+}
+
+static void count_patients(const struct dataset *set, int32_t *sets, int32_t bit)
+{
+    for (int64_t i = 0; i < set->count; i++) {
+        sets[patient_of(&set->samples[i])] |= bit;
+    }
+}
+
+START_TEST(a_split_by_chance_parts_no_patient)
+{
+    struct dataset_options options = dataset_options_default();
+    options.group_by = "^p([0-9]+)-";
+    put_patients(20, 3);
+    for (uint64_t seed = 1; seed <= 5; seed++) {
+        int32_t sets[20] = {0};
+        options.seed = seed;
+        struct dataset_split split = load_classes("patients", &options);
+        ck_assert_int_eq(split.train.count + split.val.count + split.test.count, 60);
+        ck_assert(split.val.count >= 6 && split.val.count <= 12 && split.test.count >= 6);
+        count_patients(&split.train, sets, 1);
+        count_patients(&split.val, sets, 2);
+        count_patients(&split.test, sets, 4);
+        for (int i = 0; i < 20; i++) {
+            ck_assert_msg(sets[i] == 1 || sets[i] == 2 || sets[i] == 4, "patient %d, seed %d", i,
+                          (int)seed);
+        }
+        dataset_split_destroy(&split);
+    }
+    options.group_by = "^x";
+    struct dataset_split refused;
+    ck_assert(!dataset_load_classes(&refused, scratch_path("patients"), &options, &error));
+    ck_assert_ptr_nonnull(strstr(error.text, "the pattern '^x' does not fit this name"));
+    options.group_by = "(";
+    ck_assert(!dataset_load_classes(&refused, scratch_path("patients"), &options, &error));
+    ck_assert_ptr_nonnull(strstr(error.text, "pattern '('"));
+}
+END_TEST
+
 START_TEST(options_that_make_no_sense_are_refused)
 {
     struct dataset_options options = dataset_options_default();
@@ -325,6 +381,7 @@ int main(void)
     tcase_add_test(sets, masks_of_one_value_are_empty_or_full);
     tcase_add_test(sets, faults_of_masks_are_named);
     tcase_add_test(sets, samples_can_be_left_out);
+    tcase_add_test(sets, a_split_by_chance_parts_no_patient);
     tcase_add_test(sets, options_that_make_no_sense_are_refused);
     tcase_add_test(sets, real_angiograms_are_loaded);
     tcase_add_test(sets, real_photographs_are_loaded);

@@ -20,6 +20,16 @@ struct experiment_files {
     bool resume;       /* goes on from `state` with the same bits instead of starting anew */
 };
 
+/* What is done where classes have different numbers of images. */
+enum experiment_balance {
+    EXPERIMENT_BALANCE_NONE,
+    EXPERIMENT_BALANCE_WEIGHTS,  /* the loss weighs each class by one over its number */
+    EXPERIMENT_BALANCE_SAMPLING, /* an epoch takes as many images from each class */
+};
+
+/* "none", "weights" or "sampling". */
+const char *experiment_balance_name(enum experiment_balance balance);
+
 struct experiment_options {
     int32_t model;  /* SFCONV_MODEL_… */
     int32_t method; /* SFCONV_METHOD_… */
@@ -28,8 +38,10 @@ struct experiment_options {
     double regularizer_weight; /* λ of the method's regularizer */
     int64_t epochs;
     int64_t batch;
-    int64_t crop;       /* side of the training windows; 0: the largest that fits every image */
-    double rate;        /* of Adam, at the top of its cosine */
+    int64_t crop; /* side of the training windows; 0: the largest that fits every image */
+    double rate;  /* of Adam, at the top of its cosine */
+    double decay; /* of the weights, apart from the gradient; not of the factors of FConv */
+    enum experiment_balance balance; /* classes only */
     int64_t size;       /* the images were resized to size x size; 0: they are as in their files */
     bool field_of_view; /* they were cut to their field of view before */
     int64_t patience;   /* this many epochs without a better one end the training; 0: none do */

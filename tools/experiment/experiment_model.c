@@ -38,6 +38,14 @@ static int64_t size_multiple(int32_t model)
     }
 }
 
+const char *experiment_balance_name(enum experiment_balance balance)
+{
+    static const char *const names[] = {[EXPERIMENT_BALANCE_NONE] = "none",
+                                        [EXPERIMENT_BALANCE_WEIGHTS] = "weights",
+                                        [EXPERIMENT_BALANCE_SAMPLING] = "sampling"};
+    return names[balance];
+}
+
 struct experiment_options experiment_options_default(int32_t model, int32_t method)
 {
     struct experiment_options options = {

@@ -119,6 +119,7 @@ static bool load_folder(struct dataset_split *split, const struct program_option
     struct dataset_options how = dataset_options_default();
     how.form.width = how.form.height = options->experiment.size;
     how.form.crop_to_field = options->experiment.field_of_view;
+    how.group_by = options->group_by;
     how.leave_out = options->left_out;
     how.leave_out_count = options->left_out_count;
     if (!(segments ? dataset_load_masks(split, options->data, &how, error)

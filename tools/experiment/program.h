@@ -17,6 +17,7 @@ struct program_options {
     int64_t images;     /* of each made set */
     const char *left_out[PROGRAM_MAX_LEFT_OUT];
     int64_t left_out_count;
+    const char *group_by; /* images that a split must not part (dataset.h); NULL: none */
     /* What stands on the command line beside the options. */
     const char *const *operands;
     int64_t operand_count;

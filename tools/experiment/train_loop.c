@@ -2,7 +2,7 @@
 #include "train_loop.h"
 
 #include "batch.h"
-#include "chance.h"
+#include "sample_order.h"
 #include "stopwatch.h"
 #include "train_state.h"
 
@@ -26,6 +26,7 @@ struct training {
     int64_t *order;
     float *targets;
     int32_t *labels;
+    float *class_weights; /* NULL: all the same */
     float *best;
     struct train_position at;
     double penalty;
@@ -120,6 +121,26 @@ static bool choose_window(struct training *t)
     return true;
 }
 
+/* Mean 1 over the images. */
+static bool weigh_classes(struct training *t)
+{
+    const struct dataset *train = t->train;
+    t->class_weights = calloc((size_t)train->class_count, sizeof *t->class_weights);
+    if (!t->class_weights) {
+        return image_fail(t->error, "training: out of memory");
+    }
+    for (int64_t i = 0; i < train->count; i++) {
+        t->class_weights[train->samples[i].label] += 1.0f;
+    }
+    for (int32_t c = 0; c < train->class_count; c++) {
+        /* A class may have no image where a table lists none of it. */
+        const float count = t->class_weights[c];
+        t->class_weights[c] =
+            count > 0.0f ? (float)train->count / ((float)train->class_count * count) : 0.0f;
+    }
+    return true;
+}
+
 static bool prepare(struct training *t)
 {
     const struct experiment_options *options = t->options;
@@ -127,7 +148,10 @@ static bool prepare(struct training *t)
     const int64_t steps = (t->train->count / batch) * options->epochs;
     sfconv_optimizer_desc optimizer = SFCONV_OPTIMIZER_DESC_INIT;
     sfconv_schedule_desc schedule = SFCONV_SCHEDULE_DESC_INIT;
-    optimizer.kind = SFCONV_OPTIMIZER_ADAM;
+    optimizer.kind = options->decay > 0.0 ? SFCONV_OPTIMIZER_ADAMW : SFCONV_OPTIMIZER_ADAM;
+    optimizer.weight_decay = options->decay;
+    /* Its regularizer takes the place of the decay. */
+    optimizer.decay_factors = options->method != SFCONV_METHOD_FCONV;
     schedule.kind = SFCONV_SCHEDULE_COSINE;
     schedule.rate = options->rate;
     schedule.factor = 0.01;
@@ -150,6 +174,9 @@ static bool prepare(struct training *t)
     t->best = calloc((size_t)parameter_floats(net), sizeof *t->best);
     if (!t->order || !t->targets || !t->labels || !t->best) {
         return image_fail(t->error, "training: out of memory");
+    }
+    if (options->balance == EXPERIMENT_BALANCE_WEIGHTS && !weigh_classes(t)) {
+        return false;
     }
     t->at = (struct train_position){.epoch = 1, .best_metric = -1.0};
     train_settings(t->settings, t->model, t->train, options);
@@ -216,16 +243,6 @@ static bool save_epoch(struct training *t, const struct experiment_progress *p)
                       save_model(t, files->last, p) && save_state(t));
 }
 
-/* A new order of the samples for each epoch, a function of the seed and the epoch. */
-static void shuffle(struct training *t, int64_t epoch)
-{
-    for (int64_t i = 0; i < t->train->count; i++) {
-        t->order[i] = i;
-    }
-    struct chance chance = chance_start(t->options->seed, (uint64_t)epoch);
-    chance_shuffle(&chance, t->order, t->train->count);
-}
-
 /* Sample `index` of the set to place `place` of the batch. */
 static bool put_sample(struct training *t, const sfconv_view *input, const sfconv_view *target,
                        int64_t place, int64_t index, uint64_t draw)
@@ -282,10 +299,12 @@ static bool compute_loss(struct training *t, const sfconv_view *target, double *
         !check(t, sfconv_run_output_gradient(t->run, 0, &gradient), "loss")) {
         return false;
     }
+    sfconv_cross_entropy_desc weighed = SFCONV_CROSS_ENTROPY_DESC_INIT;
+    weighed.class_weights = t->class_weights;
     const sfconv_status status =
         t->model->segments
             ? sfconv_loss_bce_dice(context, &logits, target, 1.0, 1.0, loss, &gradient)
-            : sfconv_loss_cross_entropy(context, &logits, t->labels, NULL, loss, &gradient);
+            : sfconv_loss_cross_entropy(context, &logits, t->labels, &weighed, loss, &gradient);
     return check(t, status, "loss");
 }
 
@@ -363,7 +382,9 @@ static bool run_steps(struct training *t, struct experiment_progress *progress,
     const double start = stopwatch_seconds();
     progress->steps = t->train->count / batch;
     progress->loss = first > 0 ? t->at.loss_sum / (double)first : 0.0;
-    shuffle(t, progress->epoch);
+    if (!sample_order(t->order, t->train, t->options, progress->epoch, t->error)) {
+        return false;
+    }
     while (t->at.step < progress->steps && *go_on) {
         double loss;
         progress->step = t->at.step + 1;
@@ -413,6 +434,7 @@ static void release(struct training *t)
     free(t->order);
     free(t->targets);
     free(t->labels);
+    free(t->class_weights);
     free(t->best);
 }
 

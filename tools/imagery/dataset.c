@@ -2,6 +2,7 @@
 #include "dataset.h"
 
 #include "chance.h"
+#include "dataset_groups.h"
 #include "dataset_sample.h"
 
 #include <math.h>
@@ -109,6 +110,14 @@ static void choose(bool *chosen, int64_t *numbers, const struct dataset *dataset
     }
 }
 
+static void choose_of_classes(bool *chosen, int64_t *numbers, const struct dataset *dataset,
+                              double part, uint64_t seed)
+{
+    for (int32_t c = dataset->class_count > 0 ? 0 : -1; c < dataset->class_count; c++) {
+        choose(chosen, numbers, dataset, c, part, seed);
+    }
+}
+
 static bool move_chosen(struct dataset *taken, struct dataset *from, const bool *chosen,
                         struct image_error *error)
 {
@@ -136,7 +145,7 @@ static bool move_chosen(struct dataset *taken, struct dataset *from, const bool 
 bool dataset_take_part(struct dataset *taken, struct dataset *from, double part, uint64_t seed,
                        struct image_error *error)
 {
-    *taken = (struct dataset){.form = from->form};
+    *taken = (struct dataset){.form = from->form, .group_by = from->group_by};
     if (!(part >= 0 && part <= 1)) {
         return image_fail(error, "part of a data set: expected 0 to 1, got %g", part);
     }
@@ -146,10 +155,13 @@ bool dataset_take_part(struct dataset *taken, struct dataset *from, double part,
     if (!done) {
         image_fail(error, "split of %lld samples: out of memory", (long long)from->count);
     } else {
-        for (int32_t label = from->class_count > 0 ? 0 : -1; label < from->class_count; label++) {
-            choose(chosen, numbers, from, label, part, seed);
+        if (from->group_by) {
+            done = dataset_choose_groups(chosen, from, part, seed, error);
+        } else {
+            choose_of_classes(chosen, numbers, from, part, seed);
         }
-        done = dataset_name_classes(taken, (const char *const *)from->class_names,
+        done = done &&
+               dataset_name_classes(taken, (const char *const *)from->class_names,
                                     from->class_count, error) &&
                move_chosen(taken, from, chosen, error);
     }

@@ -33,6 +33,9 @@ struct dataset {
     int32_t class_count; /* 0 in a set with masks */
     char **class_names;
     struct dataset_form form;
+    /* Samples whose names have the same match of this pattern stay together in splits
+     * (dataset_groups.h); borrowed; NULL: each sample is on its own. */
+    const char *group_by;
 };
 
 struct dataset_options {
@@ -48,6 +51,9 @@ struct dataset_options {
     double part_val;
     double part_test;
     uint64_t seed;
+    /* Of the sets that are split by chance, now or later by dataset_take_part(); it must live as
+     * long as they do. */
+    const char *group_by;
 };
 
 /* Shares of 0.15 and 0.15, everything else as in the files and in memory. */
@@ -99,8 +105,9 @@ bool dataset_add(struct dataset *dataset, const char *name, int32_t label, struc
 bool dataset_name_classes(struct dataset *dataset, const char *const *names, int32_t count,
                           struct image_error *error);
 
-/* Moves about `part` of the samples of each class from `from` into *taken, chosen by `seed`; both
- * stay in order, and *taken gets the names of the classes. */
+/* Moves about `part` of the samples of each class, or of the groups of a set that has some, from
+ * `from` into *taken, chosen by `seed`; both stay in order, and *taken gets the names of the
+ * classes. */
 bool dataset_take_part(struct dataset *taken, struct dataset *from, double part, uint64_t seed,
                        struct image_error *error);
 

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #include "dataset.h"
 
+#include "dataset_groups.h"
 #include "dataset_labels.h"
 #include "dataset_sample.h"
 #include "folder.h"
@@ -364,6 +365,9 @@ static bool check_options(const struct dataset_options *options, struct image_er
         return image_fail(error, "channels of a data set: expected 1 or 3, got %d",
                           (int)form->channels);
     }
+    if (options->group_by && !dataset_check_pattern(options->group_by, error)) {
+        return false;
+    }
     if (!(options->part_val >= 0 && options->part_test >= 0 &&
           options->part_val + options->part_test < 1)) {
         return image_fail(error,
@@ -388,6 +392,7 @@ static bool load_set(struct dataset_split *result, const char *folder, load_set_
         return image_fail(error, "%s: out of memory", folder);
     }
     result->train.form = result->val.form = result->test.form = loader.options->form;
+    result->train.group_by = loader.options->group_by;
     const bool loaded = load(&loader, result, folder, &is_split) &&
                         (is_split || split_by_chance(&loader, result)) &&
                         check_left_out(&loader, folder);

@@ -93,6 +93,7 @@ static bool parse(struct reproduction *r, struct arguments *arguments, struct im
     int32_t model = 0;
     r->how.data = arguments->operands[0];
     r->how.output = argument_text(arguments, "output", NULL);
+    r->how.group_by = argument_text(arguments, "group-by", NULL);
     r->resume = argument_given(arguments, "resume");
     r->plots = !argument_given(arguments, "no-plots");
     r->seed_count = 3;

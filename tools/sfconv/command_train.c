@@ -11,7 +11,8 @@ static bool parse(struct program_options *how, struct arguments *arguments,
     int32_t model = 0;
     int32_t method = SFCONV_METHOD_SFCONV;
     *how = (struct program_options){.data = arguments->operands[0],
-                                    .output = argument_text(arguments, "output", NULL)};
+                                    .output = argument_text(arguments, "output", NULL),
+                                    .group_by = argument_text(arguments, "group-by", NULL)};
     if (!how->output) {
         return usage_fail(arguments, error, "expected --output DIR for models and logs");
     }

@@ -17,13 +17,16 @@ static void settings_of(char text[SETTINGS_CAPACITY], const struct reproduction 
                         const struct reproduction_run *run)
 {
     const struct experiment_options o = reproduction_options(r, run);
+    char extra[SETTINGS_CAPACITY / 2];
+    snprintf(extra, sizeof extra, "; decay %.9g; balance %s; group-by %s", o.decay,
+             experiment_balance_name(o.balance), r->how.group_by ? r->how.group_by : "none");
     snprintf(text, SETTINGS_CAPACITY,
              "model %s; rho %.9g; min-rank %" PRId64 "; weight %.9g; epochs %" PRId64
              "; batch %" PRId64 "; crop %" PRId64 "; size %" PRId64 "%s"
-             "; rate %.9g; augment %d; validate-every %" PRId64 "; images %" PRId64 " %" PRId64
+             "; rate %.9g%s; augment %d; validate-every %" PRId64 "; images %" PRId64 " %" PRId64
              " %" PRId64,
              sfconv_model_name(o.model), o.ratio, o.min_rank, o.regularizer_weight, o.epochs,
-             o.batch, o.crop, o.size, o.field_of_view ? " of the field of view" : "", o.rate,
+             o.batch, o.crop, o.size, o.field_of_view ? " of the field of view" : "", o.rate, extra,
              (int)o.augment, o.validate_every, r->split.train.count, r->split.val.count,
              r->split.test.count);
 }

@@ -12,14 +12,13 @@ _sfconv_options()
         compress) echo "--output --rho --min-rank --budget --size --workers --help" ;;
         train)
             echo "--task --output --method --kl --model --rho --min-rank --epochs --batch --rate" \
-                "--crop --size --field-of-view --no-augment --validate-every --leave-out --patience" \
-                "--seed" \
-                "--resume --workers --help"
+                "--crop --size --field-of-view --no-augment --decay --balance --group-by" \
+                "--validate-every --leave-out --patience --seed --resume --workers --help"
             ;;
         reproduce)
             echo "--task --output --methods --seeds --seed --kl --frobenius --model --rho --min-rank" \
-                "--epochs --batch --rate --crop --size --field-of-view --no-augment" \
-                "--validate-every --leave-out --no-plots --resume --workers --help"
+                "--epochs --batch --rate --crop --size --field-of-view --no-augment --decay" \
+                "--balance --group-by --validate-every --leave-out --no-plots --resume --workers --help"
             ;;
         bench) echo "--size --batch --seconds --json --workers --help" ;;
         *) echo "--help --version" ;;
@@ -35,6 +34,8 @@ _sfconv()
         COMPREPLY=($(compgen -W "$commands --help --version" -- "$word"))
     elif [ "$before" = --set ]; then
         COMPREPLY=($(compgen -W "test val train all" -- "$word"))
+    elif [ "$before" = --balance ]; then
+        COMPREPLY=($(compgen -W "weights sampling" -- "$word"))
     elif [ "$before" = --task ]; then
         COMPREPLY=($(compgen -W "classify segment" -- "$word"))
     elif [ "$before" = --method ] || [ "$before" = --methods ]; then

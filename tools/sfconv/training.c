@@ -38,6 +38,27 @@ bool training_parse_task(struct arguments *arguments, int32_t *model, struct ima
     return fits;
 }
 
+static bool parse_balance(struct arguments *arguments, struct experiment_options *o,
+                          struct image_error *error)
+{
+    const char *text = argument_text(arguments, "balance", NULL);
+    if (!text) {
+        return true;
+    }
+    if (experiment_segments(o->model)) {
+        return usage_fail(arguments, error, "--balance: only classes are balanced");
+    }
+    if (strcmp(text, "weights") == 0) {
+        o->balance = EXPERIMENT_BALANCE_WEIGHTS;
+    } else if (strcmp(text, "sampling") == 0) {
+        o->balance = EXPERIMENT_BALANCE_SAMPLING;
+    } else {
+        return usage_fail(arguments, error, "--balance: expected weights or sampling, got '%s'",
+                          text);
+    }
+    return true;
+}
+
 bool training_parse_numbers(struct arguments *arguments, struct experiment_options *o,
                             struct image_error *error)
 {
@@ -51,6 +72,8 @@ bool training_parse_numbers(struct arguments *arguments, struct experiment_optio
         argument_integer(arguments, "epochs", 1, 1000000, &o->epochs, error) &&
         argument_integer(arguments, "batch", 1, 65536, &o->batch, error) &&
         argument_number(arguments, "rate", false, &o->rate, error) &&
+        argument_number(arguments, "decay", true, &o->decay, error) &&
+        parse_balance(arguments, o, error) &&
         argument_integer(arguments, "crop", 1, 65536, &o->crop, error) &&
         argument_integer(arguments, "size", 1, 65536, &o->size, error) &&
         argument_integer(arguments, "validate-every", 1, 1000000, &o->validate_every, error) &&

@@ -27,7 +27,8 @@ bool training_exists(const struct training_files *files);
 /* --task and --model: the number of a network that does the task. */
 bool training_parse_task(struct arguments *arguments, int32_t *model, struct image_error *error);
 
-/* The options of TRAINING_OPTIONS over the defaults that *options brings. */
+/* The options of TRAINING_OPTIONS but --group-by and --leave-out over the defaults that *options
+ * brings. */
 bool training_parse_numbers(struct arguments *arguments, struct experiment_options *options,
                             struct image_error *error);
 #define TRAINING_OPTIONS                                                                           \
@@ -40,6 +41,9 @@ bool training_parse_numbers(struct arguments *arguments, struct experiment_optio
         {"size", "N", "resize all images to N x N"},                                               \
         {"field-of-view", NULL, "cut images and masks to what is lit, without the black border"},  \
         {"no-augment", NULL, "no flips, quarter turns and changes of light"},                      \
+        {"decay", "X", "decay of the weights, apart from the gradient"},                           \
+        {"balance", "HOW", "of classes: weights (in the loss) or sampling; usually none"},         \
+        {"group-by", "RE", "files that share this part of their names stay in one set"},           \
         {"validate-every", "N", "judge every Nth epoch and the last one; usually each"},           \
     {                                                                                              \
         "leave-out", "NAME", "drop a file (\"131\" or \"val/images/131\"); may be repeated"        \
