@@ -50,6 +50,7 @@ static bool start(pid_t *child, char *const *argv, const char *input,
     return status == 0 || image_fail(error, "gnuplot: %s", strerror(status));
 }
 
+/* All that is written there, in one line, as far as it fits. */
 static bool read_line(int descriptor, char *line, size_t capacity)
 {
     size_t length = 0;
@@ -91,22 +92,35 @@ bool gnuplot_version(char *version, size_t capacity, struct image_error *error)
     return ok;
 }
 
+/* What gnuplot says is kept for the case that it fails: of a plot with one point it warns. */
 bool gnuplot_draw(const char *script, const char *picture, struct image_error *error)
 {
     /* -d: without the settings that a user may have at home. */
     char *const argv[] = {(char[]){"gnuplot"}, (char[]){"-d"}, (char[]){"-"}, NULL};
     posix_spawn_file_actions_t actions;
-    pid_t child;
-    if (posix_spawn_file_actions_init(&actions) != 0) {
-        return image_fail(error, "gnuplot: out of memory");
-    }
     struct image_error reason;
-    bool ok = posix_spawn_file_actions_addopen(&actions, STDOUT_FILENO, picture,
-                                               O_WRONLY | O_CREAT | O_TRUNC, 0666) == 0 &&
-              start(&child, argv, script, &actions, error);
-    posix_spawn_file_actions_destroy(&actions);
-    if (ok && !wait_for(child, &reason)) {
-        ok = image_fail(error, "%s: %s", script, reason.text);
+    char said[200] = "";
+    int ends[2];
+    pid_t child;
+    if (pipe(ends) != 0) {
+        return image_fail(error, "gnuplot: %s", strerror(errno));
     }
+    bool ok =
+        posix_spawn_file_actions_init(&actions) == 0 || image_fail(error, "gnuplot: out of memory");
+    if (ok) {
+        ok = posix_spawn_file_actions_addopen(&actions, STDOUT_FILENO, picture,
+                                              O_WRONLY | O_CREAT | O_TRUNC, 0666) == 0 &&
+             posix_spawn_file_actions_adddup2(&actions, ends[1], STDERR_FILENO) == 0 &&
+             posix_spawn_file_actions_addclose(&actions, ends[0]) == 0 &&
+             posix_spawn_file_actions_addclose(&actions, ends[1]) == 0 &&
+             start(&child, argv, script, &actions, error);
+        posix_spawn_file_actions_destroy(&actions);
+    }
+    close(ends[1]);
+    if (ok) {
+        read_line(ends[0], said, sizeof said);
+        ok = wait_for(child, &reason) || image_fail(error, "%s: %s: %s", script, reason.text, said);
+    }
+    close(ends[0]);
     return ok;
 }
