@@ -117,7 +117,8 @@ void report_budget(const struct report *report)
         fprintf(
             page,
             "<dt>Model that is judged</dt><dd>that of the epoch with the best validation score; "
-            "every %" PRId64 ". epoch and the last one are validated. The test images are "
+            "validated were the last epoch and each whose number is a multiple of %" PRId64
+            ". The test images are "
             "looked at once, at the end of each run.</dd>\n",
             o->validate_every);
     } else {
