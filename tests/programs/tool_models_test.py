@@ -105,6 +105,29 @@ class Eval(ToolCase):
                    for name in ("train", "val", "test")) / 13
         self.assertAlmostEqual(counts["all"]["dice"], mean, delta=1e-6)
 
+    def test_images_are_split_as_they_were_in_the_training(self):
+        for i in range(24):
+            name = "grid" if i % 2 else "lines"
+            self.put(f"set/{name}/p{i // 6}-{i}.png", stripes(16, i, name == "lines"), 3)
+        output = self.sfconv("train", "set", "--task", "classify", "--epochs", 2, "--output",
+                             "out", "--group-by", "^p([0-9]+)", "--leave-out", "lines/p0-0")
+        model = "out/best.safetensors"
+        score = json.loads(self.sfconv("eval", model, "set", "--json"))
+        self.assertEqual(score["left_out"], ["lines/p0-0"])
+        # A patient's images are all in the test, or all but the one that was left out.
+        self.assertIn(score["images"], (5, 6))
+        text = self.sfconv("eval", model, "set")
+        self.assertIn("left out, as in the training: lines/p0-0\n", text)
+        self.assertIn(text.splitlines()[-1], output)
+        # Said otherwise, it is another split.
+        other = json.loads(self.sfconv("eval", model, "set", "--group-by", "", "--leave-out",
+                                       "p0-2", "--json"))
+        self.assertEqual((other["images"], other["left_out"]), (4, ["p0-2"]))
+        # Other images need not have the names of those that were left out.
+        (self.folder / "set/lines/p0-0.png").unlink()
+        again = json.loads(self.sfconv("eval", model, "set", "--json"))
+        self.assertEqual(again["accuracy"], score["accuracy"])
+
     def test_other_classes_are_refused(self):
         put_classes(self, "set")
         model = self.classifier()

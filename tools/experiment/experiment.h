@@ -11,6 +11,7 @@
 
 #define EXPERIMENT_MAX_CHANNELS 3
 #define EXPERIMENT_MAX_CLASSES 1024
+#define EXPERIMENT_MAX_LEFT_OUT 64
 
 /* Files that a training keeps up to date, each as a whole. */
 struct experiment_files {
@@ -29,6 +30,15 @@ enum experiment_balance {
 
 /* "none", "weights" or "sampling". */
 const char *experiment_balance_name(enum experiment_balance balance);
+
+/* Which images of a folder take part, and which stay together where it is split (dataset.h). A
+ * model keeps it: another choice would be another split, with training images among the test
+ * images. */
+struct experiment_selection {
+    const char *left_out[EXPERIMENT_MAX_LEFT_OUT];
+    int64_t left_out_count;
+    const char *group_by; /* NULL: none */
+};
 
 struct experiment_options {
     int32_t model;  /* SFCONV_MODEL_… */
@@ -49,6 +59,8 @@ struct experiment_options {
     bool augment;           /* flips, quarter turns, light */
     uint64_t seed;
     const struct experiment_files *files; /* NULL: nothing is written while it trains */
+    const struct experiment_selection
+        *selection; /* how the images were chosen; NULL: all of them */
 };
 
 /* Whether a network draws maps; the others name classes. */
@@ -77,6 +89,10 @@ struct experiment_model {
     float deviation[EXPERIMENT_MAX_CHANNELS];
     int32_t class_count;
     char **class_names;
+    /* How the images it was trained on were chosen (struct experiment_selection). */
+    int64_t left_out_count;
+    char **left_out;
+    char *group_by; /* NULL: none */
 };
 
 /* What is known while training goes on. */

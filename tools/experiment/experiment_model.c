@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #include "batch.h"
+#include "selection.h"
 #include "train_loop.h"
 
 #include <math.h>
@@ -191,7 +192,8 @@ static bool describe(const struct experiment_model *model, sfconv_metadata *meta
         ok = set_number(model, metadata, "input.mean", c, model->mean[c], error) &&
              set_number(model, metadata, "input.deviation", c, model->deviation[c], error);
     }
-    ok = ok && describe_classes(model, metadata, error);
+    ok = ok && describe_classes(model, metadata, error) &&
+         selection_describe(model, metadata, error);
     for (; ok && facts && facts[0]; facts += 2) {
         ok = set_text(model, metadata, facts[0], facts[1], error);
     }
@@ -231,6 +233,7 @@ bool experiment_train(struct experiment_model *model, sfconv_context *context,
                                        .threshold = 0.5,
                                        .multiple = size_multiple(options->model)};
     const bool ok = check_options(options, error) &&
+                    selection_keep(model, options->selection, error) &&
                     copy_classes(model, train->class_names, train->class_count, error) &&
                     check_classes(model, error) && channels_of(train, &model->channels, error) &&
                     build(model, options, error) && batch_measure(model, train, error) &&
@@ -369,7 +372,7 @@ static bool take_description(struct experiment_model *model, const sfconv_metada
                               path, value);
         }
     }
-    return take_classes(model, metadata, error);
+    return take_classes(model, metadata, error) && selection_take(model, metadata, error);
 }
 
 bool experiment_load(struct experiment_model *model, sfconv_context *context, const char *path,
@@ -395,5 +398,6 @@ void experiment_model_destroy(struct experiment_model *model)
         free(model->class_names[i]);
     }
     free(model->class_names);
+    selection_destroy(model);
     *model = (struct experiment_model){0};
 }

@@ -119,9 +119,10 @@ static bool load_folder(struct dataset_split *split, const struct program_option
     struct dataset_options how = dataset_options_default();
     how.form.width = how.form.height = options->experiment.size;
     how.form.crop_to_field = options->experiment.field_of_view;
-    how.group_by = options->group_by;
-    how.leave_out = options->left_out;
-    how.leave_out_count = options->left_out_count;
+    how.group_by = options->selection.group_by;
+    how.leave_out = options->selection.left_out;
+    how.leave_out_count = options->selection.left_out_count;
+    how.leave_out_may_miss = options->selection_may_miss;
     if (!(segments ? dataset_load_masks(split, options->data, &how, error)
                    : dataset_load_classes(split, options->data, &how, error))) {
         return false;
@@ -326,11 +327,13 @@ void program_print_score(const struct experiment_score *score, bool segments, co
 {
     printf("%s: ", set);
     if (segments) {
-        printf("Dice %.4f +- %.4f over %" PRId64 " images, sensitivity %.4f, specificity %.4f\n",
-               score->metric, score->spread, score->images, score->sensitivity, score->specificity);
+        printf("Dice %.4f +- %.4f over %" PRId64
+               " images, IoU %.4f, sensitivity %.4f, specificity %.4f\n",
+               score->metric, score->spread, score->images, score->iou, score->sensitivity,
+               score->specificity);
     } else {
-        printf("accuracy %.4f over %" PRId64 " images, quadratic kappa %.4f\n", score->metric,
-               score->images, score->kappa);
+        printf("accuracy %.4f over %" PRId64 " images, quadratic kappa %.4f, AUC %.4f\n",
+               score->metric, score->images, score->kappa, score->auc);
     }
 }
 

@@ -7,7 +7,6 @@
 
 #define PROGRAM_EXIT_FAILURE 1
 #define PROGRAM_EXIT_USAGE 2
-#define PROGRAM_MAX_LEFT_OUT 64
 
 struct program_options {
     struct experiment_options experiment;
@@ -15,9 +14,8 @@ struct program_options {
     const char *output; /* folder for the model and pictures */
     int32_t workers;    /* 0: one a processor */
     int64_t images;     /* of each made set */
-    const char *left_out[PROGRAM_MAX_LEFT_OUT];
-    int64_t left_out_count;
-    const char *group_by; /* images that a split must not part (dataset.h); NULL: none */
+    struct experiment_selection selection;
+    bool selection_may_miss; /* names to leave out that fit no file are passed over */
     /* What stands on the command line beside the options. */
     const char *const *operands;
     int64_t operand_count;

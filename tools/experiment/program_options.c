@@ -95,10 +95,11 @@ static void print_help(const char *path, const struct program *program)
 static bool add_left_out(struct program_options *options, const char *text,
                          struct image_error *error)
 {
-    if (options->left_out_count == PROGRAM_MAX_LEFT_OUT) {
-        return image_fail(error, "--leave-out: more than %d times", PROGRAM_MAX_LEFT_OUT);
+    struct experiment_selection *selection = &options->selection;
+    if (selection->left_out_count == EXPERIMENT_MAX_LEFT_OUT) {
+        return image_fail(error, "--leave-out: more than %d times", EXPERIMENT_MAX_LEFT_OUT);
     }
-    options->left_out[options->left_out_count++] = text;
+    selection->left_out[selection->left_out_count++] = text;
     return true;
 }
 
@@ -231,5 +232,6 @@ int program_parse(struct program_options *options, const struct program *program
             return PROGRAM_EXIT_USAGE;
         }
     }
+    options->experiment.selection = &options->selection;
     return -1;
 }

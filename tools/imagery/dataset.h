@@ -44,9 +44,11 @@ struct dataset_options {
      * comes to light in dataset_get() only. */
     bool lazy;
     /* Samples to drop, by the name of the file without its ending, alone ("131") or with the last
-     * folders before it ("val/images/131"). A name that fits nothing is an error. */
+     * folders before it ("val/images/131"). A name that fits nothing is an error, unless it may
+     * miss. */
     const char *const *leave_out;
     int64_t leave_out_count;
+    bool leave_out_may_miss;
     /* How a folder without train/ is split: shares of validation and test, and the seed. */
     double part_val;
     double part_test;

@@ -53,7 +53,7 @@ bool dataset_is_left_out(struct dataset_loader *loader, const char *path)
 static bool check_left_out(const struct dataset_loader *loader, const char *folder)
 {
     for (int64_t i = 0; i < loader->options->leave_out_count; i++) {
-        if (!loader->left_out[i]) {
+        if (!loader->left_out[i] && !loader->options->leave_out_may_miss) {
             return image_fail(loader->error, "%s: no file \"%s\" to leave out", folder,
                               loader->options->leave_out[i]);
         }

@@ -60,20 +60,59 @@ static bool evaluate(struct experiment_score *score, const char **name,
     return experiment_evaluate(score, NULL, model, set, error);
 }
 
-static void print_json(const struct experiment_score *score, bool segments, const char *set)
+/* The split of the training, unless the command line says otherwise: under another one, images that
+ * the network was trained on would be among the test images. */
+static bool choose_images(struct program_options *how, struct arguments *arguments,
+                          const struct experiment_model *model, struct image_error *error)
 {
-    printf("{\"set\": \"%s\", \"images\": %" PRId64, set, score->images);
+    struct experiment_selection *selection = &how->selection;
+    selection->group_by = argument_text(arguments, "group-by", model->group_by);
+    if (selection->group_by && !*selection->group_by) {
+        selection->group_by = NULL;
+    }
+    if (argument_given(arguments, "leave-out")) {
+        return argument_list(arguments, "leave-out", selection->left_out, EXPERIMENT_MAX_LEFT_OUT,
+                             &selection->left_out_count, error);
+    }
+    /* Other images than those of the training need not have these names. */
+    how->selection_may_miss = true;
+    for (int64_t i = 0; i < model->left_out_count; i++) {
+        selection->left_out[selection->left_out_count++] = model->left_out[i];
+    }
+    return true;
+}
+
+static void print_choice(const struct program_options *how)
+{
+    const struct experiment_selection *selection = &how->selection;
+    for (int64_t i = 0; how->selection_may_miss && i < selection->left_out_count; i++) {
+        printf("%s%s", i == 0 ? "left out, as in the training: " : ", ", selection->left_out[i]);
+    }
+    printf("%s", how->selection_may_miss && selection->left_out_count > 0 ? "\n" : "");
+}
+
+static void print_json(const struct experiment_score *score, bool segments, const char *set,
+                       const struct experiment_selection *selection)
+{
+    printf("{\"set\": \"%s\", \"images\": %" PRId64 ", \"left_out\": [", set, score->images);
+    for (int64_t i = 0; i < selection->left_out_count; i++) {
+        printf("%s", i == 0 ? "" : ", ");
+        json_text(stdout, selection->left_out[i]);
+    }
+    printf("]");
     const struct {
         const char *name;
         double value;
-    } fields[] = {
-        {segments ? "dice" : "accuracy", score->metric},
-        {segments ? "dice_deviation" : "quadratic_kappa", segments ? score->spread : score->kappa},
-        {"sensitivity", score->sensitivity},
-        {"specificity", score->specificity}};
-    for (int i = 0; i < (segments ? 4 : 2); i++) {
-        printf(", \"%s\": ", fields[i].name);
-        json_number(stdout, fields[i].value);
+    } fields[2][5] = {
+        {{"accuracy", score->metric}, {"quadratic_kappa", score->kappa}, {"auc", score->auc}},
+        {{"dice", score->metric},
+         {"dice_deviation", score->spread},
+         {"iou", score->iou},
+         {"sensitivity", score->sensitivity},
+         {"specificity", score->specificity}}};
+    for (int i = 0; i < 5 && fields[segments][i].name; i++) {
+        printf(", \"%s\": ", fields[segments][i].name);
+        json_number(stdout, fields[segments][i].value);
     }
     printf(", \"images_per_second\": ");
     json_number(stdout, score->images_per_second);
@@ -91,8 +130,9 @@ static bool judge(const struct experiment_model *model, const struct program_opt
     const bool ok = check_classes(model, &split.train, how->data, error) &&
                     evaluate(&score, &name, model, &split, error);
     if (ok && json) {
-        print_json(&score, model->segments, name);
+        print_json(&score, model->segments, name, &how->selection);
     } else if (ok) {
+        print_choice(how);
         program_print_score(&score, model->segments, name);
     }
     dataset_split_destroy(&split);
@@ -113,16 +153,15 @@ static bool run_eval(struct arguments *arguments, struct image_error *error)
     if (!known) {
         return usage_fail(arguments, error, "--set: '%s' is not test, val, train or all", name);
     }
-    if (!argument_list(arguments, "leave-out", how.left_out, PROGRAM_MAX_LEFT_OUT,
-                       &how.left_out_count, error) ||
-        !command_context(&context, arguments, error)) {
+    if (!command_context(&context, arguments, error)) {
         return false;
     }
     bool ok = experiment_load(&model, context, arguments->operands[0], error);
     if (ok) {
         how.experiment.size = model.size;
         how.experiment.field_of_view = model.field_of_view;
-        ok = judge(&model, &how, name, argument_given(arguments, "json"), error);
+        ok = choose_images(&how, arguments, &model, error) &&
+             judge(&model, &how, name, argument_given(arguments, "json"), error);
         experiment_model_destroy(&model);
     }
     sfconv_context_destroy(context);
@@ -132,6 +171,7 @@ static bool run_eval(struct arguments *arguments, struct image_error *error)
 static const struct command_option options[] = {
     {"set", "NAME", "test (val where there is none), val, train or all"},
     {"leave-out", "NAME", "drop a file (\"131\" or \"val/images/131\"); may be repeated"},
+    {"group-by", "RE", "files that share this part of their names stay in one set; '': none"},
     {"json", NULL, "one JSON object instead of a line"},
     COMMAND_OPTION_WORKERS,
     {0},
@@ -140,9 +180,10 @@ static const struct command_option options[] = {
 const struct command command_eval = {
     .name = "eval",
     .operands = "MODEL DATA",
-    .summary = "Judges a model by a data set: Dice, or accuracy and kappa.",
+    .summary = "Judges a model by a data set: Dice, IoU, or accuracy, kappa, AUC.",
     .details = "DATA is a folder as docs/datasets.md shows them. Size, normalization, classes and "
-               "threshold come\nfrom the model file.",
+               "threshold come\nfrom the model file, and --leave-out and --group-by of the "
+               "training unless they are given here, so\nthat images are split as they were then.",
     .options = options,
     .least_operands = 2,
     .most_operands = 2,

@@ -93,7 +93,6 @@ static bool parse(struct reproduction *r, struct arguments *arguments, struct im
     int32_t model = 0;
     r->how.data = arguments->operands[0];
     r->how.output = argument_text(arguments, "output", NULL);
-    r->how.group_by = argument_text(arguments, "group-by", NULL);
     r->resume = argument_given(arguments, "resume");
     r->plots = !argument_given(arguments, "no-plots");
     r->seed_count = 3;
@@ -112,9 +111,7 @@ static bool parse(struct reproduction *r, struct arguments *arguments, struct im
            argument_number(arguments, "kl", true, &r->kl, error) &&
            argument_number(arguments, "frobenius", true, &r->frobenius, error) &&
            argument_integer(arguments, "seeds", 1, REPRODUCTION_MAX_SEEDS, &r->seed_count, error) &&
-           argument_list(arguments, "leave-out", r->how.left_out, PROGRAM_MAX_LEFT_OUT,
-                         &r->how.left_out_count, error) &&
-           keep_command(r, arguments, error);
+           training_parse_selection(arguments, &r->how, error) && keep_command(r, arguments, error);
 }
 
 /* Runs that lie there are not mixed with new ones by mistake. */

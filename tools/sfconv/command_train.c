@@ -11,8 +11,7 @@ static bool parse(struct program_options *how, struct arguments *arguments,
     int32_t model = 0;
     int32_t method = SFCONV_METHOD_SFCONV;
     *how = (struct program_options){.data = arguments->operands[0],
-                                    .output = argument_text(arguments, "output", NULL),
-                                    .group_by = argument_text(arguments, "group-by", NULL)};
+                                    .output = argument_text(arguments, "output", NULL)};
     if (!how->output) {
         return usage_fail(arguments, error, "expected --output DIR for models and logs");
     }
@@ -23,8 +22,7 @@ static bool parse(struct program_options *how, struct arguments *arguments,
     how->experiment = experiment_options_default(model, method);
     return training_parse_numbers(arguments, &how->experiment, error) &&
            argument_number(arguments, "kl", true, &how->experiment.regularizer_weight, error) &&
-           argument_list(arguments, "leave-out", how->left_out, PROGRAM_MAX_LEFT_OUT,
-                         &how->left_out_count, error);
+           training_parse_selection(arguments, how, error);
 }
 
 static bool report(struct experiment_model *model, const struct training_outcome *outcome,

@@ -153,9 +153,9 @@ void report_data(const struct report *report)
     if (r->how.experiment.field_of_view) {
         term(page, "Border", "images and masks cut to the field of view");
     }
-    if (r->how.group_by) {
+    if (r->how.selection.group_by) {
         term(page, "Kept together", "files whose names share what this pattern finds:");
-        term(page, "", r->how.group_by);
+        term(page, "", r->how.selection.group_by);
     }
     if (r->how.experiment.decay > 0.0) {
         fprintf(page, "<dt>Decay</dt><dd>%g</dd>\n", r->how.experiment.decay);
@@ -163,8 +163,8 @@ void report_data(const struct report *report)
     if (r->how.experiment.balance != EXPERIMENT_BALANCE_NONE) {
         term(page, "Classes balanced by", experiment_balance_name(r->how.experiment.balance));
     }
-    for (int64_t i = 0; i < r->how.left_out_count; i++) {
-        term(page, "Left out", r->how.left_out[i]);
+    for (int64_t i = 0; i < r->how.selection.left_out_count; i++) {
+        term(page, "Left out", r->how.selection.left_out[i]);
     }
     fputs("</dl></section>\n", page);
 }

@@ -19,7 +19,8 @@ static void settings_of(char text[SETTINGS_CAPACITY], const struct reproduction 
     const struct experiment_options o = reproduction_options(r, run);
     char extra[SETTINGS_CAPACITY / 2];
     snprintf(extra, sizeof extra, "; decay %.9g; balance %s; group-by %s", o.decay,
-             experiment_balance_name(o.balance), r->how.group_by ? r->how.group_by : "none");
+             experiment_balance_name(o.balance),
+             r->how.selection.group_by ? r->how.selection.group_by : "none");
     snprintf(text, SETTINGS_CAPACITY,
              "model %s; rho %.9g; min-rank %" PRId64 "; weight %.9g; epochs %" PRId64
              "; batch %" PRId64 "; crop %" PRId64 "; size %" PRId64 "%s"

@@ -6,7 +6,7 @@ _sfconv_options()
     case $1 in
         info) echo "--size --plan --json --workers --help" ;;
         spectrum) echo "--csv --histogram --workers --help" ;;
-        eval) echo "--set --leave-out --json --workers --help" ;;
+        eval) echo "--set --leave-out --group-by --json --workers --help" ;;
         predict) echo "--output --tile --halo --workers --help" ;;
         stats) echo "--csv --help" ;;
         compress) echo "--output --rho --min-rank --budget --size --workers --help" ;;

@@ -27,8 +27,11 @@ bool training_exists(const struct training_files *files);
 /* --task and --model: the number of a network that does the task. */
 bool training_parse_task(struct arguments *arguments, int32_t *model, struct image_error *error);
 
-/* The options of TRAINING_OPTIONS but --group-by and --leave-out over the defaults that *options
- * brings. */
+/* --group-by and --leave-out, which the models of the training will keep. */
+bool training_parse_selection(struct arguments *arguments, struct program_options *how,
+                              struct image_error *error);
+
+/* The other options of TRAINING_OPTIONS over the defaults that *options brings. */
 bool training_parse_numbers(struct arguments *arguments, struct experiment_options *options,
                             struct image_error *error);
 #define TRAINING_OPTIONS                                                                           \
