@@ -2,7 +2,6 @@
 #include "scratch.h"
 
 #include "batch.h"
-#include "console.h"
 
 #include <check.h>
 #include <math.h>
@@ -557,16 +556,6 @@ START_TEST(training_refuses_what_it_cannot_use)
 }
 END_TEST
 
-START_TEST(numbers_are_grouped_by_thousands)
-{
-    char text[32];
-    ck_assert_str_eq(console_grouped(0, text, sizeof text), "0");
-    ck_assert_str_eq(console_grouped(999, text, sizeof text), "999");
-    ck_assert_str_eq(console_grouped(1000, text, sizeof text), "1,000");
-    ck_assert_str_eq(console_grouped(123456789, text, sizeof text), "123,456,789");
-}
-END_TEST
-
 int main(void)
 {
     Suite *suite = suite_create("experiment");
@@ -590,7 +579,6 @@ int main(void)
     tcase_add_test(tests, watch_stops_a_training_and_whole_epochs_are_kept);
     tcase_add_test(tests, saved_model_predicts_the_same_bits);
     tcase_add_test(tests, training_refuses_what_it_cannot_use);
-    tcase_add_test(tests, numbers_are_grouped_by_thousands);
     suite_add_tcase(suite, tests);
     SRunner *runner = srunner_create(suite);
     srunner_run_all(runner, CK_NORMAL);

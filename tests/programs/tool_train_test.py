@@ -2,11 +2,15 @@
 # SPDX-License-Identifier: BSD-2-Clause
 """sfconv train: models, logs, early stopping, and a resumed training that gives the same bits."""
 
+import fcntl
 import json
 import os
+import pty
 import resource
 import signal
+import struct
 import subprocess
+import termios
 import unittest
 
 import png_files
@@ -165,6 +169,35 @@ class Train(ToolCase):
         self.assertLess(len(rows), 200)
         self.assertEqual([row["best"] for row in rows[-3:]], ["1", "0", "0"])
         self.assertIn(f"stopped after epoch {len(rows)}", output)
+
+    def on_terminal(self, columns, *arguments):
+        """What the command writes to a terminal that has so many columns."""
+        ours, theirs = pty.openpty()
+        fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", 24, columns, 0, 0))
+        process = subprocess.Popen([TOOL, *map(str, arguments)], cwd=self.folder, stdout=theirs)
+        os.close(theirs)
+        output = b""
+        try:
+            while part := os.read(ours, 65536):
+                output += part
+        except OSError:
+            pass  # The other end is closed.
+        os.close(ours)
+        self.assertEqual(process.wait(), 0)
+        return output.decode()
+
+    def test_a_terminal_shows_a_bar_and_anything_else_plain_lines(self):
+        put_masks(self, "set")
+        how = ("set", "--task", "segment", "--epochs", 3, "--batch", 2, "--output")
+        output = self.on_terminal(80, "train", *how, "out")
+        bars = output.split("\r\033[K")[1:-1]
+        self.assertRegex(bars[-1], r"^sfconv epoch \d/3 \[#+-*\] loss [0-9.]+ Dice [0-9.]+ "
+                                   r"\d+ images/s \d:\d\d left$")
+        self.assertRegex(output, r"epoch 3/3 .*validation Dice [0-9.]+( \*)?\r\n")
+        self.assertLess(max(map(len, bars)), 80)
+        plain = self.sfconv("train", *how, "plain")
+        self.assertNotIn("\r", plain)
+        self.assertEqual(plain.count("epoch"), 3)
 
     def test_other_settings_or_images_are_not_resumed(self):
         put_masks(self, "set")

@@ -5,7 +5,7 @@
 
 #include "experiment.h"
 
-/* A line that is written over on a terminal, and one line an epoch elsewhere. */
+/* A bar that is drawn over and over on a terminal, and one line an epoch elsewhere. */
 struct console {
     /* Put before each line: the name of the method, for example. */
     const char *label;
@@ -14,12 +14,20 @@ struct console {
     bool terminal;
     bool line_open;
     double last_shown;
+    double validation; /* the last one; NaN: none yet */
+    double start;      /* when the first step that was watched was over; 0: none is yet */
+    int64_t first;     /* steps of the training until then */
 };
 
 struct console console_open(const char *label, bool segments);
 
 /* An experiment_watch; user is the console. Stops when the person pressed Ctrl-C. */
 bool console_watch(void *user, const struct experiment_progress *progress);
+
+/* What a terminal of so many columns shows `seconds` after the start: how far the whole training
+ * is, loss, metric, speed and the time left. Shorter than the line; the bar takes what is free. */
+void console_bar(char *line, size_t capacity, const struct console *console,
+                 const struct experiment_progress *progress, int64_t columns, double seconds);
 
 /* Ends a line that is being written over. */
 void console_close(struct console *console);
