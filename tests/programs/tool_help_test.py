@@ -26,6 +26,12 @@ class Help(ToolCase):
     def options(self, command):
         return re.findall(r"^  (--[a-z-]+)", self.sfconv(command, "--help"), re.MULTILINE)
 
+    def test_is_there_by_any_usual_name(self):
+        for arguments in (["-h"], ["help"]):
+            self.assertEqual(self.sfconv(*arguments), self.sfconv("--help"))
+        for arguments in (["train", "-h"], ["help", "train"]):
+            self.assertEqual(self.sfconv(*arguments), self.sfconv("train", "--help"))
+
     def test_every_command_has_one(self):
         self.assertEqual(len(self.commands()), 9)
         for command in self.commands():

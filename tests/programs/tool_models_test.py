@@ -44,6 +44,16 @@ class Info(ToolCase):
             self.assertIn(part, text)
         self.assertGreater(len(text.split("method: sfconv\n")[1].splitlines()), 10)
 
+    def test_the_state_of_a_training_is_no_model(self):
+        put_masks(self, "set")
+        self.sfconv("train", "set", "--task", "segment", "--epochs", 1, "--output", "out")
+        state = "out/state.safetensors"
+        for arguments in (["info", state], ["spectrum", state], ["bench", state],
+                          ["eval", state, "set"], ["compress", state, "--rho", 1, "--output", "x"],
+                          ["predict", state, "set/test/images", "--output", "x"]):
+            with self.subTest(arguments=arguments):
+                self.assert_sfconv_refused(FAILURE, [state, "best.safetensors"], *arguments)
+
     def test_damaged_files_are_refused(self):
         put_masks(self, "set")
         content = (self.folder / self.segmenter()).read_bytes()
@@ -128,6 +138,16 @@ class Eval(ToolCase):
         again = json.loads(self.sfconv("eval", model, "set", "--json"))
         self.assertEqual(again["accuracy"], score["accuracy"])
 
+    def test_a_model_of_another_task_is_refused(self):
+        put_masks(self, "masks")
+        put_classes(self, "classes")
+        model = self.segmenter(data="masks")
+        self.assert_sfconv_refused(FAILURE, [model, "draws masks", "classes"], "eval", model,
+                                   "classes")
+        model = self.classifier(data="classes")
+        self.assert_sfconv_refused(FAILURE, [model, "names classes", "masks"], "eval", model,
+                                   "masks")
+
     def test_other_classes_are_refused(self):
         put_classes(self, "set")
         model = self.classifier()
@@ -165,8 +185,9 @@ class Predict(ToolCase):
     def test_tiles_are_for_masks(self):
         put_classes(self, "set")
         model = self.classifier()
-        self.assert_sfconv_refused(USAGE, ["--tile"], "predict", model, "set/test/grid", "--tile",
-                                   16, "--output", "out")
+        for option in ("--tile", "--halo"):
+            self.assert_sfconv_refused(USAGE, [option], "predict", model, "set/test/grid", option,
+                                       16, "--output", "out")
 
     def test_names_classes_with_all_probabilities(self):
         put_classes(self, "set", (8, 2, 3))

@@ -38,6 +38,14 @@ class Train(ToolCase):
         again = self.sfconv("eval", "out/best.safetensors", "set")
         self.assertEqual(number_after(again, "test: Dice"), number_after(output, "test: Dice"))
 
+    def test_tiny_is_the_small_network_of_the_task(self):
+        put_masks(self, "masks")
+        put_classes(self, "classes")
+        for data, task, name in (("masks", "segment", "tiny_segmenter"),
+                                 ("classes", "classify", "tiny_classifier")):
+            self.train(task, "--epochs", 1, "--model", "tiny", data=data, task=task)
+            self.assertIn(f"network: {name}\n", self.sfconv("info", f"{task}/best.safetensors"))
+
     def test_writes_models_state_and_logs(self):
         put_classes(self, "set")
         self.train("out", "--epochs", 3, task="classify")
@@ -245,6 +253,18 @@ class Train(ToolCase):
             (["--output", "o", "--task", "classify", "--method", "x"], "no method 'x'"),
             (["--output", "o", "--task", "classify", "--rho", "0"], "--rho: '0'"),
             (["--output", "o", "--task", "classify", "--patience", "-1"], "--patience"),
+            (["--output", "", "--task", "classify"], "--output"),
+            (["--output", "o", "--task", "classify", "--model", "unet"], "draws masks"),
+            (["--output", "o", "--task", "segment", "--crop", "12"], "takes multiples of 8"),
+            (["--output", "o", "--task", "segment", "--model", "unet", "--crop", "24"],
+             "unet takes multiples of 16"),
+            (["--output", "o", "--task", "segment", "--size", "7"], "takes at least 8"),
+            (["--output", "o", "--task", "segment", "--size", "16", "--crop", "24"],
+             "--crop: 24 is more than --size 16"),
+            (["--output", "o", "--task", "segment", "--method", "conv", "--kl", "1"],
+             "--kl: conv has no regularizer"),
+            (["--output", "o", "--task", "segment", "--method", "sfconv_no_kl", "--kl", "1"],
+             "--kl: sfconv_no_kl has no regularizer"),
         ]:
             with self.subTest(arguments=arguments):
                 self.assert_sfconv_refused(USAGE, [text], "train", "set", *arguments)

@@ -66,6 +66,9 @@ struct experiment_options {
 /* Whether a network draws maps; the others name classes. */
 bool experiment_segments(int32_t model);
 
+/* Sides of images are filled up to multiples of this. */
+int64_t experiment_size_multiple(int32_t model);
+
 /* Reasonable settings for a network; the method's λ included. */
 struct experiment_options experiment_options_default(int32_t model, int32_t method);
 
@@ -188,6 +191,10 @@ bool experiment_save(const struct experiment_model *model, const char *path,
                      const char *const *facts, struct image_error *error);
 bool experiment_load(struct experiment_model *model, sfconv_context *context, const char *path,
                      struct image_error *error);
+
+/* The network of any model file, and its texts. */
+bool experiment_load_net(sfconv_net **net, sfconv_metadata **metadata, sfconv_context *context,
+                         const char *path, struct image_error *error);
 
 void experiment_model_destroy(struct experiment_model *model);
 

@@ -2,6 +2,7 @@
 #include "batch.h"
 #include "selection.h"
 #include "train_loop.h"
+#include "train_state.h"
 
 #include <math.h>
 #include <stdio.h>
@@ -27,7 +28,7 @@ bool experiment_segments(int32_t model)
     return model == SFCONV_MODEL_UNET || model == SFCONV_MODEL_TINY_SEGMENTER;
 }
 
-static int64_t size_multiple(int32_t model)
+int64_t experiment_size_multiple(int32_t model)
 {
     switch (model) {
     case SFCONV_MODEL_UNET:
@@ -231,7 +232,7 @@ bool experiment_train(struct experiment_model *model, sfconv_context *context,
                                        .size = options->size,
                                        .field_of_view = options->field_of_view,
                                        .threshold = 0.5,
-                                       .multiple = size_multiple(options->model)};
+                                       .multiple = experiment_size_multiple(options->model)};
     const bool ok = check_options(options, error) &&
                     selection_keep(model, options->selection, error) &&
                     copy_classes(model, train->class_names, train->class_count, error) &&
@@ -375,15 +376,29 @@ static bool take_description(struct experiment_model *model, const sfconv_metada
     return take_classes(model, metadata, error) && selection_take(model, metadata, error);
 }
 
+bool experiment_load_net(sfconv_net **net, sfconv_metadata **metadata, sfconv_context *context,
+                         const char *path, struct image_error *error)
+{
+    if (train_state_recognises(path)) {
+        *net = NULL;
+        *metadata = NULL;
+        return image_fail(error,
+                          "%s: the state of a training, not a model; its models are "
+                          "best.safetensors and last.safetensors beside it",
+                          path);
+    }
+    /* The library's reason names the file. */
+    return experiment_check(context, sfconv_model_load(net, metadata, context, path), "loading",
+                            error);
+}
+
 bool experiment_load(struct experiment_model *model, sfconv_context *context, const char *path,
                      struct image_error *error)
 {
     sfconv_metadata *metadata = NULL;
     *model = (struct experiment_model){.context = context};
-    const bool ok =
-        experiment_check(context, sfconv_model_load(&model->net, &metadata, context, path),
-                         "loading", error) &&
-        take_description(model, metadata, path, error);
+    const bool ok = experiment_load_net(&model->net, &metadata, context, path, error) &&
+                    take_description(model, metadata, path, error);
     sfconv_metadata_destroy(metadata);
     if (!ok) {
         experiment_model_destroy(model);

@@ -6,6 +6,8 @@
 #include <string.h>
 
 #define TEXT_CAPACITY 64
+#define SETTINGS "loop.settings"
+#define HEADER_MAX ((uint64_t)64 << 20)
 
 void train_settings(char text[TRAIN_SETTINGS_CAPACITY], const struct experiment_model *model,
                     const struct dataset *train, const struct experiment_options *options)
@@ -23,6 +25,29 @@ void train_settings(char text[TRAIN_SETTINGS_CAPACITY], const struct experiment_
              experiment_balance_name(options->balance), (int)options->augment,
              (long long)options->validate_every, (unsigned long long)options->seed,
              (long long)train->count, (double)model->mean[0], (double)model->deviation[0]);
+}
+
+bool train_state_recognises(const char *path)
+{
+    static const char mark[] = "\"" SETTINGS "\"";
+    unsigned char length[8];
+    uint64_t bytes = 0;
+    bool found = false;
+    FILE *file = fopen(path, "rb");
+    if (!file) {
+        return false;
+    }
+    if (fread(length, 1, sizeof length, file) == sizeof length) {
+        for (int i = 7; i >= 0; i--) {
+            bytes = bytes << 8 | length[i];
+        }
+        char *head = bytes <= HEADER_MAX ? malloc((size_t)bytes + 1) : NULL;
+        const size_t got = head ? fread(head, 1, (size_t)bytes, file) : 0;
+        found = head && memmem(head, got, mark, sizeof mark - 1) != NULL;
+        free(head);
+    }
+    fclose(file);
+    return found;
 }
 
 static bool put(sfconv_metadata *texts, const char *name, const char *value, const char *path,
@@ -54,7 +79,7 @@ bool train_state_save(const char *path, sfconv_checkpoint checkpoint,
 {
     sfconv_metadata *texts = NULL;
     bool ok = experiment_check(context, sfconv_metadata_create(&texts, context), path, error);
-    ok = ok && put(texts, "loop.settings", settings, path, context, error) &&
+    ok = ok && put(texts, SETTINGS, settings, path, context, error) &&
          put_integer(texts, "loop.epoch", position->epoch, path, context, error) &&
          put_integer(texts, "loop.step", position->step, path, context, error) &&
          put_integer(texts, "loop.steps_done", position->steps_done, path, context, error) &&
@@ -97,7 +122,7 @@ static bool take_integer(int64_t *value, const sfconv_metadata *texts, const cha
 static bool take_position(struct train_position *position, const sfconv_metadata *texts,
                           const char *settings, const char *path, struct image_error *error)
 {
-    const char *started = sfconv_metadata_get(texts, "loop.settings");
+    const char *started = sfconv_metadata_get(texts, SETTINGS);
     if (started && strcmp(started, settings) != 0) {
         return image_fail(error, "%s: was started with other settings: %s; now: %s", path, started,
                           settings);

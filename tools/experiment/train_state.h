@@ -30,4 +30,7 @@ bool train_state_load(const char *path, sfconv_checkpoint checkpoint,
                       struct train_position *position, const char *settings,
                       sfconv_context *context, struct image_error *error);
 
+/* Whether a file is such a state, by its first bytes; false where it cannot be read. */
+bool train_state_recognises(const char *path);
+
 #endif

@@ -89,6 +89,9 @@ bool dataset_load_classes(struct dataset_split *result, const char *folder,
 bool dataset_load_masks(struct dataset_split *result, const char *folder,
                         const struct dataset_options *options, struct image_error *error);
 
+/* Whether a folder is laid out for dataset_load_masks(). */
+bool dataset_holds_masks(const char *folder);
+
 void dataset_split_destroy(struct dataset_split *split);
 
 /* Copies of image and mask (NULL: not wanted; an empty image where the set has none), read from

@@ -246,11 +246,31 @@ static bool holds_folder(const char *folder, const char *name)
     return there;
 }
 
+/* "img" and "gt" are those of ROSE-1. */
+static bool holds_images_and_masks(const char *folder)
+{
+    return (holds_folder(folder, "images") && holds_folder(folder, "masks")) ||
+           (holds_folder(folder, "img") && holds_folder(folder, "gt"));
+}
+
+bool dataset_holds_masks(const char *folder)
+{
+    char *train = folder_path(folder, "train");
+    const bool holds = holds_images_and_masks(folder) || (train && holds_images_and_masks(train));
+    free(train);
+    return holds;
+}
+
 static bool load_pairs(struct dataset_loader *loader, struct dataset *part, const char *folder,
                        const struct dataset *classes)
 {
     (void)classes;
-    /* "img" and "gt" are those of ROSE-1. */
+    if (folder_exists(folder) && !holds_images_and_masks(folder)) {
+        return image_fail(loader->error,
+                          "%s: expected images with a mask each, in two folders images and masks "
+                          "(or img and gt)",
+                          folder);
+    }
     const bool short_names = !holds_folder(folder, "images") && holds_folder(folder, "img");
     char *folders[] = {folder_path(folder, short_names ? "img" : "images"),
                        folder_path(folder, short_names ? "gt" : "masks")};

@@ -48,7 +48,7 @@ static bool parse_wish(struct wish *wish, struct arguments *arguments, struct im
     const char *rho = argument_text(arguments, "rho", NULL);
     const char *budget = argument_text(arguments, "budget", NULL);
     *wish = (struct wish){.min_rank = 1, .text = rho ? rho : budget};
-    if (!argument_given(arguments, "output")) {
+    if (!*argument_text(arguments, "output", "")) {
         return usage_fail(arguments, error, "expected --output FILE for the compressed model");
     }
     if ((rho != NULL) == (budget != NULL)) {

@@ -6,6 +6,7 @@
 #include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 /* The classes of the folders must be those of the model, in the same order. */
 static bool check_classes(const struct experiment_model *model, const struct dataset *set,
@@ -119,6 +120,20 @@ static void print_json(const struct experiment_score *score, bool segments, cons
     printf("}\n");
 }
 
+/* A set of the other task is told as what it is. */
+static bool check_task(const struct experiment_model *model, const char *path, const char *data,
+                       struct image_error *error)
+{
+    if (model->segments == dataset_holds_masks(data) || access(data, F_OK) != 0) {
+        return true;
+    }
+    return image_fail(error,
+                      model->segments
+                          ? "%s: this model draws masks, but %s has no folders images and masks"
+                          : "%s: this model names classes, but %s holds images with masks",
+                      path, data);
+}
+
 static bool judge(const struct experiment_model *model, const struct program_options *how,
                   const char *name, bool json, struct image_error *error)
 {
@@ -160,7 +175,8 @@ static bool run_eval(struct arguments *arguments, struct image_error *error)
     if (ok) {
         how.experiment.size = model.size;
         how.experiment.field_of_view = model.field_of_view;
-        ok = choose_images(&how, arguments, &model, error) &&
+        ok = check_task(&model, arguments->operands[0], how.data, error) &&
+             choose_images(&how, arguments, &model, error) &&
              judge(&model, &how, name, argument_given(arguments, "json"), error);
         experiment_model_destroy(&model);
     }

@@ -221,8 +221,10 @@ static bool parse_tiles(struct prediction *p, struct arguments *arguments,
                         struct image_error *error)
 {
     p->halo = HALO_OF_MULTIPLE * p->model->multiple;
-    if (!p->model->segments && argument_given(arguments, "tile")) {
-        return usage_fail(arguments, error, "--tile: this model names classes of whole images");
+    const bool tile = argument_given(arguments, "tile");
+    if (!p->model->segments && (tile || argument_given(arguments, "halo"))) {
+        return usage_fail(arguments, error, "--%s: this model names classes of whole images",
+                          tile ? "tile" : "halo");
     }
     return argument_integer(arguments, "tile", 1, 65536, &p->tile, error) &&
            argument_integer(arguments, "halo", 0, 65536, &p->halo, error);
@@ -234,7 +236,7 @@ static bool run_predict(struct arguments *arguments, struct image_error *error)
     struct image_list list;
     struct experiment_model model;
     sfconv_context *context = NULL;
-    if (!folder) {
+    if (!folder || !*folder) {
         return usage_fail(arguments, error, "expected --output DIR for what it writes");
     }
     if (!command_context(&context, arguments, error)) {

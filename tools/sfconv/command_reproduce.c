@@ -96,7 +96,7 @@ static bool parse(struct reproduction *r, struct arguments *arguments, struct im
     r->resume = argument_given(arguments, "resume");
     r->plots = !argument_given(arguments, "no-plots");
     r->seed_count = 3;
-    if (!r->how.output) {
+    if (!r->how.output || !*r->how.output) {
         return usage_fail(arguments, error, "expected --output DIR for report, models and logs");
     }
     if (!training_parse_task(arguments, &model, error)) {

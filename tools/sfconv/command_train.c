@@ -12,7 +12,7 @@ static bool parse(struct program_options *how, struct arguments *arguments,
     int32_t method = SFCONV_METHOD_SFCONV;
     *how = (struct program_options){.data = arguments->operands[0],
                                     .output = argument_text(arguments, "output", NULL)};
-    if (!how->output) {
+    if (!how->output || !*how->output) {
         return usage_fail(arguments, error, "expected --output DIR for models and logs");
     }
     if (!training_parse_task(arguments, &model, error) ||
@@ -20,6 +20,11 @@ static bool parse(struct program_options *how, struct arguments *arguments,
         return false;
     }
     how->experiment = experiment_options_default(model, method);
+    if (argument_given(arguments, "kl") && method != SFCONV_METHOD_SFCONV &&
+        method != SFCONV_METHOD_FCONV) {
+        return usage_fail(arguments, error, "--kl: %s has no regularizer; sfconv and fconv have",
+                          sfconv_method_name(method));
+    }
     return training_parse_numbers(arguments, &how->experiment, error) &&
            argument_number(arguments, "kl", true, &how->experiment.regularizer_weight, error) &&
            training_parse_selection(arguments, how, error);

@@ -43,10 +43,7 @@ bool model_file_open(struct model_file *file, struct arguments *arguments,
     *file = (struct model_file){.path = arguments->operands[0]};
     const bool ok =
         command_context(&file->context, arguments, error) &&
-        /* The library's reason names the file. */
-        experiment_check(file->context,
-                         sfconv_model_load(&file->net, &file->metadata, file->context, file->path),
-                         "loading", error) &&
+        experiment_load_net(&file->net, &file->metadata, file->context, file->path, error) &&
         take_size(file, arguments, error);
     if (!ok) {
         model_file_close(file);

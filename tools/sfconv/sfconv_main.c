@@ -60,7 +60,7 @@ static const struct command *find_command(const char *name)
 static bool wants_help(int argc, char **argv)
 {
     for (int i = 0; i < argc && strcmp(argv[i], "--") != 0; i++) {
-        if (strcmp(argv[i], "--help") == 0) {
+        if (strcmp(argv[i], "--help") == 0 || strcmp(argv[i], "-h") == 0) {
             return true;
         }
     }
@@ -100,7 +100,8 @@ int main(int argc, char **argv)
         fprintf(stderr, "sfconv: expected a command; see sfconv --help\n");
         return PROGRAM_EXIT_USAGE;
     }
-    if (strcmp(argv[1], "--help") == 0) {
+    const bool help = strcmp(argv[1], "help") == 0;
+    if (strcmp(argv[1], "--help") == 0 || strcmp(argv[1], "-h") == 0 || (help && argc == 2)) {
         print_help();
         return EXIT_SUCCESS;
     }
@@ -108,10 +109,15 @@ int main(int argc, char **argv)
         printf("sfconv %s\n", sfconv_version());
         return EXIT_SUCCESS;
     }
-    const struct command *command = find_command(argv[1]);
+    const char *name = argv[help ? 2 : 1];
+    const struct command *command = find_command(name);
     if (!command) {
-        fprintf(stderr, "sfconv: there is no command '%s'; see sfconv --help\n", argv[1]);
+        fprintf(stderr, "sfconv: there is no command '%s'; see sfconv --help\n", name);
         return PROGRAM_EXIT_USAGE;
+    }
+    if (help) {
+        print_command_help(command);
+        return EXIT_SUCCESS;
     }
     return run_command(command, argc - 2, argv + 2);
 }

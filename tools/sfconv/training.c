@@ -4,6 +4,7 @@
 #include "console.h"
 #include "train_log.h"
 
+#include <inttypes.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -30,6 +31,9 @@ bool training_parse_task(struct arguments *arguments, int32_t *model, struct ima
         return usage_fail(arguments, error, "expected --task classify or --task segment");
     }
     *model = segments ? SFCONV_MODEL_TINY_SEGMENTER : SFCONV_MODEL_TINY_CLASSIFIER;
+    if (strcmp(argument_text(arguments, "model", ""), "tiny") == 0) {
+        return true;
+    }
     if (!argument_name(arguments, "model", sfconv_model_from_name, model, error)) {
         return false;
     }
@@ -69,6 +73,26 @@ static bool parse_balance(struct arguments *arguments, struct experiment_options
     return true;
 }
 
+/* Sides that the network takes. */
+static bool check_sides(struct arguments *arguments, const struct experiment_options *o,
+                        struct image_error *error)
+{
+    const char *name = sfconv_model_name(o->model);
+    const int64_t multiple = experiment_size_multiple(o->model);
+    if (o->crop % multiple != 0) {
+        return usage_fail(arguments, error,
+                          "--crop: %s takes multiples of %" PRId64 ", not %" PRId64, name, multiple,
+                          o->crop);
+    }
+    if (o->size > 0 && o->size < multiple) {
+        return usage_fail(arguments, error, "--size: %s takes at least %" PRId64 ", not %" PRId64,
+                          name, multiple, o->size);
+    }
+    return o->size == 0 || o->crop <= o->size ||
+           usage_fail(arguments, error, "--crop: %" PRId64 " is more than --size %" PRId64, o->crop,
+                      o->size);
+}
+
 bool training_parse_numbers(struct arguments *arguments, struct experiment_options *o,
                             struct image_error *error)
 {
@@ -86,6 +110,7 @@ bool training_parse_numbers(struct arguments *arguments, struct experiment_optio
         parse_balance(arguments, o, error) &&
         argument_integer(arguments, "crop", 1, 65536, &o->crop, error) &&
         argument_integer(arguments, "size", 1, 65536, &o->size, error) &&
+        check_sides(arguments, o, error) &&
         argument_integer(arguments, "validate-every", 1, 1000000, &o->validate_every, error) &&
         argument_integer(arguments, "patience", 1, 1000000, &o->patience, error) &&
         argument_integer(arguments, "seed", 0, INT64_MAX, &seed, error);

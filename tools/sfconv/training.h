@@ -35,7 +35,7 @@ bool training_parse_selection(struct arguments *arguments, struct program_option
 bool training_parse_numbers(struct arguments *arguments, struct experiment_options *options,
                             struct image_error *error);
 #define TRAINING_OPTIONS                                                                           \
-    {"model", "NAME", "resnet18 or tiny_classifier; unet or tiny_segmenter"},                      \
+    {"model", "NAME", "resnet18, unet or tiny, which is the smaller one of either task"},          \
         {"rho", "RATIO", "rank = max(min-rank, round(rho * min(in, out))); 1/32 is a number too"}, \
         {"min-rank", "N", "floor of the rank"},                                                    \
         {"epochs", "N", "passes over the training images"}, {"batch", "N", "images a step"},       \
