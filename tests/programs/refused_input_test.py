@@ -79,7 +79,7 @@ class BadData(ProgramCase):
             with self.subTest(fault=fault):
                 put_masks(self, "set")
                 (self.folder / "set/train/images/003.png").write_bytes(content)
-                self.assert_data_refused("segmenter", "set/train/images/003.png")
+                self.assert_data_refused("segmenter", "set/train/images/003.png", "leave it out")
 
     def test_unreadable_image(self):
         put_classes(self, "set")

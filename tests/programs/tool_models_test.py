@@ -5,7 +5,9 @@
 import json
 import math
 import resource
+import struct
 import unittest
+import zlib
 
 import png_files
 from program_case import FAILURE, USAGE, main, number_after, put_classes, put_masks, stripes
@@ -181,6 +183,26 @@ class Predict(ToolCase):
         self.assertEqual(self.content("whole").keys() & {"whole/000-mask.png"},
                          {"whole/000-mask.png"})
         self.assertEqual(list(self.content("whole").values()), list(self.content("tiled").values()))
+
+    def test_images_over_the_limit_are_refused_before_they_are_decoded(self):
+        put_masks(self, "set")
+        model = self.segmenter()
+        whole = png_files.encode([bytes(16)] * 16)
+        head = whole[12:16] + struct.pack(">II", 60000, 60000) + whole[24:29]
+        (self.folder / "huge.png").write_bytes(whole[:12] + head
+                                               + struct.pack(">I", zlib.crc32(head)) + whole[33:])
+        how = ("predict", model, "--output", "out")
+        self.assert_sfconv_refused(FAILURE, ["huge.png", "60000 x 60000", "67108864"], *how,
+                                   "huge.png")
+        image = "set/test/images/000.png"
+        commands = [(*how, image), ("eval", model, "set"), ("stats", "set/test/images"),
+                    ("train", "set", "--task", "segment", "--output", "new", "--epochs", 1)]
+        for command in commands:
+            with self.subTest(command=command[0]):
+                self.assert_sfconv_refused(FAILURE, ["images/000.png: 16 x 16", "255"], *command,
+                                           "--max-pixels", 255)
+                self.sfconv(*command, "--max-pixels", 256)
+        self.assert_sfconv_refused(USAGE, ["--max-pixels: '0'"], *how, image, "--max-pixels", 0)
 
     def test_tiles_are_for_masks(self):
         put_classes(self, "set")

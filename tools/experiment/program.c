@@ -118,6 +118,7 @@ static bool load_folder(struct dataset_split *split, const struct program_option
 {
     struct dataset_options how = dataset_options_default();
     how.form.width = how.form.height = options->experiment.size;
+    how.form.limits = options->limits;
     how.form.crop_to_field = options->experiment.field_of_view;
     how.group_by = options->selection.group_by;
     how.leave_out = options->selection.left_out;

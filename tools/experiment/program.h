@@ -10,10 +10,11 @@
 
 struct program_options {
     struct experiment_options experiment;
-    const char *data;   /* NULL: made images */
-    const char *output; /* folder for the model and pictures */
-    int32_t workers;    /* 0: one a processor */
-    int64_t images;     /* of each made set */
+    const char *data;           /* NULL: made images */
+    const char *output;         /* folder for the model and pictures */
+    int32_t workers;            /* 0: one a processor */
+    int64_t images;             /* of each made set */
+    struct image_limits limits; /* of the images in files */
     struct experiment_selection selection;
     bool selection_may_miss; /* names to leave out that fit no file are passed over */
     /* What stands on the command line beside the options. */

@@ -67,9 +67,10 @@ bool dataset_add_files(struct dataset_loader *loader, struct dataset *part, char
     struct dataset_sample sample = {.path = path, .mask_path = mask_path, .label = label};
     if (!loader->options->lazy &&
         !dataset_read_sample(&sample.image, &sample.mask, &sample, &part->form, loader->error)) {
+        const struct image_error reason = *loader->error;
         free(path);
         free(mask_path);
-        return false;
+        return image_fail(loader->error, "%s; replace the file or leave it out", reason.text);
     }
     return dataset_append(part, &sample, loader->error);
 }

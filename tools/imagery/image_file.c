@@ -23,9 +23,10 @@ bool image_size_allowed(const char *path, uint64_t width, uint64_t height,
                           (unsigned long long)width, (unsigned long long)height);
     }
     if (width > side || height > side || width * height > allowed) {
-        return image_fail(error, "%s: %llu x %llu pixels, at most %llu are allowed", path,
-                          (unsigned long long)width, (unsigned long long)height,
-                          (unsigned long long)allowed);
+        return image_fail(
+            error, "%s: %llu x %llu pixels, at most %llu are allowed; shrink it or allow more",
+            path, (unsigned long long)width, (unsigned long long)height,
+            (unsigned long long)allowed);
     }
     return true;
 }

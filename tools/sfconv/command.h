@@ -77,6 +77,14 @@ bool argument_size(struct arguments *arguments, const char *name, int64_t *width
 bool usage_fail(struct arguments *arguments, struct image_error *error, const char *format, ...)
     IMAGE_PRINTF(3, 4);
 
+/* The limit of --max-pixels for the images that are read. */
+bool command_limits(struct image_limits *limits, struct arguments *arguments,
+                    struct image_error *error);
+#define COMMAND_OPTION_MAX_PIXELS                                                                  \
+    {                                                                                              \
+        "max-pixels", "N", "refuse larger images before they are decoded; usually 67108864"        \
+    }
+
 /* A context with the workers of --workers. */
 bool command_context(sfconv_context **context, struct arguments *arguments,
                      struct image_error *error);

@@ -168,7 +168,8 @@ static bool run_eval(struct arguments *arguments, struct image_error *error)
     if (!known) {
         return usage_fail(arguments, error, "--set: '%s' is not test, val, train or all", name);
     }
-    if (!command_context(&context, arguments, error)) {
+    if (!command_limits(&how.limits, arguments, error) ||
+        !command_context(&context, arguments, error)) {
         return false;
     }
     bool ok = experiment_load(&model, context, arguments->operands[0], error);
@@ -188,6 +189,7 @@ static const struct command_option options[] = {
     {"set", "NAME", "test (val where there is none), val, train or all"},
     {"leave-out", "NAME", "drop a file (\"131\" or \"val/images/131\"); may be repeated"},
     {"group-by", "RE", "files that share this part of their names stay in one set; '': none"},
+    COMMAND_OPTION_MAX_PIXELS,
     {"json", NULL, "one JSON object instead of a line"},
     COMMAND_OPTION_WORKERS,
     {0},

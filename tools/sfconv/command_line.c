@@ -176,6 +176,13 @@ bool argument_size(struct arguments *arguments, const char *name, int64_t *width
     return true;
 }
 
+bool command_limits(struct image_limits *limits, struct arguments *arguments,
+                    struct image_error *error)
+{
+    *limits = (struct image_limits){.pixels = IMAGE_DEFAULT_PIXELS};
+    return argument_integer(arguments, "max-pixels", 1, IMAGE_MAX_PIXELS, &limits->pixels, error);
+}
+
 bool command_context(sfconv_context **context, struct arguments *arguments,
                      struct image_error *error)
 {

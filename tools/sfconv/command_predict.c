@@ -77,6 +77,7 @@ struct prediction {
     const struct experiment_model *model;
     int64_t tile; /* side; 0: chosen for each image */
     int64_t halo;
+    struct image_limits limits;
     const char *folder;
     FILE *table;
     struct image_error *error;
@@ -178,7 +179,7 @@ static bool predict_one(const struct prediction *p, const char *path)
 {
     struct image image = {0};
     struct image probability = {0};
-    bool ok = image_read(&image, path, NULL, p->error);
+    bool ok = image_read(&image, path, &p->limits, p->error);
     if (ok) {
         const struct experiment_tiles tiles = tiles_for(p, &image);
         ok = experiment_predict(&probability, p->model, &image, &tiles, p->error);
@@ -235,16 +236,18 @@ static bool run_predict(struct arguments *arguments, struct image_error *error)
     const char *folder = argument_text(arguments, "output", NULL);
     struct image_list list;
     struct experiment_model model;
+    struct image_limits limits;
     sfconv_context *context = NULL;
     if (!folder || !*folder) {
         return usage_fail(arguments, error, "expected --output DIR for what it writes");
     }
-    if (!command_context(&context, arguments, error)) {
+    if (!command_limits(&limits, arguments, error) ||
+        !command_context(&context, arguments, error)) {
         return false;
     }
     bool ok = experiment_load(&model, context, arguments->operands[0], error);
     if (ok) {
-        struct prediction p = {.model = &model, .folder = folder, .error = error};
+        struct prediction p = {.model = &model, .limits = limits, .folder = folder, .error = error};
         ok = list_images(&list, arguments->operands + 1, arguments->operand_count - 1, error) &&
              parse_tiles(&p, arguments, error) && predict_list(p, &list, error);
         destroy_list(&list);
@@ -258,6 +261,7 @@ static const struct command_option options[] = {
     {"output", "DIR", "folder for masks, overlays and predictions.csv; must be given"},
     {"tile", "N", "draw masks in tiles of N x N; usually only where memory asks for it"},
     {"halo", "N", "pixels round a tile that the network sees too"},
+    COMMAND_OPTION_MAX_PIXELS,
     COMMAND_OPTION_WORKERS,
     {0},
 };

@@ -111,7 +111,7 @@ static bool parse(struct reproduction *r, struct arguments *arguments, struct im
            argument_number(arguments, "kl", true, &r->kl, error) &&
            argument_number(arguments, "frobenius", true, &r->frobenius, error) &&
            argument_integer(arguments, "seeds", 1, REPRODUCTION_MAX_SEEDS, &r->seed_count, error) &&
-           training_parse_selection(arguments, &r->how, error) && keep_command(r, arguments, error);
+           training_parse_images(arguments, &r->how, error) && keep_command(r, arguments, error);
 }
 
 /* Runs that lie there are not mixed with new ones by mistake. */

@@ -54,6 +54,7 @@ struct row {
 struct statistics {
     FILE *table; /* NULL: none */
     int64_t folders;
+    struct image_limits limits;
     struct image_error *error;
 };
 
@@ -79,7 +80,7 @@ static bool add_file(struct row rows[2], const char *path, const struct statisti
     struct image image;
     struct image mask = {0};
     struct field_of_view box;
-    if (!image_read(&image, path, NULL, s->error)) {
+    if (!image_read(&image, path, &s->limits, s->error)) {
         return false;
     }
     const bool ok = add_image(&rows[0], &image, NULL, s->error) &&
@@ -174,7 +175,8 @@ static bool run_stats(struct arguments *arguments, struct image_error *error)
     struct statistics s = {.error = error};
     struct safe_file csv = {0};
     const char *path = argument_text(arguments, "csv", NULL);
-    if (path && !safe_file_open(&csv, path, error)) {
+    if (!command_limits(&s.limits, arguments, error) ||
+        (path && !safe_file_open(&csv, path, error))) {
         return false;
     }
     s.table = csv.stream;
@@ -184,6 +186,7 @@ static bool run_stats(struct arguments *arguments, struct image_error *error)
 
 static const struct command_option options[] = {
     {"csv", "FILE", "the table as a CSV file"},
+    COMMAND_OPTION_MAX_PIXELS,
     {0},
 };
 

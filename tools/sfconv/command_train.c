@@ -27,7 +27,7 @@ static bool parse(struct program_options *how, struct arguments *arguments,
     }
     return training_parse_numbers(arguments, &how->experiment, error) &&
            argument_number(arguments, "kl", true, &how->experiment.regularizer_weight, error) &&
-           training_parse_selection(arguments, how, error);
+           training_parse_images(arguments, how, error);
 }
 
 static bool report(struct experiment_model *model, const struct training_outcome *outcome,

@@ -6,19 +6,20 @@ _sfconv_options()
     case $1 in
         info) echo "--size --plan --json --workers --help" ;;
         spectrum) echo "--csv --histogram --workers --help" ;;
-        eval) echo "--set --leave-out --group-by --json --workers --help" ;;
-        predict) echo "--output --tile --halo --workers --help" ;;
-        stats) echo "--csv --help" ;;
+        eval) echo "--set --leave-out --group-by --max-pixels --json --workers --help" ;;
+        predict) echo "--output --tile --halo --max-pixels --workers --help" ;;
+        stats) echo "--csv --max-pixels --help" ;;
         compress) echo "--output --rho --min-rank --budget --size --workers --help" ;;
         train)
             echo "--task --output --method --kl --model --rho --min-rank --epochs --batch --rate" \
                 "--crop --size --field-of-view --no-augment --decay --balance --group-by" \
-                "--validate-every --leave-out --patience --seed --resume --workers --help"
+                "--max-pixels --validate-every --leave-out --patience --seed --resume --workers --help"
             ;;
         reproduce)
             echo "--task --output --methods --seeds --seed --kl --frobenius --model --rho --min-rank" \
                 "--epochs --batch --rate --crop --size --field-of-view --no-augment --decay" \
-                "--balance --group-by --validate-every --leave-out --no-plots --resume --workers --help"
+                "--balance --group-by --max-pixels --validate-every --leave-out --no-plots --resume" \
+                "--workers --help"
             ;;
         bench) echo "--size --batch --seconds --json --workers --help" ;;
         *) echo "--help --version" ;;
@@ -41,7 +42,7 @@ _sfconv()
     elif [ "$before" = --method ] || [ "$before" = --methods ]; then
         COMPREPLY=($(compgen -W "conv fconv fconvsn dpcconv sfconv_no_kl sfconv" -- "$word"))
     elif [ "$before" = --model ]; then
-        COMPREPLY=($(compgen -W "resnet18 tiny_classifier unet tiny_segmenter" -- "$word"))
+        COMPREPLY=($(compgen -W "resnet18 unet tiny tiny_classifier tiny_segmenter" -- "$word"))
     elif [ "${word:0:1}" = - ]; then
         COMPREPLY=($(compgen -W "$(_sfconv_options "${COMP_WORDS[1]}")" -- "$word"))
     fi

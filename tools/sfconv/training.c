@@ -42,13 +42,14 @@ bool training_parse_task(struct arguments *arguments, int32_t *model, struct ima
     return fits;
 }
 
-bool training_parse_selection(struct arguments *arguments, struct program_options *how,
-                              struct image_error *error)
+bool training_parse_images(struct arguments *arguments, struct program_options *how,
+                           struct image_error *error)
 {
     struct experiment_selection *selection = &how->selection;
     selection->group_by = argument_text(arguments, "group-by", NULL);
     how->experiment.selection = selection;
-    return argument_list(arguments, "leave-out", selection->left_out, EXPERIMENT_MAX_LEFT_OUT,
+    return command_limits(&how->limits, arguments, error) &&
+           argument_list(arguments, "leave-out", selection->left_out, EXPERIMENT_MAX_LEFT_OUT,
                          &selection->left_out_count, error);
 }
 

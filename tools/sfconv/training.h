@@ -27,9 +27,9 @@ bool training_exists(const struct training_files *files);
 /* --task and --model: the number of a network that does the task. */
 bool training_parse_task(struct arguments *arguments, int32_t *model, struct image_error *error);
 
-/* --group-by and --leave-out, which the models of the training will keep. */
-bool training_parse_selection(struct arguments *arguments, struct program_options *how,
-                              struct image_error *error);
+/* --group-by and --leave-out, which the models of the training will keep, and --max-pixels. */
+bool training_parse_images(struct arguments *arguments, struct program_options *how,
+                           struct image_error *error);
 
 /* The other options of TRAINING_OPTIONS over the defaults that *options brings. */
 bool training_parse_numbers(struct arguments *arguments, struct experiment_options *options,
@@ -47,6 +47,7 @@ bool training_parse_numbers(struct arguments *arguments, struct experiment_optio
         {"decay", "X", "decay of the weights, apart from the gradient"},                           \
         {"balance", "HOW", "of classes: weights (in the loss) or sampling; usually none"},         \
         {"group-by", "RE", "files that share this part of their names stay in one set"},           \
+        COMMAND_OPTION_MAX_PIXELS,                                                                 \
         {"validate-every", "N", "judge every Nth epoch and the last one; usually each"},           \
     {                                                                                              \
         "leave-out", "NAME", "drop a file (\"131\" or \"val/images/131\"); may be repeated"        \
