@@ -79,6 +79,18 @@ class Train(ToolCase):
         self.assertEqual(process.returncode, 0)
         self.assertIn("--resume goes on from there", output)
         self.assertEqual(len(self.table("broken/log.csv")), 2)
+        # Nor does a disk that is full when the next epoch is over lose anything.
+        before = self.content("broken")
+        for limit in (0, 1024, 4096):
+            self.assert_sfconv_refused(
+                FAILURE, ["broken/", "--resume goes on"], "train", "set", "--task", "segment",
+                "--output", "broken", *how, "--resume",
+                preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (limit, limit)))
+            after = self.content("broken")
+            self.assertEqual(after.keys(), before.keys())
+            for name in ("best", "last", "state"):
+                name = f"broken/{name}.safetensors"
+                self.assertEqual(after[name], before[name])
         self.train("broken", *how, "--resume")
         self.assertEqual(self.without_speed("broken"), self.without_speed("unbroken"))
 

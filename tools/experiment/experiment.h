@@ -13,14 +13,6 @@
 #define EXPERIMENT_MAX_CLASSES 1024
 #define EXPERIMENT_MAX_LEFT_OUT 64
 
-/* Files that a training keeps up to date, each as a whole. */
-struct experiment_files {
-    const char *best;  /* model of the best epoch */
-    const char *last;  /* model of the last epoch */
-    const char *state; /* all that is needed to go on: after each epoch, and when it is stopped */
-    bool resume;       /* goes on from `state` with the same bits instead of starting anew */
-};
-
 /* What is done where classes have different numbers of images. */
 enum experiment_balance {
     EXPERIMENT_BALANCE_NONE,
@@ -40,6 +32,7 @@ struct experiment_selection {
     const char *group_by; /* NULL: none */
 };
 
+struct experiment_files;
 struct experiment_options {
     int32_t model;  /* SFCONV_MODEL_… */
     int32_t method; /* SFCONV_METHOD_… */
@@ -113,6 +106,19 @@ struct experiment_progress {
 };
 /* false stops the training; the best epoch so far is kept. */
 typedef bool (*experiment_watch)(void *user, const struct experiment_progress *progress);
+
+/* Files that a training keeps up to date, each as a whole. */
+struct experiment_files {
+    const char *best;  /* model of the best epoch */
+    const char *last;  /* model of the last epoch */
+    const char *state; /* all that is needed to go on: after each epoch, and when it is stopped */
+    bool resume;       /* goes on from `state` with the same bits instead of starting anew */
+    /* Writes down an epoch before its state is saved; an epoch may come again after a resume. NULL:
+     * none are written down. */
+    bool (*log)(void *log_user, const struct experiment_progress *progress,
+                struct image_error *error);
+    void *log_user;
+};
 
 struct experiment_score {
     int64_t images;

@@ -235,12 +235,21 @@ static bool save_model(struct training *t, const char *path, const struct experi
     return experiment_save(t->model, path, facts, t->error);
 }
 
-/* The state comes last: whoever resumes an earlier one writes the same models again. */
+/* The state comes last: whoever resumes an earlier one writes the same log and models again. */
 static bool save_epoch(struct training *t, const struct experiment_progress *p)
 {
     const struct experiment_files *files = t->options->files;
-    return !files || ((!p->best || save_model(t, files->best, p)) &&
-                      save_model(t, files->last, p) && save_state(t));
+    if (!files || ((!files->log || files->log(files->log_user, p, t->error)) &&
+                   (!p->best || save_model(t, files->best, p)) && save_model(t, files->last, p) &&
+                   save_state(t))) {
+        return true;
+    }
+    const struct image_error reason = *t->error;
+    if (p->epoch == 1 && !files->resume) {
+        return false;
+    }
+    return image_fail(t->error, "%s; --resume goes on from the state before, once it can be saved",
+                      reason.text);
 }
 
 /* Sample `index` of the set to place `place` of the batch. */
@@ -414,7 +423,6 @@ static bool run_epoch(struct training *t, experiment_watch watch, void *user, bo
     if (!finish_epoch(t, &progress)) {
         return fail_at(t, &progress);
     }
-    /* Whoever watches writes logs, which a training resumed from an earlier state writes again. */
     *go_on = !watch || watch(user, &progress);
     return save_epoch(t, &progress);
 }

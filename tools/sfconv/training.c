@@ -126,8 +126,6 @@ struct watched {
     struct train_log log;
     double images_per_second;
     int64_t epoch; /* the last one seen */
-    struct image_error *error;
-    bool failed;
 };
 
 static bool watch(void *user, const struct experiment_progress *progress)
@@ -135,10 +133,14 @@ static bool watch(void *user, const struct experiment_progress *progress)
     struct watched *watched = user;
     watched->images_per_second = progress->images_per_second;
     watched->epoch = progress->epoch;
-    if (progress->epoch_done) {
-        watched->failed = !train_log_add(&watched->log, progress, watched->error);
-    }
-    return console_watch(&watched->console, progress) && !watched->failed;
+    return console_watch(&watched->console, progress);
+}
+
+static bool write_log(void *user, const struct experiment_progress *progress,
+                      struct image_error *error)
+{
+    const struct watched *watched = user;
+    return train_log_add(&watched->log, progress, error);
 }
 
 bool training_work(struct experiment_model *model, struct training_outcome *outcome,
@@ -146,21 +148,16 @@ bool training_work(struct experiment_model *model, struct training_outcome *outc
                    const struct training_files *names, bool resume,
                    const struct dataset_split *split, struct image_error *error)
 {
-    const struct experiment_files files = {names->best, names->last, names->state, resume};
     struct experiment_options how = *options;
-    struct image_error log_error;
     struct watched watched = {
         .console = console_open(sfconv_method_name(how.method), experiment_segments(how.model)),
-        .log = {names->csv, names->json_lines},
-        .error = &log_error};
+        .log = {names->csv, names->json_lines}};
+    const struct experiment_files files = {names->best, names->last, names->state,
+                                           resume,      write_log,   &watched};
     how.files = &files;
-    bool ok =
+    const bool ok =
         experiment_train(model, context, &split->train, &split->val, &how, watch, &watched, error);
     console_close(&watched.console);
-    if (watched.failed) {
-        ok = image_fail(error, "%s", log_error.text);
-        experiment_model_destroy(model);
-    }
     *outcome = (struct training_outcome){watched.images_per_second, watched.epoch};
     return ok;
 }
