@@ -2,11 +2,12 @@
 # SPDX-License-Identifier: BSD-2-Clause
 """The help of sfconv is complete, and manual, completion and guide follow it."""
 
+import json
 import re
 import subprocess
 import unittest
 
-from program_case import FAILURE, USAGE, main
+from program_case import FAILURE, USAGE, main, put_masks
 from tool_case import ROOT, TOOL, ToolCase
 
 SOURCE = ROOT / "tools/sfconv"
@@ -31,6 +32,25 @@ class Help(ToolCase):
             self.assertEqual(self.sfconv(*arguments), self.sfconv("--help"))
         for arguments in (["train", "-h"], ["help", "train"]):
             self.assertEqual(self.sfconv(*arguments), self.sfconv("train", "--help"))
+
+    def test_tells_what_is_usual_and_it_is_so(self):
+        put_masks(self, "set")
+        self.sfconv("train", "set", "--task", "segment", "--output", "out")
+        facts = json.loads(self.sfconv("info", "out/best.safetensors", "--json"))["metadata"]
+        for option, usual, fact in [("rho", "tiny: 1/8", "rho 0.125"),
+                                    ("min-rank", "tiny: 2", "min-rank 2"),
+                                    ("kl", "usually 0.01", "kl 0.01"),
+                                    ("epochs", "usually 20", "epochs 20"),
+                                    ("batch", "usually 4 with masks", "batch 4"),
+                                    ("rate", "usually 0.003", "rate 0.003"),
+                                    ("decay", "usually 0", "decay 0"),
+                                    ("seed", "usually 1", "seed 1"),
+                                    ("model", "usually tiny", "model tiny_segmenter"),
+                                    ("method", "sfconv, the usual one", "method sfconv,")]:
+            with self.subTest(option=option):
+                line = re.search(rf"^  --{option} .*", self.sfconv("train", "--help"), re.MULTILINE)
+                self.assertIn(usual, line.group())
+                self.assertIn(fact, facts["training.settings"])
 
     def test_every_command_has_one(self):
         self.assertEqual(len(self.commands()), 9)

@@ -38,6 +38,14 @@ class Info(ToolCase):
         facts = json.loads(self.sfconv("info", model, "--json", "--size", "17x40"))
         self.assertEqual((facts["width"], facts["height"]), (24, 40))
 
+    def test_counts_are_for_an_image_of_the_training(self):
+        put_masks(self, "set", size=40)
+        for output, options, side in [("as-is", [], 40), ("resized", ["--size", 24], 24)]:
+            self.sfconv("train", "set", "--task", "segment", "--epochs", 1, "--output", output,
+                        *options, "--crop", 16)
+            facts = json.loads(self.sfconv("info", f"{output}/best.safetensors", "--json"))
+            self.assertEqual((facts["width"], facts["height"]), (side, side))
+
     def test_tables_show_ranks_costs_texts_and_the_plan(self):
         put_classes(self, "set")
         text = self.sfconv("info", self.classifier("--size", 24), "--plan")

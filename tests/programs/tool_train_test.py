@@ -38,6 +38,13 @@ class Train(ToolCase):
         again = self.sfconv("eval", "out/best.safetensors", "set")
         self.assertEqual(number_after(again, "test: Dice"), number_after(output, "test: Dice"))
 
+    def test_files_that_are_no_images_are_passed_over_and_told(self):
+        put_classes(self, "set")
+        for name in ("train/grid/notes.txt", "val/.hidden.png", "test/lines/Thumbs.db"):
+            (self.folder / "set" / name).write_text("")
+        output = self.train("out", "--epochs", 1, task="classify")
+        self.assertIn("4 to test; 3 other files are passed over\n", output)
+
     def test_tiny_is_the_small_network_of_the_task(self):
         put_masks(self, "masks")
         put_classes(self, "classes")

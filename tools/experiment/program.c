@@ -313,7 +313,7 @@ bool program_show_predictions(const struct experiment_model *model, const struct
     return ok;
 }
 
-static void print_sizes(const struct dataset_split *split)
+void program_print_sizes(const struct dataset_split *split)
 {
     printf("%" PRId64 " images to train on, %" PRId64 " to validate, %" PRId64 " to test",
            split->train.count, split->val.count, split->test.count);
@@ -358,7 +358,7 @@ bool program_work(sfconv_context *context, const struct program_options *options
     if (!program_load(&split, options, segments, error)) {
         return false;
     }
-    print_sizes(&split);
+    program_print_sizes(&split);
     bool ok = program_make_folder(options->output, error) &&
               program_train(&model, &row, context, &split, &options->experiment, error);
     if (ok) {

@@ -64,6 +64,9 @@ bool program_path(char *path, size_t capacity, const char *folder, const char *n
 bool program_load(struct dataset_split *split, const struct program_options *options, bool segments,
                   struct image_error *error);
 
+/* "12 images to train on, 3 to validate, 3 to test", and how many other files lie there. */
+void program_print_sizes(const struct dataset_split *split);
+
 /* The set that a trained network is judged by: test, or validation where there is no test. */
 const struct dataset *program_judged_by(const struct dataset_split *split);
 

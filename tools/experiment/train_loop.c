@@ -21,8 +21,10 @@ struct training {
     sfconv_run *run;
     sfconv_optimizer *optimizer;
     sfconv_schedule *schedule;
-    int64_t width;
+    int64_t width; /* of what a step sees */
     int64_t height;
+    int64_t image_width; /* of the first image */
+    int64_t image_height;
     int64_t *order;
     float *targets;
     int32_t *labels;
@@ -112,6 +114,8 @@ static bool choose_window(struct training *t)
         if (!dataset_get(&image, NULL, t->train, i, t->error)) {
             return false;
         }
+        t->image_width = i == 0 ? image.width : t->image_width;
+        t->image_height = i == 0 ? image.height : t->image_height;
         const bool fits = segments ? fit_window(t, &image, path) : fit_whole(t, &image, path);
         image_destroy(&image);
         if (!fits) {
@@ -227,11 +231,20 @@ static bool save_model(struct training *t, const char *path, const struct experi
 {
     char epoch[32];
     char validation[32];
-    const char *const facts[] = {
-        "training.settings", t->settings, "training.epoch", epoch, "training.validation",
-        validation,          NULL};
+    char image[64];
+    const char *const facts[] = {"training.settings",
+                                 t->settings,
+                                 "training.epoch",
+                                 epoch,
+                                 "training.validation",
+                                 validation,
+                                 "training.image",
+                                 image,
+                                 NULL};
     snprintf(epoch, sizeof epoch, "%lld", (long long)p->epoch);
     snprintf(validation, sizeof validation, "%.6f", p->validation);
+    snprintf(image, sizeof image, "%lldx%lld", (long long)t->image_width,
+             (long long)t->image_height);
     return experiment_save(t->model, path, facts, t->error);
 }
 

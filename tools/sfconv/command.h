@@ -70,6 +70,7 @@ bool argument_number(struct arguments *arguments, const char *name, bool zero_al
 bool argument_name(struct arguments *arguments, const char *name, int32_t (*find)(const char *),
                    int32_t *value, struct image_error *error);
 /* Two sizes: "304" for both, or "304x256" as width and height. */
+bool argument_parse_size(const char *text, int64_t *width, int64_t *height);
 bool argument_size(struct arguments *arguments, const char *name, int64_t *width, int64_t *height,
                    struct image_error *error);
 
@@ -90,7 +91,7 @@ bool command_context(sfconv_context **context, struct arguments *arguments,
                      struct image_error *error);
 #define COMMAND_OPTION_WORKERS                                                                     \
     {                                                                                              \
-        "workers", "N", "threads; results do not depend on it"                                     \
+        "workers", "N", "threads; usually one a processor; results do not depend on it"            \
     }
 
 #endif

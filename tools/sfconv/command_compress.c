@@ -136,7 +136,7 @@ static bool run_compress(struct arguments *arguments, struct image_error *error)
 static const struct command_option options[] = {
     {"output", "FILE", "the compressed model; must be given"},
     {"rho", "RATIO", "rank = max(min-rank, round(rho * min(in, out))); 1/32 is a number too"},
-    {"min-rank", "N", "floor of the rank"},
+    {"min-rank", "N", "floor of the rank; usually 1"},
     {"budget", "KIND=N", "params=N or macs=N of the whole network, or energy=X of each layer"},
     MODEL_FILE_OPTION_SIZE,
     COMMAND_OPTION_WORKERS,

@@ -155,25 +155,27 @@ bool argument_name(struct arguments *arguments, const char *name, int32_t (*find
     return ok;
 }
 
-bool argument_size(struct arguments *arguments, const char *name, int64_t *width, int64_t *height,
-                   struct image_error *error)
+bool argument_parse_size(const char *text, int64_t *width, int64_t *height)
 {
-    const char *text = argument_text(arguments, name, NULL);
     long long sides[2] = {0, 0};
     int used = 0;
-    if (!text) {
-        return true;
-    }
     const int found = sscanf(text, "%lld%nx%lld%n", &sides[0], &used, &sides[1], &used);
     sides[1] = found == 1 ? sides[0] : sides[1];
     if (found < 1 || text[used] || sides[0] < 1 || sides[0] > MAX_SIDE || sides[1] < 1 ||
         sides[1] > MAX_SIDE) {
-        return usage_fail(arguments, error, "--%s: '%s' is not a size like 304 or 304x256", name,
-                          text);
+        return false;
     }
     *width = sides[0];
     *height = sides[1];
     return true;
+}
+
+bool argument_size(struct arguments *arguments, const char *name, int64_t *width, int64_t *height,
+                   struct image_error *error)
+{
+    const char *text = argument_text(arguments, name, NULL);
+    return !text || argument_parse_size(text, width, height) ||
+           usage_fail(arguments, error, "--%s: '%s' is not a size like 304 or 304x256", name, text);
 }
 
 bool command_limits(struct image_limits *limits, struct arguments *arguments,

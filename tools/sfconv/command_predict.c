@@ -260,7 +260,7 @@ static bool run_predict(struct arguments *arguments, struct image_error *error)
 static const struct command_option options[] = {
     {"output", "DIR", "folder for masks, overlays and predictions.csv; must be given"},
     {"tile", "N", "draw masks in tiles of N x N; usually only where memory asks for it"},
-    {"halo", "N", "pixels round a tile that the network sees too"},
+    {"halo", "N", "pixels round a tile that the network sees too; usually as many as it sees"},
     COMMAND_OPTION_MAX_PIXELS,
     COMMAND_OPTION_WORKERS,
     {0},

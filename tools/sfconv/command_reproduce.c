@@ -178,9 +178,8 @@ static bool work(struct reproduction *r, struct image_error *error)
     if (!read_finished(r, &finished, error)) {
         return false;
     }
-    printf("%" PRId64 " images to train on, %" PRId64 " to validate, %" PRId64 " to test; %" PRId64
-           " runs, %" PRId64 " finished already\n",
-           r->split.train.count, r->split.val.count, r->split.test.count, r->run_count, finished);
+    program_print_sizes(&r->split);
+    printf("%" PRId64 " runs, %" PRId64 " finished already\n", r->run_count, finished);
     fflush(stdout);
     console_catch_interrupt();
     for (int64_t s = 0; s < r->seed_count && !console_interrupted(); s++) {
@@ -215,9 +214,9 @@ static const struct command_option options[] = {
     {"output", "DIR", "folder for report, tables and a folder for each run; must be given"},
     {"methods", "LIST", "names between commas; usually all six"},
     {"seeds", "N", "runs of each method; usually 3"},
-    {"seed", "N", "the first seed"},
-    {"kl", "X", "weight of the KL term of sfconv"},
-    {"frobenius", "X", "weight of the Frobenius term of fconv"},
+    {"seed", "N", "the first seed; usually 1"},
+    {"kl", "X", "weight of the KL term of sfconv; usually 0.01"},
+    {"frobenius", "X", "weight of the Frobenius term of fconv; usually 1e-4"},
     TRAINING_OPTIONS,
     {"no-plots", NULL, "a report without plots, where gnuplot is not there"},
     {"resume", NULL, "go on with what is in --output; runs that are finished are not repeated"},

@@ -91,9 +91,7 @@ static bool run_train(struct arguments *arguments, struct image_error *error)
     }
     bool ok = program_load(&split, &how, experiment_segments(how.experiment.model), error);
     if (ok) {
-        printf("%" PRId64 " images to train on, %" PRId64 " to validate, %" PRId64 " to test\n",
-               split.train.count, split.val.count, split.test.count);
-        fflush(stdout);
+        program_print_sizes(&split);
         ok = program_make_folder(how.output, error) &&
              train(context, &how, &files, &split, resume, error);
         dataset_split_destroy(&split);
@@ -105,11 +103,11 @@ static bool run_train(struct arguments *arguments, struct image_error *error)
 static const struct command_option options[] = {
     {"task", "NAME", "classify or segment; must be given"},
     {"output", "DIR", "folder for models, state and logs; must be given"},
-    {"method", "NAME", "conv, fconv, fconvsn, dpcconv, sfconv_no_kl or sfconv"},
-    {"kl", "X", "weight of the regularizer: KL of sfconv, Frobenius norm of fconv"},
+    {"method", "NAME", "conv, fconv, fconvsn, dpcconv, sfconv_no_kl or sfconv, the usual one"},
+    {"kl", "X", "weight of the KL of sfconv (usually 0.01) or the Frobenius norm of fconv (1e-4)"},
     TRAINING_OPTIONS,
-    {"patience", "N", "stop after N epochs without a better one"},
-    {"seed", "N", "of weights, order and augmentation"},
+    {"patience", "N", "stop after N epochs without a better one; usually never"},
+    {"seed", "N", "of weights, order and augmentation; usually 1"},
     {"resume", NULL, "go on with the training in --output, with the same bits"},
     COMMAND_OPTION_WORKERS,
     {0},

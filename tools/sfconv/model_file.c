@@ -8,7 +8,7 @@
 #define USUAL_SIDE 304
 #define NAME_CAPACITY 512
 
-/* A whole number among the texts, or 0. */
+/* The side that all images were resized to, or 0. */
 static int64_t number_of(const sfconv_metadata *metadata, const char *name)
 {
     const char *text = sfconv_metadata_get(metadata, name);
@@ -20,9 +20,13 @@ static bool take_size(struct model_file *file, struct arguments *arguments,
                       struct image_error *error)
 {
     const int64_t trained = number_of(file->metadata, "input.size.0");
+    const char *image = sfconv_metadata_get(file->metadata, "training.image");
     const int64_t said = number_of(file->metadata, "input.multiple.0");
     const int64_t multiple = said > 0 ? said : 1;
     file->width = file->height = trained > 0 ? trained : USUAL_SIDE;
+    if (trained == 0 && image) {
+        (void)argument_parse_size(image, &file->width, &file->height);
+    }
     if (!argument_size(arguments, "size", &file->width, &file->height, error)) {
         return false;
     }

@@ -10,7 +10,7 @@ struct model_file {
     sfconv_context *context;
     sfconv_net *net;
     sfconv_metadata *metadata;
-    /* Of one image: --size, else what the model was trained with, else 304 x 304; rounded up to
+    /* Of one image: --size, else that of the first training image, else 304 x 304; rounded up to
      * what the network takes. */
     int64_t width;
     int64_t height;

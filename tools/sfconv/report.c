@@ -114,13 +114,16 @@ void report_budget(const struct report *report)
     term(page, "Augmentation",
          o->augment ? "flips, quarter turns, brightness ± 0.05, contrast ± 15 %" : "none");
     if (r->split.val.count > 0) {
-        fprintf(
-            page,
-            "<dt>Model that is judged</dt><dd>that of the epoch with the best validation score; "
-            "validated were the last epoch and each whose number is a multiple of %" PRId64
-            ". The test images are "
-            "looked at once, at the end of each run.</dd>\n",
-            o->validate_every);
+        fputs("<dt>Model that is judged</dt><dd>that of the epoch with the best validation score; ",
+              page);
+        if (o->validate_every > 1) {
+            fprintf(page,
+                    "validated were the last epoch and each whose number is a multiple of %" PRId64,
+                    o->validate_every);
+        } else {
+            fputs("each epoch was validated", page);
+        }
+        fputs(". The test images are looked at once, at the end of each run.</dd>\n", page);
     } else {
         term(page, "Model that is judged",
              "that of the last epoch (there are no validation images)");

@@ -35,16 +35,18 @@ bool training_parse_images(struct arguments *arguments, struct program_options *
 bool training_parse_numbers(struct arguments *arguments, struct experiment_options *options,
                             struct image_error *error);
 #define TRAINING_OPTIONS                                                                           \
-    {"model", "NAME", "resnet18, unet or tiny, which is the smaller one of either task"},          \
-        {"rho", "RATIO", "rank = max(min-rank, round(rho * min(in, out))); 1/32 is a number too"}, \
-        {"min-rank", "N", "floor of the rank"},                                                    \
-        {"epochs", "N", "passes over the training images"}, {"batch", "N", "images a step"},       \
-        {"rate", "X", "learning rate of Adam at the top of its cosine"},                           \
+    {"model", "NAME", "resnet18, unet or tiny (the small one of either task); usually tiny"},      \
+        {"rho", "RATIO",                                                                           \
+         "rank = max(min-rank, round(rho * min(in, out))); usually 1/32, tiny: 1/8"},              \
+        {"min-rank", "N", "floor of the rank; usually 1, tiny: 2"},                                \
+        {"epochs", "N", "passes over the training images; usually 20"},                            \
+        {"batch", "N", "images a step; usually 4 with masks, 16 with classes"},                    \
+        {"rate", "X", "learning rate of Adam at the top of its cosine; usually 0.003"},            \
         {"crop", "N", "train segmentation on windows of N x N, one of each image an epoch"},       \
-        {"size", "N", "resize all images to N x N"},                                               \
+        {"size", "N", "resize all images to N x N; usually they stay as they are"},                \
         {"field-of-view", NULL, "cut images and masks to what is lit, without the black border"},  \
         {"no-augment", NULL, "no flips, quarter turns and changes of light"},                      \
-        {"decay", "X", "decay of the weights, apart from the gradient"},                           \
+        {"decay", "X", "decay of the weights, apart from the gradient; usually 0"},                \
         {"balance", "HOW", "of classes: weights (in the loss) or sampling; usually none"},         \
         {"group-by", "RE", "files that share this part of their names stay in one set"},           \
         COMMAND_OPTION_MAX_PIXELS,                                                                 \
