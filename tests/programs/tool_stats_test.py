@@ -7,7 +7,7 @@ import random
 import statistics
 import unittest
 
-from program_case import FAILURE, main
+from program_case import FAILURE, main, put_masks
 from tool_case import ToolCase
 
 
@@ -72,6 +72,26 @@ class Stats(ToolCase):
         rows = self.rows("a", "b")
         self.assertEqual([(row["folder"], row["images"]) for row in rows],
                          [("a", "2"), ("a", "2"), ("b/c", "1"), ("b/c", "1")])
+
+    def test_folders_within_a_folder_have_rows_for_all_of_them(self):
+        chance, images = random.Random(7), []
+        for name in ("set/a/0.png", "set/a/1.png", "set/b/0.png"):
+            pixels = [chance.randrange(256) for _ in range(64)]
+            self.put(name, [bytes(pixels[y * 8:y * 8 + 8]) for y in range(8)])
+            images.append(pixels)
+        rows = self.rows("set/")
+        self.assertEqual([(row["folder"], row["pixels"], row["images"]) for row in rows[4:]],
+                         [("set/**", "all", "3"), ("set/**", "field_of_view", "3")])
+        self.assert_row(rows[4], images)
+
+    def test_masks_beside_images_are_no_images(self):
+        put_masks(self, "long", (2, 1, 1))
+        for name in ("img", "gt"):
+            self.put_flat(f"short/{name}/0.png")
+        self.put_flat("alone/masks/0.png")
+        self.assertEqual({row["folder"] for row in self.rows("long", "short", "alone")},
+                         {"long/train/images", "long/val/images", "long/test/images", "long/**",
+                          "short/img", "alone/masks"})
 
     def test_what_is_undefined_is_nan(self):
         self.put_flat("flat/0.png", value=100)

@@ -21,7 +21,8 @@ char *folder_path(const char *folder, const char *name)
     const size_t bytes = strlen(folder) + strlen(name) + 2;
     char *path = malloc(bytes);
     if (path) {
-        snprintf(path, bytes, "%s/%s", folder, name);
+        const char *end = strrchr(folder, '/');
+        snprintf(path, bytes, "%s%s%s", folder, end && !end[1] ? "" : "/", name);
     }
     return path;
 }

@@ -9,6 +9,7 @@
 #include <inttypes.h>
 #include <math.h>
 #include <stdlib.h>
+#include <string.h>
 
 #define DEPTH_MAX 16
 
@@ -52,30 +53,38 @@ struct row {
 };
 
 struct statistics {
-    FILE *table; /* NULL: none */
-    int64_t folders;
+    FILE *table;     /* NULL: none */
+    int64_t folders; /* of the operand, with images */
+    struct row total[2];
     struct image_limits limits;
     struct image_error *error;
 };
 
-static bool add_image(struct row *row, const struct image *image, const struct image *mask,
-                      struct image_error *error)
+static void add_moments(struct row *row, const struct moments *m, int64_t pixels)
+{
+    const double values[MEASURES] = {m->pixels > 0 ? m->mean : NAN,
+                                     m->pixels > 1 ? m->deviation : NAN, m->skewness, m->kurtosis};
+    row->images++;
+    row->kept += ((double)m->pixels / (double)pixels - row->kept) / (double)row->images;
+    for (int i = 0; i < MEASURES; i++) {
+        add(&row->tallies[i], values[i]);
+    }
+}
+
+/* To the row of its folder and that of the operand. */
+static bool add_image(struct row *row, struct row *total, const struct image *image,
+                      const struct image *mask, struct image_error *error)
 {
     struct moments m;
     if (!moments_of_image(&m, image, mask, error)) {
         return false;
     }
-    const double values[MEASURES] = {m.pixels > 0 ? m.mean : NAN, m.pixels > 1 ? m.deviation : NAN,
-                                     m.skewness, m.kurtosis};
-    row->images++;
-    row->kept += ((double)m.pixels / (double)image_pixels(image) - row->kept) / (double)row->images;
-    for (int i = 0; i < MEASURES; i++) {
-        add(&row->tallies[i], values[i]);
-    }
+    add_moments(row, &m, image_pixels(image));
+    add_moments(total, &m, image_pixels(image));
     return true;
 }
 
-static bool add_file(struct row rows[2], const char *path, const struct statistics *s)
+static bool add_file(struct row rows[2], const char *path, struct statistics *s)
 {
     struct image image;
     struct image mask = {0};
@@ -83,9 +92,9 @@ static bool add_file(struct row rows[2], const char *path, const struct statisti
     if (!image_read(&image, path, &s->limits, s->error)) {
         return false;
     }
-    const bool ok = add_image(&rows[0], &image, NULL, s->error) &&
+    const bool ok = add_image(&rows[0], &s->total[0], &image, NULL, s->error) &&
                     field_of_view_find(&box, &mask, &image, s->error) &&
-                    add_image(&rows[1], &image, &mask, s->error);
+                    add_image(&rows[1], &s->total[1], &image, &mask, s->error);
     image_destroy(&mask);
     image_destroy(&image);
     return ok;
@@ -128,6 +137,18 @@ static bool measure_images(struct statistics *s, const char *path, const struct 
     return true;
 }
 
+/* Masks are beside the images that they belong to. */
+static bool is_of_masks(const char *path, const char *name)
+{
+    const char *images = strcmp(name, "masks") == 0 ? "images"
+                         : strcmp(name, "gt") == 0  ? "img"
+                                                    : NULL;
+    char *beside = images ? folder_path(path, images) : NULL;
+    const bool is = beside && folder_exists(beside);
+    free(beside);
+    return is;
+}
+
 /* The images of the folder, then the folders in it. */
 static bool measure_folder(struct statistics *s, const char *path, int depth)
 {
@@ -139,12 +160,36 @@ static bool measure_folder(struct statistics *s, const char *path, int depth)
          (images.count == 0 || measure_images(s, path, &images)) &&
          folder_folders(&folders, path, s->error);
     for (int64_t i = 0; ok && i < folders.count; i++) {
+        if (is_of_masks(path, folders.names[i])) {
+            continue;
+        }
         char *inner = folder_path(path, folders.names[i]);
         ok = inner ? measure_folder(s, inner, depth + 1) : image_fail(s->error, "out of memory");
         free(inner);
     }
     folder_destroy(&folders);
     folder_destroy(&images);
+    return ok;
+}
+
+/* One operand; several folders in it have rows of all their images. */
+static bool measure_operand(struct statistics *s, const char *path)
+{
+    char *all = folder_path(path, "**");
+    if (!all) {
+        return image_fail(s->error, "out of memory");
+    }
+    s->folders = 0;
+    s->total[0] = (struct row){.folder = all, .pixels = "all"};
+    s->total[1] = (struct row){.folder = all, .pixels = "field_of_view"};
+    bool ok = measure_folder(s, path, 0);
+    if (ok && s->folders == 0) {
+        ok = image_fail(s->error, "%s: no image in this folder or those in it", path);
+    }
+    for (int i = 0; ok && s->folders > 1 && i < 2; i++) {
+        show(s, &s->total[i]);
+    }
+    free(all);
     return ok;
 }
 
@@ -158,13 +203,8 @@ static bool measure_all(struct statistics *s, const struct arguments *arguments)
               s->table);
     }
     for (int64_t i = 0; i < arguments->operand_count; i++) {
-        const int64_t before = s->folders;
-        if (!measure_folder(s, arguments->operands[i], 0)) {
+        if (!measure_operand(s, arguments->operands[i])) {
             return false;
-        }
-        if (s->folders == before) {
-            return image_fail(s->error, "%s: no image in this folder or those in it",
-                              arguments->operands[i]);
         }
     }
     return true;
@@ -197,7 +237,9 @@ const struct command command_stats = {
     .details =
         "For each folder with images: mean, deviation, skewness and kurtosis of the luma (0 to "
         "255) of each image,\nas mean +- standard deviation over the images; once of all pixels "
-        "and once of the field of view,\nwhich leaves out the black border of a photograph. "
+        "and once of the field of view,\nwhich leaves out the black border of a photograph. A DIR "
+        "of several "
+        "folders has rows of all their\nimages, DIR/**; masks beside images are no images. "
         "Skewness is the adjusted Fisher-Pearson\ncoefficient (Doane and Seward, 2011); kurtosis "
         "is the excess over a normal distribution, adjusted likewise.",
     .options = options,
