@@ -10,7 +10,8 @@ import unittest
 import zlib
 
 import png_files
-from program_case import FAILURE, USAGE, main, number_after, put_classes, put_masks, stripes
+from program_case import (FAILURE, USAGE, blot, main, number_after, put_classes, put_masks,
+                          stripes)
 from tool_case import ToolCase
 
 
@@ -93,6 +94,26 @@ class Spectrum(ToolCase):
                                    delta=1e-4 * len(values))
             self.assertAlmostEqual(float(own[0]["condition"]) * values[-1], values[0],
                                    delta=1e-5 * values[0])
+
+    def test_histograms_count_every_weight_and_singular_value(self):
+        put_masks(self, "set")
+        model = self.segmenter()
+        self.sfconv("spectrum", model, "--csv", "values.csv", "--histogram", "bins.csv")
+        values = [float(row["singular_value"]) for row in self.table("values.csv")]
+        bins = {"weight": [], "singular_value": []}
+        for row in self.table("bins.csv"):
+            name = row.pop("quantity")
+            bins[name].append({key: float(text) for key, text in row.items()})
+        for rows in bins.values():
+            self.assertAlmostEqual(sum(row["density"] * (row["high"] - row["low"])
+                                       for row in rows), 1, delta=1e-6)
+        for row in bins["singular_value"][:-1]:
+            self.assertAlmostEqual(sum(row["low"] <= value < row["high"] for value in values),
+                                   row["count"], delta=1)
+        self.assertEqual(sum(row["count"] for row in bins["singular_value"]), len(values))
+        factors = [layer["parameters"] for layer in
+                   json.loads(self.sfconv("info", model, "--json"))["layers"] if layer["rank"]]
+        self.assertEqual(sum(row["count"] for row in bins["weight"]), sum(factors))
 
     def test_a_dense_model_has_none(self):
         put_masks(self, "set")
@@ -191,6 +212,22 @@ class Predict(ToolCase):
         self.assertEqual(self.content("whole").keys() & {"whole/000-mask.png"},
                          {"whole/000-mask.png"})
         self.assertEqual(list(self.content("whole").values()), list(self.content("tiled").values()))
+
+    def test_masks_do_not_depend_on_the_kind_of_file(self):
+        put_masks(self, "set")
+        model = self.segmenter()
+        pixels = b"".join(blot(16, 3)[0])
+        self.put("kinds/a.png", blot(16, 3)[0])
+        self.put("kinds/b.png", [bytes(value for pixel in row for value in [pixel] * 3)
+                                 for row in blot(16, 3)[0]], 3)
+        for name, head, content in [
+                ("c.pgm", "P5 16 16 255\n", pixels),
+                ("d.pgm", "P5 16 16 65535\n", bytes(v for p in pixels for v in (p, p))),
+                ("e.ppm", "P6 16 16 255\n", bytes(v for p in pixels for v in (p, p, p)))]:
+            (self.folder / "kinds" / name).write_bytes(head.encode() + content)
+        self.sfconv("predict", model, "kinds", "--output", "out")
+        masks = [png_files.read(self.folder / f"out/{name}-mask.png") for name in "abcde"]
+        self.assertEqual(masks[1:], masks[:1] * 4)
 
     def test_images_over_the_limit_are_refused_before_they_are_decoded(self):
         put_masks(self, "set")

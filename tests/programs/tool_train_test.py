@@ -14,7 +14,8 @@ import termios
 import unittest
 
 import png_files
-from program_case import FAILURE, USAGE, main, number_after, put_classes, put_masks
+from program_case import (FAILURE, USAGE, blot, main, number_after, put_classes, put_masks,
+                          stripes)
 from tool_case import TOOL, ToolCase
 
 FILES = ["best.safetensors", "last.safetensors", "log.csv", "log.jsonl", "state.safetensors"]
@@ -44,6 +45,40 @@ class Train(ToolCase):
             (self.folder / "set" / name).write_text("")
         output = self.train("out", "--epochs", 1, task="classify")
         self.assertIn("4 to test; 3 other files are passed over\n", output)
+
+    def test_idrid_is_read_as_it_comes(self):
+        images, truths = "grading/1. Original Images", "grading/2. Groundtruths"
+        for letter, part, count in (("a", "Training", 12), ("b", "Testing", 4)):
+            lines = ["Image name,Retinopathy grade,Risk of macular edema ,,"]
+            for i in range(count):
+                # The kind of a file is told by its content.
+                self.put(f"{images}/{letter}. {part} Set/IDRiD_{i:03}.jpg",
+                         stripes(16, i, i % 2 == 0), 3)
+                lines.append(f"IDRiD_{i:03},{4 * (i % 2)},0,,")
+            table = self.folder / truths / f"{letter}. IDRiD_Disease Grading_{part} Labels.csv"
+            table.parent.mkdir(exist_ok=True)
+            table.write_text("\r\n".join(lines))
+        output = self.train("out", "--epochs", 2, data="grading", task="classify")
+        self.assertIn("10 images to train on, 2 to validate, 4 to test\n", output)
+        again = self.sfconv("eval", "out/best.safetensors", "grading")
+        self.assertEqual(number_after(again, "accuracy"), number_after(output, "test: accuracy"))
+        self.sfconv("predict", "out/best.safetensors", f"{images}/b. Testing Set", "--output", "p")
+        self.assertEqual(list(self.table("p/predictions.csv")[0])[3:], ["0", "4"])
+
+    def test_rose_is_read_as_it_comes(self):
+        for part, count in (("train", 10), ("test", 3)):
+            for i in range(count):
+                picture, mask = blot(16, i)
+                self.put(f"ROSE-1/SVC/{part}/img/{i:02}.tif", picture)
+                for name in ("gt", "thick_gt"):
+                    self.put(f"ROSE-1/SVC/{part}/{name}/{i:02}.tif", mask)
+            (self.folder / "ROSE-1/DVC").mkdir(exist_ok=True)
+        output = self.train("out", "--epochs", 2, data="ROSE-1/SVC")
+        self.assertIn("8 images to train on, 2 to validate, 3 to test", output)
+        again = self.sfconv("eval", "out/best.safetensors", "ROSE-1/SVC")
+        self.assertEqual(number_after(again, "test: Dice"), number_after(output, "test: Dice"))
+        self.assert_sfconv_refused(FAILURE, ["ROSE-1/SVC or ROSE-1/DVC"], "train", "ROSE-1",
+                                   "--task", "segment", "--output", "none")
 
     def test_tiny_is_the_small_network_of_the_task(self):
         put_masks(self, "masks")
