@@ -4,10 +4,13 @@
 
 import json
 import math
+import os
 import resource
+import shutil
 import struct
 import unittest
 import zlib
+from xml.etree import ElementTree
 
 import png_files
 from program_case import (FAILURE, USAGE, blot, main, number_after, put_classes, put_masks,
@@ -114,6 +117,22 @@ class Spectrum(ToolCase):
         factors = [layer["parameters"] for layer in
                    json.loads(self.sfconv("info", model, "--json"))["layers"] if layer["rank"]]
         self.assertEqual(sum(row["count"] for row in bins["weight"]), sum(factors))
+
+    @unittest.skipUnless(shutil.which("gnuplot"), "gnuplot is not installed")
+    def test_histograms_are_drawn(self):
+        put_masks(self, "set")
+        model = self.segmenter()
+        self.sfconv("spectrum", model, "--plot", "figure.svg")
+        picture = ElementTree.parse(self.folder / "figure.svg").getroot()
+        texts = " ".join(picture.itertext())
+        for label in ("weight of a factor (mean ", "singular value of a factor (mean "):
+            self.assertIn(label, texts)
+        before = self.content()
+        self.assert_sfconv_refused(FAILURE, ["figure.svg"], "spectrum", model, "--plot",
+                                   "figure.svg", preexec_fn=limit_files_to(8192))
+        self.assert_sfconv_refused(FAILURE, ["gnuplot"], "spectrum", model, "--plot", "other.svg",
+                                   env={**os.environ, "PATH": str(self.folder)})
+        self.assertEqual(self.content(), before)
 
     def test_a_dense_model_has_none(self):
         put_masks(self, "set")

@@ -3,6 +3,7 @@
 #include "model_file.h"
 #include "safe_file.h"
 #include "spectra.h"
+#include "spectrum_plot.h"
 
 #include <inttypes.h>
 
@@ -64,6 +65,7 @@ static bool run_spectrum(struct arguments *arguments, struct image_error *error)
 {
     struct model_file file;
     struct spectra spectra;
+    const char *plot = argument_text(arguments, "plot", NULL);
     if (!model_file_open(&file, arguments, error)) {
         return false;
     }
@@ -75,7 +77,8 @@ static bool run_spectrum(struct arguments *arguments, struct image_error *error)
                          "factorized",
                          file.path)) &&
              write_file(arguments, "csv", write_values, &spectra, error) &&
-             write_file(arguments, "histogram", write_histograms, &spectra, error);
+             write_file(arguments, "histogram", write_histograms, &spectra, error) &&
+             (!plot || spectrum_plot(&spectra, plot, error));
         if (ok) {
             print_table(&spectra);
         }
@@ -88,6 +91,7 @@ static bool run_spectrum(struct arguments *arguments, struct image_error *error)
 static const struct command_option options[] = {
     {"csv", "FILE", "every singular value as a line of a CSV file"},
     {"histogram", "FILE", "how weights and singular values are distributed, as a CSV file"},
+    {"plot", "FILE", "the same as a picture (SVG), drawn by gnuplot"},
     COMMAND_OPTION_WORKERS,
     {0},
 };

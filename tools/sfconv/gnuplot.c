@@ -92,8 +92,23 @@ bool gnuplot_version(char *version, size_t capacity, struct image_error *error)
     return ok;
 }
 
+/* gnuplot does not always say that a disk is full. */
+static bool check_end(const char *path, const char *name, struct image_error *error)
+{
+    static const char end[] = "</svg>";
+    char tail[32] = "";
+    FILE *file = fopen(path, "r");
+    if (file) {
+        const bool at = fseek(file, -(long)(sizeof tail - 1), SEEK_END) == 0;
+        tail[at ? fread(tail, 1, sizeof tail - 1, file) : 0] = '\0';
+        fclose(file);
+    }
+    return strstr(tail, end) || image_fail(error, "%s: gnuplot could not write all of it", name);
+}
+
 /* What gnuplot says is kept for the case that it fails: of a plot with one point it warns. */
-bool gnuplot_draw(const char *script, const char *picture, struct image_error *error)
+bool gnuplot_draw(const char *script, const char *picture, const char *name,
+                  struct image_error *error)
 {
     /* -d: without the settings that a user may have at home. */
     char *const argv[] = {(char[]){"gnuplot"}, (char[]){"-d"}, (char[]){"-"}, NULL};
@@ -122,5 +137,5 @@ bool gnuplot_draw(const char *script, const char *picture, struct image_error *e
         ok = wait_for(child, &reason) || image_fail(error, "%s: %s: %s", script, reason.text, said);
     }
     close(ends[0]);
-    return ok;
+    return ok && check_end(picture, name, error);
 }

@@ -38,7 +38,7 @@ static bool make_plot(const struct report *report, const char *name, report_scri
           file.stream);
     write(file.stream, report, what);
     return safe_file_close(&file, true, report->error) &&
-           gnuplot_draw(script, picture, report->error);
+           gnuplot_draw(script, picture, picture, report->error);
 }
 
 bool report_plot(const struct report *report, const char *name, const char *title,

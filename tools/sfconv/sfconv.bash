@@ -5,7 +5,7 @@ _sfconv_options()
 {
     case $1 in
         info) echo "--size --plan --json --workers --help" ;;
-        spectrum) echo "--csv --histogram --workers --help" ;;
+        spectrum) echo "--csv --histogram --plot --workers --help" ;;
         eval) echo "--set --leave-out --group-by --max-pixels --json --workers --help" ;;
         predict) echo "--output --tile --halo --max-pixels --workers --help" ;;
         stats) echo "--csv --max-pixels --help" ;;
