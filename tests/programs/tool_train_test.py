@@ -173,6 +173,38 @@ class Train(ToolCase):
         self.assertEqual([row[5:37] for row in large[9:41]], small)
         self.assertEqual(sum(map(sum, large)), sum(map(sum, small)))
 
+    def test_padding_keeps_proportions_and_the_model_knows_it(self):
+        put_masks(self, "square", (8, 2, 2), 32)
+        for path in sorted((self.folder / "square").rglob("*.png")):
+            _, _, _, rows = png_files.read(path)
+            name = path.relative_to(self.folder / "square")
+            # Wide pictures, and the same ones in squares.
+            self.put(f"wide/{name}", rows[3:24])
+            black = bytes(32)
+            self.put(f"square/{name}", [black] * 5 + rows[3:24] + [black] * 6)
+        how = ("--epochs", 6, "--rate", 0.01, "--size", 16)
+        square = self.train("a", *how, data="square")
+        wide = self.train("b", *how, "--pad", data="wide")
+        self.assertEqual(number_after(wide, "test: Dice"), number_after(square, "test: Dice"))
+        self.assertIn("input.pad: square", self.sfconv("info", "b/best.safetensors"))
+        self.assertEqual(number_after(self.sfconv("eval", "b/best.safetensors", "wide"),
+                                      "test: Dice"), number_after(square, "test: Dice"))
+        for model, data in (("a", "square"), ("b", "wide")):
+            self.sfconv("predict", f"{model}/best.safetensors", f"{data}/test/images/000.png",
+                        "--output", f"p{model}")
+        whole = png_files.read(self.folder / "pa/000-mask.png")[3]
+        self.assertGreater(sum(map(sum, whole[5:26])), 0)
+        self.assertEqual(png_files.read(self.folder / "pb/000-mask.png")[3], whole[5:26])
+        # A square of seventy thousand pixels a side is too much.
+        thread = b"P5 70000 1 255\n" + bytes(70000)
+        for kind in ("images", "masks"):
+            (self.folder / f"wide/train/{kind}/003.png").write_bytes(thread)
+        thread = "wide/train/images/003.png"
+        self.assert_sfconv_refused(FAILURE, [thread, "70000"], "train", "wide", "--task",
+                                   "segment", "--output", "c", *how, "--pad")
+        self.assert_sfconv_refused(FAILURE, [thread, "70000"], "predict", "b/best.safetensors",
+                                   thread, "--output", "pc")
+
     def test_balance_makes_a_rare_class_count(self):
         put_classes(self, "set")
         self.train("plain", "--epochs", 1, "--balance", "weights", task="classify")
@@ -308,6 +340,7 @@ class Train(ToolCase):
             (["--output", "o", "--task", "classify", "--rho", "0"], "--rho: '0'"),
             (["--output", "o", "--task", "classify", "--patience", "-1"], "--patience"),
             (["--output", "", "--task", "classify"], "--output"),
+            (["--output", "o", "--task", "segment", "--pad"], "--pad goes with --size"),
             (["--output", "o", "--task", "classify", "--model", "unet"], "draws masks"),
             (["--output", "o", "--task", "segment", "--crop", "12"], "takes multiples of 8"),
             (["--output", "o", "--task", "segment", "--model", "unet", "--crop", "24"],

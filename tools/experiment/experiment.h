@@ -47,6 +47,7 @@ struct experiment_options {
     enum experiment_balance balance; /* classes only */
     int64_t size;       /* the images were resized to size x size; 0: they are as in their files */
     bool field_of_view; /* they were cut to their field of view before */
+    bool pad;           /* and then made squares */
     int64_t patience;   /* this many epochs without a better one end the training; 0: none do */
     int64_t validate_every; /* epochs from one validation to the next; the last one has its own */
     bool augment;           /* flips, quarter turns, light */
@@ -75,8 +76,10 @@ struct experiment_model {
     int64_t channels;
     /* Images are resized to size x size before the network sees them; 0: they are not. */
     int64_t size;
-    /* Before that they are cut to the box of what is lit (field_of_view.h). */
+    /* Before that they are cut to the box of what is lit (field_of_view.h), and then made squares
+     * (image_pad_to_square()). */
     bool field_of_view;
+    bool pad;
     /* Pixels of at least this probability are foreground. */
     double threshold;
     /* Input sizes are multiples of this. */

@@ -11,6 +11,7 @@
 
 #define NAME_CAPACITY 48
 #define FIELD_OF_VIEW "field of view"
+#define SQUARE "square"
 
 bool experiment_check(const sfconv_context *context, sfconv_status status, const char *what,
                       struct image_error *error)
@@ -188,6 +189,7 @@ static bool describe(const struct experiment_model *model, sfconv_metadata *meta
         set_number(model, metadata, "input.multiple", 0, (double)model->multiple, error) &&
         set_number(model, metadata, "input.size", 0, (double)model->size, error) &&
         (!model->field_of_view || set_text(model, metadata, "input.crop", FIELD_OF_VIEW, error)) &&
+        (!model->pad || set_text(model, metadata, "input.pad", SQUARE, error)) &&
         set_number(model, metadata, "output.threshold", 0, model->threshold, error);
     for (int64_t c = 0; ok && c < model->channels; c++) {
         ok = set_number(model, metadata, "input.mean", c, model->mean[c], error) &&
@@ -231,6 +233,7 @@ bool experiment_train(struct experiment_model *model, sfconv_context *context,
                                        .segments = experiment_segments(options->model),
                                        .size = options->size,
                                        .field_of_view = options->field_of_view,
+                                       .pad = options->pad,
                                        .threshold = 0.5,
                                        .multiple = experiment_size_multiple(options->model)};
     const bool ok = check_options(options, error) &&
@@ -293,13 +296,14 @@ static bool take_classes(struct experiment_model *model, const sfconv_metadata *
     return copy_classes(model, names, count, error);
 }
 
-static bool take_crop(struct experiment_model *model, const sfconv_metadata *metadata,
-                      const char *path, struct image_error *error)
+/* A text that is `expected` where it is there. */
+static bool take_switch(bool *set, const sfconv_metadata *metadata, const char *name,
+                        const char *expected, const char *path, struct image_error *error)
 {
-    const char *crop = sfconv_metadata_get(metadata, "input.crop");
-    model->field_of_view = crop != NULL;
-    return !crop || strcmp(crop, FIELD_OF_VIEW) == 0 ||
-           image_fail(error, "%s: input.crop is '%s', expected '" FIELD_OF_VIEW "'", path, crop);
+    const char *text = sfconv_metadata_get(metadata, name);
+    *set = text != NULL;
+    return !text || strcmp(text, expected) == 0 ||
+           image_fail(error, "%s: %s is '%s', expected '%s'", path, name, text, expected);
 }
 
 /* Texts that a file may lack: size, threshold, names of network and method. */
@@ -320,7 +324,8 @@ static bool take_form(struct experiment_model *model, const sfconv_metadata *met
         return image_fail(error, "%s: input.size is %g, expected 0 to 65536", path, size);
     }
     model->size = (int64_t)size;
-    if (!take_crop(model, metadata, path, error)) {
+    if (!take_switch(&model->field_of_view, metadata, "input.crop", FIELD_OF_VIEW, path, error) ||
+        !take_switch(&model->pad, metadata, "input.pad", SQUARE, path, error)) {
         return false;
     }
     if (sfconv_metadata_get(metadata, "output.threshold.0") &&

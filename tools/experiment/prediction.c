@@ -118,6 +118,31 @@ static bool answer_resized(struct image *probability, struct judge *judge,
     return ok;
 }
 
+/* The same by way of a square. */
+static bool answer_padded(struct image *probability, struct judge *judge, const struct image *image,
+                          const struct experiment_tiles *tiles)
+{
+    struct image square;
+    struct image map = {0};
+    if (!judge->model->pad || image->width == image->height) {
+        return answer_resized(probability, judge, image, tiles);
+    }
+    if (!image_pad_to_square(&square, image, judge->error)) {
+        return false;
+    }
+    bool ok = answer_resized(&map, judge, &square, tiles);
+    const int64_t side = square.width;
+    image_destroy(&square);
+    if (ok && judge->model->segments) {
+        ok = image_crop(probability, &map, (side - image->width) / 2, (side - image->height) / 2,
+                        image->width, image->height, judge->error);
+        image_destroy(&map);
+    } else if (ok) {
+        *probability = map;
+    }
+    return ok;
+}
+
 /* Back to its place in the image; there is nothing to find in the border. */
 static bool put_back(struct image *probability, const struct image *map, const struct image *image,
                      const struct field_of_view *box, struct image_error *error)
@@ -134,13 +159,13 @@ static bool answer_in_field(struct image *probability, struct judge *judge,
     struct image field;
     struct image map = {0};
     if (!judge->model->field_of_view) {
-        return answer_resized(probability, judge, image, tiles);
+        return answer_padded(probability, judge, image, tiles);
     }
     if (!field_of_view_find(&box, NULL, image, judge->error) ||
         !image_crop(&field, image, box.left, box.top, box.width, box.height, judge->error)) {
         return false;
     }
-    bool ok = answer_resized(&map, judge, &field, tiles);
+    bool ok = answer_padded(&map, judge, &field, tiles);
     image_destroy(&field);
     if (ok && judge->model->segments) {
         ok = put_back(probability, &map, image, &box, judge->error);

@@ -120,6 +120,7 @@ static bool load_folder(struct dataset_split *split, const struct program_option
     how.form.width = how.form.height = options->experiment.size;
     how.form.limits = options->limits;
     how.form.crop_to_field = options->experiment.field_of_view;
+    how.form.pad_to_square = options->experiment.pad;
     how.group_by = options->selection.group_by;
     how.leave_out = options->selection.left_out;
     how.leave_out_count = options->selection.left_out_count;

@@ -15,13 +15,14 @@ void train_settings(char text[TRAIN_SETTINGS_CAPACITY], const struct experiment_
     /* Mean and deviation stand for the pixels: other images have others. */
     snprintf(text, TRAIN_SETTINGS_CAPACITY,
              "model %s, method %s, rho %.9g, min-rank %lld, kl %.9g, epochs %lld, batch %lld, crop "
-             "%lld, size %lld%s, rate %.9g, decay %.9g, balance %s, augment %d, validate-every "
+             "%lld, size %lld%s%s, rate %.9g, decay %.9g, balance %s, augment %d, validate-every "
              "%lld, seed %llu, images %lld "
              "of mean %.9g and deviation %.9g",
              sfconv_model_name(options->model), sfconv_method_name(options->method), options->ratio,
              (long long)options->min_rank, options->regularizer_weight, (long long)options->epochs,
              (long long)options->batch, (long long)options->crop, (long long)options->size,
-             options->field_of_view ? " of the field of view" : "", options->rate, options->decay,
+             options->field_of_view ? " of the field of view" : "",
+             options->pad ? " of squares" : "", options->rate, options->decay,
              experiment_balance_name(options->balance), (int)options->augment,
              (long long)options->validate_every, (unsigned long long)options->seed,
              (long long)train->count, (double)model->mean[0], (double)model->deviation[0]);

@@ -23,6 +23,8 @@ struct dataset_form {
     /* Cut images and masks to the box of what is lit first (field_of_view.h): photographs of the
      * back of the eye without their black border. */
     bool crop_to_field;
+    /* Then make them squares (image_pad_to_square()), so that a square size keeps proportions. */
+    bool pad_to_square;
     struct image_limits limits;
 };
 

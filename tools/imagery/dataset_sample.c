@@ -97,10 +97,21 @@ static bool crop_to_field(struct image *image, struct image *mask, struct image_
            (!mask->pixels || crop(mask, &box, error));
 }
 
+static bool pad_to_square(struct image *image, struct image_error *error)
+{
+    struct image square;
+    const bool padded = image_pad_to_square(&square, image, error);
+    image_destroy(image);
+    *image = square;
+    return padded;
+}
+
 static bool bring_into_form(struct image *image, struct image *mask,
                             const struct dataset_form *form, struct image_error *error)
 {
     if ((form->crop_to_field && !crop_to_field(image, mask, error)) ||
+        (form->pad_to_square && !pad_to_square(image, error)) ||
+        (form->pad_to_square && mask->pixels && !pad_to_square(mask, error)) ||
         !fit(image, form->channels, form, error)) {
         return false;
     }
@@ -119,9 +130,12 @@ bool dataset_read_sample(struct image *image, struct image *mask,
 {
     *mask = (struct image){0};
     if (image_read(image, sample->path, &form->limits, error) &&
-        (!sample->mask_path || read_mask(mask, image, sample, form, error)) &&
-        bring_into_form(image, mask, form, error)) {
-        return true;
+        (!sample->mask_path || read_mask(mask, image, sample, form, error))) {
+        if (bring_into_form(image, mask, form, error)) {
+            return true;
+        }
+        const struct image_error reason = *error;
+        image_fail(error, "%s: %s", sample->path, reason.text);
     }
     image_destroy(image);
     image_destroy(mask);

@@ -127,6 +127,16 @@ static void swap(float *a, float *b)
     *b = held;
 }
 
+bool image_pad_to_square(struct image *result, const struct image *source,
+                         struct image_error *error)
+{
+    const int64_t side = source->width > source->height ? source->width : source->height;
+    const int64_t across = side - source->width;
+    const int64_t down = side - source->height;
+    return image_pad(result, source, across / 2, down / 2, across - across / 2, down - down / 2,
+                     0.0f, error);
+}
+
 void image_flip_horizontal(struct image *image)
 {
     for (int64_t row = 0; row < image->height * image->channels; row++) {

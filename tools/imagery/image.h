@@ -62,6 +62,11 @@ bool image_crop(struct image *result, const struct image *source, int64_t left, 
 bool image_pad(struct image *result, const struct image *source, int64_t left, int64_t top,
                int64_t right, int64_t bottom, float value, struct image_error *error);
 
+/* A square with the image in its middle, black above and below or to the left and right of it: its
+ * upper left corner is at half of what the sides lack, rounded down. */
+bool image_pad_to_square(struct image *result, const struct image *source,
+                         struct image_error *error);
+
 void image_flip_horizontal(struct image *image);
 void image_flip_vertical(struct image *image);
 

@@ -176,6 +176,7 @@ static bool run_eval(struct arguments *arguments, struct image_error *error)
     if (ok) {
         how.experiment.size = model.size;
         how.experiment.field_of_view = model.field_of_view;
+        how.experiment.pad = model.pad;
         ok = check_task(&model, arguments->operands[0], how.data, error) &&
              choose_images(&how, arguments, &model, error) &&
              judge(&model, &how, name, argument_given(arguments, "json"), error);

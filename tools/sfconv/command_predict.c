@@ -182,7 +182,9 @@ static bool predict_one(const struct prediction *p, const char *path)
     bool ok = image_read(&image, path, &p->limits, p->error);
     if (ok) {
         const struct experiment_tiles tiles = tiles_for(p, &image);
-        ok = experiment_predict(&probability, p->model, &image, &tiles, p->error);
+        struct image_error reason;
+        ok = experiment_predict(&probability, p->model, &image, &tiles, &reason) ||
+             image_fail(p->error, "%s: %s", path, reason.text);
     }
     if (ok && p->model->segments) {
         ok = use_mask(p, path, &image, &probability);

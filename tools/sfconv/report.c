@@ -156,6 +156,9 @@ void report_data(const struct report *report)
     if (r->how.experiment.field_of_view) {
         term(page, "Border", "images and masks cut to the field of view");
     }
+    if (r->how.experiment.pad) {
+        term(page, "Proportions", "kept: filled up to squares with black before the resizing");
+    }
     if (r->how.selection.group_by) {
         term(page, "Kept together", "files whose names share what this pattern finds:");
         term(page, "", r->how.selection.group_by);

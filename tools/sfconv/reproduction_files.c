@@ -23,13 +23,13 @@ static void settings_of(char text[SETTINGS_CAPACITY], const struct reproduction 
              r->how.selection.group_by ? r->how.selection.group_by : "none");
     snprintf(text, SETTINGS_CAPACITY,
              "model %s; rho %.9g; min-rank %" PRId64 "; weight %.9g; epochs %" PRId64
-             "; batch %" PRId64 "; crop %" PRId64 "; size %" PRId64 "%s"
+             "; batch %" PRId64 "; crop %" PRId64 "; size %" PRId64 "%s%s"
              "; rate %.9g%s; augment %d; validate-every %" PRId64 "; images %" PRId64 " %" PRId64
              " %" PRId64,
              sfconv_model_name(o.model), o.ratio, o.min_rank, o.regularizer_weight, o.epochs,
-             o.batch, o.crop, o.size, o.field_of_view ? " of the field of view" : "", o.rate, extra,
-             (int)o.augment, o.validate_every, r->split.train.count, r->split.val.count,
-             r->split.test.count);
+             o.batch, o.crop, o.size, o.field_of_view ? " of the field of view" : "",
+             o.pad ? " of squares" : "", o.rate, extra, (int)o.augment, o.validate_every,
+             r->split.train.count, r->split.val.count, r->split.test.count);
 }
 
 /* Numbers keep every bit. */

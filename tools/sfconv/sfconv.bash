@@ -12,12 +12,12 @@ _sfconv_options()
         compress) echo "--output --rho --min-rank --budget --size --workers --help" ;;
         train)
             echo "--task --output --method --kl --model --rho --min-rank --epochs --batch --rate" \
-                "--crop --size --field-of-view --no-augment --decay --balance --group-by" \
+                "--crop --size --pad --field-of-view --no-augment --decay --balance --group-by" \
                 "--max-pixels --validate-every --leave-out --patience --seed --resume --workers --help"
             ;;
         reproduce)
             echo "--task --output --methods --seeds --seed --kl --frobenius --model --rho --min-rank" \
-                "--epochs --batch --rate --crop --size --field-of-view --no-augment --decay" \
+                "--epochs --batch --rate --crop --size --pad --field-of-view --no-augment --decay" \
                 "--balance --group-by --max-pixels --validate-every --leave-out --no-plots --resume" \
                 "--workers --help"
             ;;

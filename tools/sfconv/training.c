@@ -89,6 +89,9 @@ static bool check_sides(struct arguments *arguments, const struct experiment_opt
         return usage_fail(arguments, error, "--size: %s takes at least %" PRId64 ", not %" PRId64,
                           name, multiple, o->size);
     }
+    if (o->size == 0 && argument_given(arguments, "pad")) {
+        return usage_fail(arguments, error, "--pad goes with --size");
+    }
     return o->size == 0 || o->crop <= o->size ||
            usage_fail(arguments, error, "--crop: %" PRId64 " is more than --size %" PRId64, o->crop,
                       o->size);
@@ -117,6 +120,7 @@ bool training_parse_numbers(struct arguments *arguments, struct experiment_optio
         argument_integer(arguments, "seed", 0, INT64_MAX, &seed, error);
     o->seed = (uint64_t)seed;
     o->field_of_view = argument_given(arguments, "field-of-view");
+    o->pad = argument_given(arguments, "pad");
     o->augment = !argument_given(arguments, "no-augment");
     return ok;
 }

@@ -44,6 +44,7 @@ bool training_parse_numbers(struct arguments *arguments, struct experiment_optio
         {"rate", "X", "learning rate of Adam at the top of its cosine; usually 0.003"},            \
         {"crop", "N", "train segmentation on windows of N x N, one of each image an epoch"},       \
         {"size", "N", "resize all images to N x N; usually they stay as they are"},                \
+        {"pad", NULL, "with --size: fill images up to squares first, which keeps proportions"},    \
         {"field-of-view", NULL, "cut images and masks to what is lit, without the black border"},  \
         {"no-augment", NULL, "no flips, quarter turns and changes of light"},                      \
         {"decay", "X", "decay of the weights, apart from the gradient; usually 0"},                \
