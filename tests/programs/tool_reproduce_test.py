@@ -185,7 +185,7 @@ class Reproduce(ToolCase):
                                    stdout=subprocess.PIPE, text=True)
         self.addCleanup(process.wait)
         self.addCleanup(process.kill)
-        while not re.match("sfconv  .*epoch 2/", process.stdout.readline()):
+        while not re.match("sfconv seed 1 .*epoch 2/", process.stdout.readline()):
             self.assertIsNone(process.poll())
         process.send_signal(signal.SIGINT)
         output, _ = process.communicate(timeout=60)

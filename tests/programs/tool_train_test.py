@@ -136,6 +136,25 @@ class Train(ToolCase):
         self.train("broken", *how, "--resume")
         self.assertEqual(self.without_speed("broken"), self.without_speed("unbroken"))
 
+    def test_a_terminal_that_is_closed_and_a_shutdown_lose_nothing(self):
+        put_masks(self, "set")
+        for name in ("SIGHUP", "SIGTERM"):
+            with self.subTest(signal=name):
+                arguments = ["train", "set", "--task", "segment", "--epochs", "100000",
+                             "--output", name]
+                # Under nohup the signal would be ignored.
+                process = subprocess.Popen(
+                    [TOOL, *arguments], cwd=self.folder, text=True, stdout=subprocess.PIPE,
+                    preexec_fn=lambda: signal.signal(signal.SIGHUP, signal.SIG_DFL))
+                self.addCleanup(process.wait)
+                self.addCleanup(process.kill)
+                while "epoch 1/" not in process.stdout.readline():
+                    self.assertIsNone(process.poll())
+                process.send_signal(getattr(signal, name))
+                self.assertIn("--resume goes on from there", process.communicate(timeout=60)[0])
+                self.assertEqual(process.returncode, 0)
+                self.assertEqual(sorted(os.listdir(self.folder / name)), FILES)
+
     def test_a_finished_training_has_nothing_to_resume(self):
         put_masks(self, "set")
         self.train("out", "--epochs", 2)
@@ -286,7 +305,7 @@ class Train(ToolCase):
         output = self.on_terminal(80, "train", *how, "out")
         bars = output.split("\r\033[K")[1:-1]
         self.assertRegex(bars[-1], r"^sfconv epoch \d/3 \[#+-*\] loss [0-9.]+ Dice [0-9.]+ "
-                                   r"\d+ images/s \d:\d\d left$")
+                                   r"\d+ img/s \d:\d\d left$")
         self.assertRegex(output, r"epoch 3/3 .*validation Dice [0-9.]+( \*)?\r\n")
         self.assertLess(max(map(len, bars)), 80)
         plain = self.sfconv("train", *how, "plain")

@@ -26,6 +26,11 @@ void console_catch_interrupt(void)
                                .sa_flags = (int)(SA_RESETHAND | (unsigned)SA_RESTART)};
     sigaction(SIGINT, &action, NULL);
     sigaction(SIGTERM, &action, NULL);
+    /* The terminal was closed; whoever started the program with nohup does not mind. */
+    struct sigaction before;
+    if (sigaction(SIGHUP, NULL, &before) == 0 && before.sa_handler != SIG_IGN) {
+        sigaction(SIGHUP, &action, NULL);
+    }
 }
 
 bool console_interrupted(void)
@@ -88,7 +93,7 @@ static void write_numbers(char *text, size_t capacity, const struct console *con
         write_time(time, sizeof time, step * (double)(p->epochs * p->steps - done));
         snprintf(left, sizeof left, " %s left", time);
     }
-    snprintf(text, capacity, " loss %.4f%s %.0f images/s%s", p->loss, metric, p->images_per_second,
+    snprintf(text, capacity, " loss %.4f%s %.0f img/s%s", p->loss, metric, p->images_per_second,
              left);
 }
 

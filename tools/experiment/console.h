@@ -32,7 +32,8 @@ void console_bar(char *line, size_t capacity, const struct console *console,
 /* Ends a line that is being written over. */
 void console_close(struct console *console);
 
-/* Lets Ctrl-C and SIGTERM end a training in good order instead of killing the program. */
+/* Lets Ctrl-C, SIGTERM and a terminal that is closed end a training in good order instead of
+ * killing the program. */
 void console_catch_interrupt(void);
 bool console_interrupted(void);
 

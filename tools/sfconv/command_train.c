@@ -53,7 +53,8 @@ static bool train(sfconv_context *context, const struct program_options *how,
     struct training_outcome outcome;
     struct experiment_model model = {0};
     console_catch_interrupt();
-    bool ok = training_work(&model, &outcome, context, options, names, resume, split, error);
+    bool ok = training_work(&model, &outcome, context, options, names,
+                            sfconv_method_name(options->method), resume, split, error);
     if (ok && console_interrupted()) {
         printf("stopped in epoch %" PRId64 "; --resume goes on from there\n", outcome.epoch);
     } else if (ok && outcome.epoch > 0 && outcome.epoch < options->epochs) {

@@ -141,11 +141,13 @@ static bool train_and_judge(struct reproduction *r, struct reproduction_run *run
     struct training_files files;
     struct training_outcome outcome;
     struct experiment_model model = {0};
+    char label[64];
     *done = false;
+    snprintf(label, sizeof label, "%s seed %" PRIu64, sfconv_method_name(run->method), run->seed);
     if (!program_make_folder(run->folder, error) ||
         !training_name_files(&files, run->folder, error) ||
-        !training_work(&model, &outcome, r->context, &options, &files, training_exists(&files),
-                       &r->split, error)) {
+        !training_work(&model, &outcome, r->context, &options, &files, label,
+                       training_exists(&files), &r->split, error)) {
         return false;
     }
     bool ok = true;

@@ -149,13 +149,12 @@ static bool write_log(void *user, const struct experiment_progress *progress,
 
 bool training_work(struct experiment_model *model, struct training_outcome *outcome,
                    sfconv_context *context, const struct experiment_options *options,
-                   const struct training_files *names, bool resume,
+                   const struct training_files *names, const char *label, bool resume,
                    const struct dataset_split *split, struct image_error *error)
 {
     struct experiment_options how = *options;
-    struct watched watched = {
-        .console = console_open(sfconv_method_name(how.method), experiment_segments(how.model)),
-        .log = {names->csv, names->json_lines}};
+    struct watched watched = {.console = console_open(label, experiment_segments(how.model)),
+                              .log = {names->csv, names->json_lines}};
     const struct experiment_files files = {names->best, names->last, names->state,
                                            resume,      write_log,   &watched};
     how.files = &files;

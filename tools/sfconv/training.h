@@ -61,11 +61,12 @@ struct training_outcome {
     int64_t epoch;            /* the last one seen; 0: none */
 };
 
-/* Trains with the console watching; Ctrl-C ends it after the step (console_interrupted()). *model
- * has the weights of the best epoch; it is the caller's if the call succeeds. */
+/* Trains with the console watching, which calls the training `label`; Ctrl-C ends it after the step
+ * (console_interrupted()). *model has the weights of the best epoch; it is the caller's if the call
+ * succeeds. */
 bool training_work(struct experiment_model *model, struct training_outcome *outcome,
                    sfconv_context *context, const struct experiment_options *options,
-                   const struct training_files *names, bool resume,
+                   const struct training_files *names, const char *label, bool resume,
                    const struct dataset_split *split, struct image_error *error);
 
 #endif
