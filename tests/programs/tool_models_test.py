@@ -5,6 +5,7 @@
 import json
 import math
 import os
+import re
 import resource
 import shutil
 import struct
@@ -15,7 +16,7 @@ from xml.etree import ElementTree
 import png_files
 from program_case import (FAILURE, USAGE, blot, main, number_after, put_classes, put_masks,
                           stripes)
-from tool_case import ToolCase
+from tool_case import ROOT, ToolCase
 
 
 def limit_files_to(size):
@@ -67,6 +68,20 @@ class Info(ToolCase):
                           ["predict", state, "set/test/images", "--output", "x"]):
             with self.subTest(arguments=arguments):
                 self.assert_sfconv_refused(FAILURE, [state, "best.safetensors"], *arguments)
+
+    def test_guide_names_every_text_of_a_model_file(self):
+        put_classes(self, "set")
+        self.sfconv("train", "set", "--task", "classify", "--epochs", 1, "--output", "out", "--size",
+                    16, "--pad", "--field-of-view", "--group-by", ".", "--leave-out",
+                    "train/grid/000")
+        self.sfconv("compress", "out/best.safetensors", "--rho", "1/8", "--output", "small")
+        facts = json.loads(self.sfconv("info", "small", "--json"))["metadata"]
+        guide = (ROOT / "docs/tool.md").read_text(encoding="utf-8")
+        for name in facts:
+            name = re.sub(r"^(class|input.mean|input.deviation|split.left_out)\.\d+$", r"\1.N", name)
+            self.assertIn(f"`{name}`", guide)
+        self.assertEqual((facts["input.pad"], facts["split.left_out.0"]),
+                         ("square", "train/grid/000"))
 
     def test_damaged_files_are_refused(self):
         put_masks(self, "set")
