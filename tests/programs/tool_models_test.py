@@ -203,6 +203,20 @@ class Eval(ToolCase):
         again = json.loads(self.sfconv("eval", model, "set", "--json"))
         self.assertEqual(again["accuracy"], score["accuracy"])
 
+    def test_images_of_a_test_alone_are_judged_as_a_set(self):
+        put_masks(self, "masks")
+        put_classes(self, "classes", (8, 2, 4))
+        for program, data, images in (("segmenter", "masks", 2), ("classifier", "classes", 8)):
+            self.run_well(program, "--data", data, "--epochs", 1, "--output", "model")
+            (self.folder / f"{data}/test").rename(self.folder / f"{data}-new")
+            (self.folder / f"only/{data}").mkdir(parents=True)
+            (self.folder / f"{data}-new").rename(self.folder / f"only/{data}/test")
+            model = f"model/{program}.safetensors"
+            self.assert_sfconv_refused(FAILURE, [f"only/{data}/test is a set"], "eval", model,
+                                       f"only/{data}")
+            self.assertIn(f"over {images} images", self.sfconv("eval", model, f"only/{data}/test",
+                                                               "--set", "all"))
+
     def test_a_model_of_another_task_is_refused(self):
         put_masks(self, "masks")
         put_classes(self, "classes")

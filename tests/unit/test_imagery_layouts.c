@@ -47,6 +47,20 @@ START_TEST(quotes_commas_and_ends_of_lines_are_those_of_rfc_4180)
 }
 END_TEST
 
+START_TEST(semicolons_stand_for_commas_where_the_first_line_has_none)
+{
+    struct csv table;
+    read_table(&table, "file;label\na.png;\"x;y\"\nb.png;1,5\n");
+    ck_assert_int_eq(table.row_count, 3);
+    ck_assert_str_eq(csv_field(&table, &table.rows[1], 1), "x;y");
+    ck_assert_str_eq(csv_field(&table, &table.rows[2], 1), "1,5");
+    csv_destroy(&table);
+    read_table(&table, "a;b,c\n");
+    ck_assert_str_eq(csv_field(&table, &table.rows[0], 0), "a;b");
+    csv_destroy(&table);
+}
+END_TEST
+
 START_TEST(faults_of_tables_name_the_line)
 {
     struct csv table;
@@ -350,6 +364,7 @@ int main(void)
     TCase *layouts = tcase_create("layouts");
     tcase_set_timeout(layouts, 60);
     tcase_add_checked_fixture(layouts, scratch_create, scratch_destroy);
+    tcase_add_test(layouts, semicolons_stand_for_commas_where_the_first_line_has_none);
     tcase_add_test(layouts, quotes_commas_and_ends_of_lines_are_those_of_rfc_4180);
     tcase_add_test(layouts, faults_of_tables_name_the_line);
     tcase_add_test(layouts, a_table_cut_off_anywhere_is_read_or_refused);

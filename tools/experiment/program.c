@@ -125,16 +125,19 @@ static bool load_folder(struct dataset_split *split, const struct program_option
     how.leave_out = options->selection.left_out;
     how.leave_out_count = options->selection.left_out_count;
     how.leave_out_may_miss = options->selection_may_miss;
+    if (options->whole) {
+        how.part_val = how.part_test = 0.0;
+    }
     if (!(segments ? dataset_load_masks(split, options->data, &how, error)
                    : dataset_load_classes(split, options->data, &how, error))) {
         return false;
     }
     bool ok = true;
-    if (split->val.count == 0) {
+    if (split->val.count == 0 && !options->whole) {
         dataset_destroy(&split->val);
         ok = dataset_take_part(&split->val, &split->train, how.part_val, how.seed, error);
     }
-    ok = ok && check_split(split, options->data, error);
+    ok = ok && (options->whole || check_split(split, options->data, error));
     if (!ok) {
         dataset_split_destroy(split);
     }

@@ -13,7 +13,8 @@ struct parser {
     struct image_error *error;
     char *next;
     int64_t line;
-    char separator; /* behind the last field: ',', '\n' or '\0' */
+    char comma;
+    char separator; /* behind the last field: the comma, '\n' or '\0' */
 };
 
 void csv_destroy(struct csv *csv)
@@ -47,9 +48,9 @@ static bool fail(const struct parser *parser, int64_t line, const char *reason)
     return image_fail(parser->error, "%s: line %lld: %s", parser->path, (long long)line, reason);
 }
 
-static bool ends_field(char c)
+static bool ends_field(const struct parser *parser, char c)
 {
-    return c == ',' || c == '\r' || c == '\n' || c == '\0';
+    return c == parser->comma || c == '\r' || c == '\n' || c == '\0';
 }
 
 /* Steps behind the separator. */
@@ -79,7 +80,8 @@ static bool unquote(struct parser *parser, char **end)
     }
     parser->next++;
     *end = to;
-    return ends_field(*parser->next) || fail(parser, parser->line, "text behind a closing quote");
+    return ends_field(parser, *parser->next) ||
+           fail(parser, parser->line, "text behind a closing quote");
 }
 
 static bool parse_field(struct parser *parser, char **field)
@@ -91,7 +93,7 @@ static bool parse_field(struct parser *parser, char **field)
             return false;
         }
     } else {
-        while (!ends_field(*end)) {
+        while (!ends_field(parser, *end)) {
             if (*end++ == '"') {
                 return fail(parser, parser->line, "a quote inside a field that has none around it");
             }
@@ -116,7 +118,7 @@ static bool parse_row(struct parser *parser)
         }
         csv->field_count++;
         row.count++;
-    } while (parser->separator == ',');
+    } while (parser->separator == parser->comma);
     if (row.count == 1 && csv->fields[row.first][0] == '\0') {
         csv->field_count--;
         return true;
@@ -133,6 +135,10 @@ static bool parse(struct parser *parser)
     if (strncmp(parser->next, "\xef\xbb\xbf", 3) == 0) {
         parser->next += 3;
     }
+    /* Spreadsheets write semicolons where commas are decimal points. */
+    const size_t before = strcspn(parser->next, ",;\r\n");
+    const size_t line = strcspn(parser->next, ",\r\n");
+    parser->comma = parser->next[before] == ';' && parser->next[line] != ',' ? ';' : ',';
     while (*parser->next != '\0') {
         if (!parse_row(parser)) {
             return false;

@@ -20,7 +20,8 @@ struct csv {
     int64_t row_count;
 };
 
-/* Lines end with LF, CR LF or CR; a byte order mark of UTF-8 is passed over. */
+/* Lines end with LF, CR LF or CR; a byte order mark of UTF-8 is passed over. Where the first line
+ * has semicolons and no comma, semicolons stand between fields. */
 bool csv_read(struct csv *result, const char *path, struct image_error *error);
 void csv_destroy(struct csv *csv);
 

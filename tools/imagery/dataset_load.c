@@ -257,7 +257,10 @@ static bool holds_images_and_masks(const char *folder)
 bool dataset_holds_masks(const char *folder)
 {
     char *train = folder_path(folder, "train");
-    const bool holds = holds_images_and_masks(folder) || (train && holds_images_and_masks(train));
+    char *test = folder_path(folder, "test");
+    const bool holds = holds_images_and_masks(folder) || (train && holds_images_and_masks(train)) ||
+                       (test && holds_images_and_masks(test));
+    free(test);
     free(train);
     return holds;
 }
@@ -304,6 +307,23 @@ static bool load_part(struct dataset_loader *loader, load_part_fn *load, struct 
     return loaded;
 }
 
+/* A folder test/ that holds folders is no class. */
+static bool check_test_alone(const struct dataset_loader *loader, const char *folder)
+{
+    struct folder folders;
+    char *test = holds_folder(folder, "test") ? folder_path(folder, "test") : NULL;
+    bool ok = true;
+    if (test && folder_folders(&folders, test, loader->error)) {
+        ok = folders.count == 0 ||
+             image_fail(loader->error,
+                        "%s: a folder test without a folder train; %s is a set by itself", folder,
+                        test);
+        folder_destroy(&folders);
+    }
+    free(test);
+    return ok;
+}
+
 static bool load_folders(struct dataset_loader *loader, load_part_fn *load,
                          struct dataset_split *split, const char *folder, bool *is_split)
 {
@@ -313,7 +333,7 @@ static bool load_folders(struct dataset_loader *loader, load_part_fn *load,
                load_part(loader, load, &split->val, folder, "val", &split->train) &&
                load_part(loader, load, &split->test, folder, "test", &split->train);
     }
-    return load(loader, &split->train, folder, NULL);
+    return check_test_alone(loader, folder) && load(loader, &split->train, folder, NULL);
 }
 
 static bool load_set_of_classes(struct dataset_loader *loader, struct dataset_split *split,

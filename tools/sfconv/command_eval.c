@@ -177,6 +177,7 @@ static bool run_eval(struct arguments *arguments, struct image_error *error)
         how.experiment.size = model.size;
         how.experiment.field_of_view = model.field_of_view;
         how.experiment.pad = model.pad;
+        how.whole = strcmp(name, "all") == 0;
         ok = check_task(&model, arguments->operands[0], how.data, error) &&
              choose_images(&how, arguments, &model, error) &&
              judge(&model, &how, name, argument_given(arguments, "json"), error);
