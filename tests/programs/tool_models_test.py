@@ -73,7 +73,7 @@ class Info(ToolCase):
         put_classes(self, "set")
         self.sfconv("train", "set", "--task", "classify", "--epochs", 1, "--output", "out", "--size",
                     16, "--pad", "--field-of-view", "--group-by", ".", "--leave-out",
-                    "train/grid/000")
+                    "train/grid/000", "--split-seed", 3)
         self.sfconv("compress", "out/best.safetensors", "--rho", "1/8", "--output", "small")
         facts = json.loads(self.sfconv("info", "small", "--json"))["metadata"]
         guide = (ROOT / "docs/tool.md").read_text(encoding="utf-8")

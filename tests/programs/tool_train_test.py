@@ -46,6 +46,27 @@ class Train(ToolCase):
         output = self.train("out", "--epochs", 1, task="classify")
         self.assertIn("4 to test; 3 other files are passed over\n", output)
 
+    def test_lazy_reading_gives_the_same_bits(self):
+        put_masks(self, "set", size=24)
+        how = ("--epochs", 2, "--crop", 16)
+        self.train("kept", *how)
+        self.train("lazy", *how, "--lazy")
+        self.assertEqual(self.without_speed("lazy"), self.without_speed("kept"))
+
+    def test_the_split_has_a_seed_that_the_model_keeps(self):
+        for i in range(20):
+            picture, mask = blot(16, i)
+            self.put(f"set/images/{i:02}.png", picture)
+            self.put(f"set/masks/{i:02}.png", mask)
+        losses = set()
+        for seed in (0, 5, 6):
+            output = self.train(f"out{seed}", "--epochs", 1, "--split-seed", seed)
+            self.assertIn("14 images to train on, 3 to validate, 3 to test", output)
+            losses.add(self.table(f"out{seed}/log.csv")[0]["loss"])
+            again = self.sfconv("eval", f"out{seed}/best.safetensors", "set")
+            self.assertIn(again.splitlines()[-1], output)
+        self.assertEqual(len(losses), 3)
+
     def test_idrid_is_read_as_it_comes(self):
         images, truths = "grading/1. Original Images", "grading/2. Groundtruths"
         for letter, part, count in (("a", "Training", 12), ("b", "Testing", 4)):

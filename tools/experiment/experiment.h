@@ -30,6 +30,7 @@ struct experiment_selection {
     const char *left_out[EXPERIMENT_MAX_LEFT_OUT];
     int64_t left_out_count;
     const char *group_by; /* NULL: none */
+    uint64_t seed;        /* of a split by chance */
 };
 
 struct experiment_files;
@@ -92,6 +93,7 @@ struct experiment_model {
     int64_t left_out_count;
     char **left_out;
     char *group_by; /* NULL: none */
+    uint64_t split_seed;
 };
 
 /* What is known while training goes on. */

@@ -119,6 +119,8 @@ static bool load_folder(struct dataset_split *split, const struct program_option
     struct dataset_options how = dataset_options_default();
     how.form.width = how.form.height = options->experiment.size;
     how.form.limits = options->limits;
+    how.lazy = options->lazy;
+    how.seed = options->selection.seed;
     how.form.crop_to_field = options->experiment.field_of_view;
     how.form.pad_to_square = options->experiment.pad;
     how.group_by = options->selection.group_by;

@@ -16,6 +16,7 @@ struct program_options {
     int64_t images;             /* of each made set */
     struct image_limits limits; /* of the images in files */
     struct experiment_selection selection;
+    bool lazy;               /* files are read each time, not kept */
     bool whole;              /* nothing is split by chance: what has no fixed parts is all train */
     bool selection_may_miss; /* names to leave out that fit no file are passed over */
     /* What stands on the command line beside the options. */

@@ -8,6 +8,7 @@
 #define NAME_CAPACITY 48
 #define GROUP_BY "split.group_by"
 #define LEFT_OUT "split.left_out.%lld"
+#define SEED "split.seed"
 
 bool selection_keep(struct experiment_model *model, const struct experiment_selection *selection,
                     struct image_error *error)
@@ -15,6 +16,7 @@ bool selection_keep(struct experiment_model *model, const struct experiment_sele
     if (!selection) {
         return true;
     }
+    model->split_seed = selection->seed;
     model->group_by = selection->group_by ? strdup(selection->group_by) : NULL;
     model->left_out = calloc((size_t)selection->left_out_count + 1, sizeof *model->left_out);
     bool ok = model->left_out && (model->group_by || !selection->group_by);
@@ -34,6 +36,11 @@ bool selection_describe(const struct experiment_model *model, sfconv_metadata *m
         !model->group_by ||
         experiment_check(model->context, sfconv_metadata_set(metadata, GROUP_BY, model->group_by),
                          GROUP_BY, error);
+    if (ok && model->split_seed != 0) {
+        snprintf(name, sizeof name, "%llu", (unsigned long long)model->split_seed);
+        ok = experiment_check(model->context, sfconv_metadata_set(metadata, SEED, name), SEED,
+                              error);
+    }
     for (int64_t i = 0; ok && i < model->left_out_count; i++) {
         snprintf(name, sizeof name, LEFT_OUT, (long long)i);
         ok = experiment_check(model->context,
@@ -46,7 +53,9 @@ bool selection_take(struct experiment_model *model, const sfconv_metadata *metad
                     struct image_error *error)
 {
     char name[NAME_CAPACITY];
-    struct experiment_selection selection = {.group_by = sfconv_metadata_get(metadata, GROUP_BY)};
+    const char *seed = sfconv_metadata_get(metadata, SEED);
+    struct experiment_selection selection = {.group_by = sfconv_metadata_get(metadata, GROUP_BY),
+                                             .seed = seed ? strtoull(seed, NULL, 10) : 0};
     for (int64_t i = 0; i < EXPERIMENT_MAX_LEFT_OUT; i++) {
         snprintf(name, sizeof name, LEFT_OUT, (long long)i);
         selection.left_out[i] = sfconv_metadata_get(metadata, name);

@@ -67,6 +67,11 @@ static bool choose_images(struct program_options *how, struct arguments *argumen
                           const struct experiment_model *model, struct image_error *error)
 {
     struct experiment_selection *selection = &how->selection;
+    int64_t seed = (int64_t)model->split_seed;
+    if (!argument_integer(arguments, "split-seed", 0, INT64_MAX, &seed, error)) {
+        return false;
+    }
+    selection->seed = (uint64_t)seed;
     selection->group_by = argument_text(arguments, "group-by", model->group_by);
     if (selection->group_by && !*selection->group_by) {
         selection->group_by = NULL;
@@ -177,6 +182,7 @@ static bool run_eval(struct arguments *arguments, struct image_error *error)
         how.experiment.size = model.size;
         how.experiment.field_of_view = model.field_of_view;
         how.experiment.pad = model.pad;
+        how.lazy = true;
         how.whole = strcmp(name, "all") == 0;
         ok = check_task(&model, arguments->operands[0], how.data, error) &&
              choose_images(&how, arguments, &model, error) &&
@@ -191,6 +197,7 @@ static const struct command_option options[] = {
     {"set", "NAME", "test (val where there is none), val, train or all"},
     {"leave-out", "NAME", "drop a file (\"131\" or \"val/images/131\"); may be repeated"},
     {"group-by", "RE", "files that share this part of their names stay in one set; '': none"},
+    {"split-seed", "N", "of the split, where the folders fix none; usually as in the training"},
     COMMAND_OPTION_MAX_PIXELS,
     {"json", NULL, "one JSON object instead of a line"},
     COMMAND_OPTION_WORKERS,

@@ -145,6 +145,9 @@ void report_data(const struct report *report)
             "<dt>Split</dt><dd>%" PRId64 " to train on, %" PRId64 " to validate, %" PRId64
             " to test</dd>\n",
             r->split.train.count, r->split.val.count, r->split.test.count);
+    if (r->how.selection.seed != 0) {
+        fprintf(page, "<dt>Seed of the split</dt><dd>%" PRIu64 "</dd>\n", r->how.selection.seed);
+    }
     if (r->split.test.count == 0) {
         term(page, "Judged by",
              "the validation images, which also chose the epoch: there are no test images");

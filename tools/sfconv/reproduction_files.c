@@ -18,9 +18,13 @@ static void settings_of(char text[SETTINGS_CAPACITY], const struct reproduction 
 {
     const struct experiment_options o = reproduction_options(r, run);
     char extra[SETTINGS_CAPACITY / 2];
-    snprintf(extra, sizeof extra, "; decay %.9g; balance %s; group-by %s", o.decay,
+    char seed[48] = "";
+    if (r->how.selection.seed != 0) {
+        snprintf(seed, sizeof seed, "; split-seed %" PRIu64, r->how.selection.seed);
+    }
+    snprintf(extra, sizeof extra, "; decay %.9g; balance %s; group-by %s%s", o.decay,
              experiment_balance_name(o.balance),
-             r->how.selection.group_by ? r->how.selection.group_by : "none");
+             r->how.selection.group_by ? r->how.selection.group_by : "none", seed);
     snprintf(text, SETTINGS_CAPACITY,
              "model %s; rho %.9g; min-rank %" PRId64 "; weight %.9g; epochs %" PRId64
              "; batch %" PRId64 "; crop %" PRId64 "; size %" PRId64 "%s%s"

@@ -6,20 +6,21 @@ _sfconv_options()
     case $1 in
         info) echo "--size --plan --json --workers --help" ;;
         spectrum) echo "--csv --histogram --plot --workers --help" ;;
-        eval) echo "--set --leave-out --group-by --max-pixels --json --workers --help" ;;
+        eval) echo "--set --leave-out --group-by --split-seed --max-pixels --json --workers --help" ;;
         predict) echo "--output --tile --halo --max-pixels --workers --help" ;;
         stats) echo "--csv --max-pixels --help" ;;
         compress) echo "--output --rho --min-rank --budget --size --workers --help" ;;
         train)
             echo "--task --output --method --kl --model --rho --min-rank --epochs --batch --rate" \
                 "--crop --size --pad --field-of-view --no-augment --decay --balance --group-by" \
-                "--max-pixels --validate-every --leave-out --patience --seed --resume --workers --help"
+                "--split-seed --lazy --max-pixels --validate-every --leave-out --patience --seed --resume" \
+                "--workers --help"
             ;;
         reproduce)
             echo "--task --output --methods --seeds --seed --kl --frobenius --model --rho --min-rank" \
                 "--epochs --batch --rate --crop --size --pad --field-of-view --no-augment --decay" \
-                "--balance --group-by --max-pixels --validate-every --leave-out --no-plots --resume" \
-                "--workers --help"
+                "--balance --group-by --split-seed --lazy --max-pixels --validate-every --leave-out" \
+                "--no-plots --resume --workers --help"
             ;;
         bench) echo "--size --batch --seconds --json --workers --help" ;;
         *) echo "--help --version" ;;

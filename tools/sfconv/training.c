@@ -46,8 +46,14 @@ bool training_parse_images(struct arguments *arguments, struct program_options *
                            struct image_error *error)
 {
     struct experiment_selection *selection = &how->selection;
+    int64_t seed = 0;
+    if (!argument_integer(arguments, "split-seed", 0, INT64_MAX, &seed, error)) {
+        return false;
+    }
+    selection->seed = (uint64_t)seed;
     selection->group_by = argument_text(arguments, "group-by", NULL);
     how->experiment.selection = selection;
+    how->lazy = argument_given(arguments, "lazy");
     return command_limits(&how->limits, arguments, error) &&
            argument_list(arguments, "leave-out", selection->left_out, EXPERIMENT_MAX_LEFT_OUT,
                          &selection->left_out_count, error);

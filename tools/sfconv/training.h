@@ -27,7 +27,8 @@ bool training_exists(const struct training_files *files);
 /* --task and --model: the number of a network that does the task. */
 bool training_parse_task(struct arguments *arguments, int32_t *model, struct image_error *error);
 
-/* --group-by and --leave-out, which the models of the training will keep, and --max-pixels. */
+/* --group-by, --leave-out and --split-seed, which the models of the training will keep, --lazy and
+ * --max-pixels. */
 bool training_parse_images(struct arguments *arguments, struct program_options *how,
                            struct image_error *error);
 
@@ -50,6 +51,8 @@ bool training_parse_numbers(struct arguments *arguments, struct experiment_optio
         {"decay", "X", "decay of the weights, apart from the gradient; usually 0"},                \
         {"balance", "HOW", "of classes: weights (in the loss) or sampling; usually none"},         \
         {"group-by", "RE", "files that share this part of their names stay in one set"},           \
+        {"split-seed", "N", "of the split, where the folders fix none; usually 0"},                \
+        {"lazy", NULL, "read images each time instead of keeping them in memory"},                 \
         COMMAND_OPTION_MAX_PIXELS,                                                                 \
         {"validate-every", "N", "judge every Nth epoch and the last one; usually each"},           \
     {                                                                                              \
