@@ -199,9 +199,10 @@ void sfi_parallel_for(sfconv_context *context, int64_t count, sfconv_task_fn tas
     }
     /* The owner's lock is held by the caller's own thread too when a task calls back in here, and a
      * plain mutex then answers busy: both cases go on alone. */
-    if (count > 1 && context->pool && pthread_mutex_trylock(&context->pool->owner) == 0) {
-        run_on_pool(context->pool, count, task, argument);
-        pthread_mutex_unlock(&context->pool->owner);
+    struct sfi_pool *const pool = context->pool;
+    if (count > 1 && pool && pthread_mutex_trylock(&pool->owner) == 0) {
+        run_on_pool(pool, count, task, argument);
+        pthread_mutex_unlock(&pool->owner);
         return;
     }
     for (int64_t i = 0; i < count; i++) {
