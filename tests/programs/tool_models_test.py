@@ -277,6 +277,22 @@ class Predict(ToolCase):
         masks = [png_files.read(self.folder / f"out/{name}-mask.png") for name in "abcde"]
         self.assertEqual(masks[1:], masks[:1] * 4)
 
+    def test_an_image_that_cannot_be_read_does_not_keep_the_others_waiting(self):
+        put_masks(self, "set", (8, 2, 4))
+        put_classes(self, "classes", (8, 2, 4))
+        masks = self.segmenter()
+        for model, folder in ((masks, "set/test/images"),
+                              (self.classifier(data="classes"), "classes/test/grid")):
+            for name in ("001.png", "002.png"):
+                (self.folder / folder / name).write_bytes(b"no image")
+            self.assert_sfconv_refused(FAILURE, [f"{folder}/001.png: not an image", "2 of 4 images"],
+                                       "predict", model, folder, "--output", "out")
+            self.assertEqual([row["image"] for row in self.table("out/predictions.csv")],
+                             [f"{folder}/000.png", f"{folder}/003.png"])
+        self.assert_sfconv_refused(FAILURE, ["001.png: not an image"], "predict", masks,
+                                   "set/test/images/001.png", "--output", "none")
+        self.assertEqual(self.content("none"), {})
+
     def test_images_over_the_limit_are_refused_before_they_are_decoded(self):
         put_masks(self, "set")
         model = self.segmenter()

@@ -8,6 +8,7 @@
 
 #include <errno.h>
 #include <inttypes.h>
+#include <libgen.h>
 #include <math.h>
 #include <signal.h>
 #include <stdio.h>
@@ -49,6 +50,18 @@ bool program_make_folder(const char *path, struct image_error *error)
     }
     return access(path, W_OK | X_OK) == 0 ||
            image_fail(error, "%s: cannot write into the folder: %s", path, strerror(errno));
+}
+
+bool program_check_folder(const char *path, struct image_error *error)
+{
+    struct stat status;
+    char parent[PATH_CAPACITY];
+    if (stat(path, &status) == 0) {
+        return program_make_folder(path, error);
+    }
+    snprintf(parent, sizeof parent, "%s", path);
+    return access(dirname(parent), W_OK | X_OK) == 0 ||
+           image_fail(error, "%s: cannot make the folder: %s", path, strerror(errno));
 }
 
 bool program_path(char *path, size_t capacity, const char *folder, const char *name,
@@ -324,7 +337,8 @@ void program_print_sizes(const struct dataset_split *split)
     printf("%" PRId64 " images to train on, %" PRId64 " to validate, %" PRId64 " to test",
            split->train.count, split->val.count, split->test.count);
     if (split->ignored > 0) {
-        printf("; %" PRId64 " other files are passed over", split->ignored);
+        printf("; %" PRId64 " other file%s passed over", split->ignored,
+               split->ignored == 1 ? " is" : "s are");
     }
     printf("\n");
     fflush(stdout);

@@ -57,6 +57,9 @@ bool program_context(sfconv_context **context, const struct program_options *opt
 /* Makes the folder unless it is there; fails where nothing can be written into it. */
 bool program_make_folder(const char *path, struct image_error *error);
 
+/* The same without making it: fails now rather than after long work. */
+bool program_check_folder(const char *path, struct image_error *error);
+
 /* "FOLDER/NAME"; false when it does not fit. */
 bool program_path(char *path, size_t capacity, const char *folder, const char *name,
                   struct image_error *error);

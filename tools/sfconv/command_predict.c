@@ -80,6 +80,8 @@ struct prediction {
     struct image_limits limits;
     const char *folder;
     FILE *table;
+    int64_t failed;           /* images that cannot be read or answered */
+    struct image_error first; /* why the first of them cannot */
     struct image_error *error;
 };
 
@@ -175,20 +177,32 @@ static struct experiment_tiles tiles_for(const struct prediction *p, const struc
     return tiles;
 }
 
-static bool predict_one(const struct prediction *p, const char *path)
+static bool answer(const struct prediction *p, const char *path, struct image *image,
+                   struct image *probability, struct image_error *error)
+{
+    struct image_error reason;
+    if (!image_read(image, path, &p->limits, error)) {
+        return false;
+    }
+    const struct experiment_tiles tiles = tiles_for(p, image);
+    return experiment_predict(probability, p->model, image, &tiles, &reason) ||
+           image_fail(error, "%s: %s", path, reason.text);
+}
+
+/* An image that cannot be answered is noted, and the others go on; an answer that cannot be written
+ * ends it all. */
+static bool predict_one(struct prediction *p, const char *path)
 {
     struct image image = {0};
     struct image probability = {0};
-    bool ok = image_read(&image, path, &p->limits, p->error);
-    if (ok) {
-        const struct experiment_tiles tiles = tiles_for(p, &image);
-        struct image_error reason;
-        ok = experiment_predict(&probability, p->model, &image, &tiles, &reason) ||
-             image_fail(p->error, "%s: %s", path, reason.text);
-    }
-    if (ok && p->model->segments) {
+    struct image_error reason;
+    bool ok = true;
+    if (!answer(p, path, &image, &probability, &reason)) {
+        p->first = p->failed == 0 ? reason : p->first;
+        p->failed++;
+    } else if (p->model->segments) {
         ok = use_mask(p, path, &image, &probability);
-    } else if (ok) {
+    } else {
         use_classes(p, path, &probability);
     }
     image_destroy(&probability);
@@ -214,7 +228,15 @@ static bool predict_list(struct prediction p, const struct image_list *list,
     for (int64_t i = 0; ok && i < list->count; i++) {
         ok = predict_one(&p, list->paths[i]);
     }
-    return safe_file_close(&table, ok, error);
+    const bool answered = p.failed < list->count;
+    if (!safe_file_close(&table, ok && answered, error) && (answered || !ok)) {
+        return false;
+    }
+    if (p.failed == 0 || list->count == 1) {
+        return p.failed == 0 || image_fail(error, "%s", p.first.text);
+    }
+    return image_fail(error, "%s; %" PRId64 " of %" PRId64 " images have no answer", p.first.text,
+                      p.failed, list->count);
 }
 
 /* A U-Net sees about nine times as far as its pooling steps are wide. */
@@ -272,12 +294,13 @@ const struct command command_predict = {
     .name = "predict",
     .operands = "MODEL IMAGE|DIR...",
     .summary = "Draws the masks of images, or names their classes.",
-    .details =
-        "Masks: NAME-mask.png and NAME-overlay.png (the outline on the image) for each "
-        "image, and\npredictions.csv with the part of foreground. Classes: predictions.csv "
-        "with the probability of each.\nA mask that would take more than 1 GiB in one piece "
-        "is put together from tiles. Of a folder all images\nare taken. Size, normalization, "
-        "classes and threshold come from the model file.",
+    .details = "Masks: NAME-mask.png and NAME-overlay.png (the outline on the image) for each "
+               "image, and\npredictions.csv with the part of foreground. Classes: predictions.csv "
+               "with the probability of each.\nA mask that would take more than 1 GiB in one piece "
+               "is put together from tiles. Of a folder all images\nare taken; one that cannot be "
+               "read is told "
+               "at the end. Size, normalization, "
+               "classes and threshold come from the model file.",
     .options = options,
     .least_operands = 2,
     .run = run_predict,

@@ -200,7 +200,8 @@ static bool run_reproduce(struct arguments *arguments, struct image_error *error
     char version[128];
     bool ok = parse(&r, arguments, error);
     r.first_seed = r.how.experiment.seed;
-    ok = ok && (!r.plots || gnuplot_version(version, sizeof version, error)) &&
+    ok = ok && program_check_folder(r.how.output, error) &&
+         (!r.plots || gnuplot_version(version, sizeof version, error)) &&
          reproduction_plan(&r, error) && check_runs(&r, error) &&
          command_context(&r.context, arguments, error) &&
          program_load(&r.split, &r.how, r.segments, error);

@@ -87,7 +87,8 @@ static bool run_train(struct arguments *arguments, struct image_error *error)
     sfconv_context *context = NULL;
     const bool resume = argument_given(arguments, "resume");
     if (!parse(&how, arguments, error) || !training_name_files(&files, how.output, error) ||
-        !check_state(&files, resume, error) || !command_context(&context, arguments, error)) {
+        !program_check_folder(how.output, error) || !check_state(&files, resume, error) ||
+        !command_context(&context, arguments, error)) {
         return false;
     }
     bool ok = program_load(&split, &how, experiment_segments(how.experiment.model), error);
