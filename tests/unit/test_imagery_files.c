@@ -211,13 +211,16 @@ START_TEST(huge_images_are_refused_before_decoding)
     const struct image_limits limits = {.pixels = 90};
     ck_assert(image_write_png(&image, scratch_path("a.png"), &error));
     ck_assert(!image_read(&read, scratch_path("a.png"), &limits, &error));
-    ck_assert_ptr_nonnull(strstr(error.text, ": 13 x 7 pixels, at most 90 are allowed; shrink it or allow more"));
+    ck_assert_ptr_nonnull(
+        strstr(error.text, ": 13 x 7 pixels, at most 90 are allowed; shrink it or allow more"));
     const size_t count = scratch_read("a.png", bytes, sizeof bytes);
     put32(bytes + 16, 100000);
     put32(bytes + 20, 90000);
     put32(bytes + 29, crc_of(bytes + 12, 17));
     scratch_write("huge.png", bytes, count);
-    ck_assert_str_eq(reason_for("huge.png"), "100000 x 90000 pixels, at most 67108864 are allowed; shrink it or allow more");
+    ck_assert_str_eq(
+        reason_for("huge.png"),
+        "100000 x 90000 pixels, at most 67108864 are allowed; shrink it or allow more");
     put32(bytes + 16, 0x7fffffff);
     put32(bytes + 20, 0x7fffffff);
     put32(bytes + 29, crc_of(bytes + 12, 17));
@@ -230,6 +233,19 @@ START_TEST(huge_images_are_refused_before_decoding)
     image_destroy(&image);
 }
 END_TEST
+
+#if !defined(__SANITIZE_ADDRESS__)
+START_TEST(without_memory_the_file_is_named)
+{
+    /* In a process of its own, as each test is. */
+    const struct rlimit little = {.rlim_cur = 64 << 20, .rlim_max = 64 << 20};
+    static const char head[] = "P5 8000 8000 255\n";
+    scratch_write("large.pgm", head, sizeof head - 1);
+    ck_assert_int_eq(setrlimit(RLIMIT_AS, &little), 0);
+    ck_assert_ptr_nonnull(strstr(reason_for("large.pgm"), "out of memory"));
+}
+END_TEST
+#endif
 
 START_TEST(what_is_no_image_is_said_so)
 {
@@ -368,6 +384,9 @@ int main(void)
     tcase_add_test(files, a_png_with_any_byte_changed_is_refused_or_read);
     tcase_add_test(files, a_wrong_checksum_is_named);
     tcase_add_test(files, huge_images_are_refused_before_decoding);
+#if !defined(__SANITIZE_ADDRESS__)
+    tcase_add_test(files, without_memory_the_file_is_named);
+#endif
     tcase_add_test(files, what_is_no_image_is_said_so);
     tcase_add_test(files, pgm_and_ppm_are_read);
     tcase_add_test(files, a_damaged_pgm_is_refused_with_a_reason);

@@ -148,7 +148,8 @@ START_TEST(a_huge_jpeg_is_refused_before_decoding)
     memset(bytes + frame + 5, 0xff, 4);
     bytes[frame + 5] = bytes[frame + 7] = 0xea;
     scratch_write("huge", bytes, count);
-    ck_assert_str_eq(reason_for("huge"), "60159 x 60159 pixels, at most 67108864 are allowed; shrink it or allow more");
+    ck_assert_str_eq(reason_for("huge"),
+                     "60159 x 60159 pixels, at most 67108864 are allowed; shrink it or allow more");
 }
 END_TEST
 
@@ -259,7 +260,8 @@ START_TEST(a_gif_of_wrong_sizes_is_refused)
     const size_t count = scratch_read("a.gif", bytes, sizeof bytes);
     memset(bytes + 6, 0xff, 4);
     scratch_write("huge", bytes, count);
-    ck_assert_str_eq(reason_for("huge"), "65535 x 65535 pixels, at most 67108864 are allowed; shrink it or allow more");
+    ck_assert_str_eq(reason_for("huge"),
+                     "65535 x 65535 pixels, at most 67108864 are allowed; shrink it or allow more");
     put16(bytes + 6, WIDTH - 1);
     put16(bytes + 8, HEIGHT);
     scratch_write("outside", bytes, count);

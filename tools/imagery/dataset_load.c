@@ -70,7 +70,9 @@ bool dataset_add_files(struct dataset_loader *loader, struct dataset *part, char
         const struct image_error reason = *loader->error;
         free(path);
         free(mask_path);
-        return image_fail(loader->error, "%s; replace the file or leave it out", reason.text);
+        /* Without memory the file is not to blame. */
+        return !strstr(reason.text, "out of memory") &&
+               image_fail(loader->error, "%s; replace the file or leave it out", reason.text);
     }
     return dataset_append(part, &sample, loader->error);
 }

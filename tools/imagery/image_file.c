@@ -73,6 +73,10 @@ bool image_read(struct image *result, const char *path, const struct image_limit
     }
     const bool read = read_open_file(result, file, path, limits, error);
     fclose(file);
+    if (!read && strncmp(error->text, path, strlen(path)) != 0) {
+        const struct image_error reason = *error;
+        image_fail(error, "%s: %s", path, reason.text);
+    }
     return read;
 }
 

@@ -299,7 +299,7 @@ const struct command command_predict = {
                "with the probability of each.\nA mask that would take more than 1 GiB in one piece "
                "is put together from tiles. Of a folder all images\nare taken; one that cannot be "
                "read is told "
-               "at the end. Size, normalization, "
+               "at the end.\nSize, normalization, "
                "classes and threshold come from the model file.",
     .options = options,
     .least_operands = 2,
