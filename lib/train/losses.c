@@ -64,7 +64,8 @@ static double cross_entropy_sample(const struct loss_job *job, int64_t sample)
 
     double largest = (double)x[0];
     for (int64_t c = 1; c < classes; c++) {
-        largest = fmax(largest, (double)x[c * step]);
+        /* Not fmax(): gcc 12 for ARM cannot compile it here. */
+        largest = (double)x[c * step] > largest ? (double)x[c * step] : largest;
     }
     double sum = 0.0;
     for (int64_t c = 0; c < classes; c++) {

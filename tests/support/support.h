@@ -6,7 +6,15 @@
 #include "ctx.h"
 
 #include <check.h>
+#include <math.h>
 #include <stdlib.h>
+
+/* NaN where either is, so that a largest error of numbers and NaNs meets no tolerance. (And gcc 12
+ * for ARM cannot compile some loops with fmax().) */
+static inline double worst_of(double a, double b)
+{
+    return a > b || isnan(a) ? a : b;
+}
 
 /* Runs one suite; CK_FORK=no in the environment lets a debugger in. */
 static inline int run_suite(Suite *suite)

@@ -24,8 +24,8 @@ static double relative_distance(const sfconv_view *a, const sfconv_view *b)
 {
     double largest = 1e-30, distance = 0;
     for (int64_t i = 0; i < sfconv_view_count(a); i++) {
-        largest = fmax(largest, fabs((double)a->data[i]));
-        distance = fmax(distance, fabs((double)a->data[i] - (double)b->data[i]));
+        largest = worst_of(largest, fabs((double)a->data[i]));
+        distance = worst_of(distance, fabs((double)a->data[i] - (double)b->data[i]));
     }
     return distance / largest;
 }

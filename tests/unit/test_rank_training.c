@@ -28,7 +28,7 @@ static double largest_of(const sfconv_view *view)
 {
     double largest = 1e-30;
     for (int64_t i = 0; i < sfconv_view_count(view); i++) {
-        largest = fmax(largest, fabs((double)view->data[i]));
+        largest = worst_of(largest, fabs((double)view->data[i]));
     }
     return largest;
 }
@@ -37,7 +37,7 @@ static double distance_of(const sfconv_view *a, const sfconv_view *b)
 {
     double distance = 0;
     for (int64_t i = 0; i < sfconv_view_count(a); i++) {
-        distance = fmax(distance, fabs((double)a->data[i] - (double)b->data[i]));
+        distance = worst_of(distance, fabs((double)a->data[i] - (double)b->data[i]));
     }
     return distance;
 }
@@ -356,8 +356,8 @@ static double error_of(const float *found, const double *expected, int count)
 {
     double largest = 1e-30, distance = 0;
     for (int i = 0; i < count; i++) {
-        largest = fmax(largest, fabs(expected[i]));
-        distance = fmax(distance, fabs((double)found[i] - expected[i]));
+        largest = worst_of(largest, fabs(expected[i]));
+        distance = worst_of(distance, fabs((double)found[i] - expected[i]));
     }
     return distance / largest;
 }

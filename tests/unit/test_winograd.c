@@ -216,8 +216,8 @@ START_TEST(errors_are_about_a_millionth_of_the_largest_output)
     double error = 0, largest = 0;
     run_pass(context, &problem, FORWARD, y.values, false);
     for (int64_t i = 0; i < y.count; i++) {
-        error = fmax(error, fabs(y.values[i] - naive.sum[i]));
-        largest = fmax(largest, fabs(naive.sum[i]));
+        error = worst_of(error, fabs(y.values[i] - naive.sum[i]));
+        largest = worst_of(largest, fabs(naive.sum[i]));
     }
     ck_assert_msg(error <= 4e-6 * largest, "%g of %g", error, largest);
     free_naive(&naive);
@@ -243,8 +243,8 @@ START_TEST(several_rounds_of_many_tiles_agree_with_the_direct_sum)
             run_pass(contexts[i], &problem, pass, results[i].values, false);
         }
         for (int64_t i = 0; i < count; i++) {
-            error = fmax(error, fabs(results[0].values[i] - results[1].values[i]));
-            largest = fmax(largest, fabs(results[1].values[i]));
+            error = worst_of(error, fabs(results[0].values[i] - results[1].values[i]));
+            largest = worst_of(largest, fabs(results[1].values[i]));
         }
         ck_assert_msg(error <= 1e-5 * largest, "%s: %g of %g", pass_names[pass], error, largest);
         free_buffer(&results[0]);

@@ -75,7 +75,9 @@ void judge_softmax(float *probability, const sfconv_view *logits)
     double sum = 0.0;
     double largest = logits->data[0];
     for (int64_t c = 1; c < logits->shape[1]; c++) {
-        largest = fmax(largest, logits->data[c * logits->stride[1]]);
+        /* Not fmax(): gcc 12 for ARM cannot compile it here. */
+        const double logit = logits->data[c * logits->stride[1]];
+        largest = logit > largest ? logit : largest;
     }
     for (int64_t c = 0; c < logits->shape[1]; c++) {
         sum += exp(logits->data[c * logits->stride[1]] - largest);
