@@ -123,7 +123,7 @@ class Classifying(ProgramCase):
     def test_counts_files_that_are_passed_over(self):
         put_classes(self, "set")
         (self.folder / "set/train/grid/notes.txt").write_text("hello")
-        self.assertIn("; 1 other files",
+        self.assertIn("; 1 other file is passed over",
                       self.run_well("classifier", "--data", "set", "--epochs", 1))
 
 

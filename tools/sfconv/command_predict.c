@@ -294,13 +294,12 @@ const struct command command_predict = {
     .name = "predict",
     .operands = "MODEL IMAGE|DIR...",
     .summary = "Draws the masks of images, or names their classes.",
-    .details = "Masks: NAME-mask.png and NAME-overlay.png (the outline on the image) for each "
-               "image, and\npredictions.csv with the part of foreground. Classes: predictions.csv "
-               "with the probability of each.\nA mask that would take more than 1 GiB in one piece "
-               "is put together from tiles. Of a folder all images\nare taken; one that cannot be "
-               "read is told "
-               "at the end.\nSize, normalization, "
-               "classes and threshold come from the model file.",
+    .details =
+        "Masks: NAME-mask.png and NAME-overlay.png (the outline on the image) for each image,\n"
+        "and predictions.csv with the part of foreground. Classes: predictions.csv with the\n"
+        "probability of each. A mask that would take more than 1 GiB in one piece is put\n"
+        "together from tiles. Of a folder all images are taken; one that cannot be read is told\n"
+        "at the end. Size, normalization, classes and threshold come from the model file.",
     .options = options,
     .least_operands = 2,
     .run = run_predict,
