@@ -124,9 +124,23 @@ SFV_INLINE sfv sfv_load_part(const float *from, int64_t count)
     return _mm256_maskload_ps(from, sfv_first_lanes(count));
 }
 
+/* In pieces: a masked store takes as long as ten of them on some processors. */
 SFV_INLINE void sfv_store_part(float *to, sfv value, int64_t count)
 {
-    _mm256_maskstore_ps(to, sfv_first_lanes(count), value);
+    __m128 half = _mm256_castps256_ps128(value);
+    if (count & 4) {
+        _mm_storeu_ps(to, half);
+        half = _mm256_extractf128_ps(value, 1);
+        to += 4;
+    }
+    if (count & 2) {
+        _mm_storel_pi((__m64 *)(void *)to, half);
+        half = _mm_movehl_ps(half, half);
+        to += 2;
+    }
+    if (count & 1) {
+        _mm_store_ss(to, half);
+    }
 }
 
 #endif
