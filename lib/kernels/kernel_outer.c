@@ -13,26 +13,55 @@
 #endif
 #define MAX_VECTORS 3
 
-/* A tile of `rows` x `vectors` registers, both constants at every call; `tail` lanes of the last
- * vector are columns, 0 for all. */
+typedef sfv outer_sums[ROWS_OF_ONE][MAX_VECTORS];
+
+/* Where the sums start; `tail` lanes of the last vector are columns, 0 for all. */
+SFV_INLINE void start_tile(outer_sums sums, const float *to, int64_t stride, int rows, int vectors,
+                           int64_t tail)
+{
+    const int whole = tail ? vectors - 1 : vectors;
+    for (int m = 0; m < rows; m++, to += stride) {
+        for (int v = 0; v < whole; v++) {
+            sums[m][v] = sfv_load(to + v * SFV_LANES);
+        }
+        if (tail) {
+            sums[m][whole] = sfv_load_part(to + whole * SFV_LANES, tail);
+        }
+    }
+}
+
+SFV_INLINE void store_tile(float *to, int64_t stride, outer_sums sums, int rows, int vectors,
+                           int64_t tail)
+{
+    const int whole = tail ? vectors - 1 : vectors;
+    for (int m = 0; m < rows; m++, to += stride) {
+        for (int v = 0; v < whole; v++) {
+            sfv_store(to + v * SFV_LANES, sums[m][v]);
+        }
+        if (tail) {
+            sfv_store_part(to + whole * SFV_LANES, sums[m][whole], tail);
+        }
+    }
+}
+
+/* A tile of `rows` x `vectors` registers, both constants at every call. */
 SFV_INLINE void run_tile(const sfk_outer *outer, int64_t row, int64_t column, int rows, int vectors,
                          int64_t tail)
 {
-    sfv sums[ROWS_OF_ONE][MAX_VECTORS];
+    outer_sums sums;
     const float *left[ROWS_OF_ONE];
-    const int whole = tail ? vectors - 1 : vectors;
+    const int64_t stride = outer->to_stride;
+    float *to = outer->to + row * stride + column;
     for (int m = 0; m < rows; m++) {
-        const float *to = outer->to + (row + m) * outer->to_stride + column;
         left[m] = outer->left[row + m] + outer->left_first;
         for (int v = 0; v < vectors; v++) {
-            if (!outer->accumulate) {
-                sums[m][v] = sfv_zero();
-            } else if (v < whole) {
-                sums[m][v] = sfv_load(to + v * SFV_LANES);
-            } else {
-                sums[m][v] = sfv_load_part(to + v * SFV_LANES, tail);
-            }
+            sums[m][v] = sfv_zero();
         }
+    }
+    if (outer->accumulate && tail) {
+        start_tile(sums, to, stride, rows, vectors, tail);
+    } else if (outer->accumulate) {
+        start_tile(sums, to, stride, rows, vectors, 0);
     }
     const float *right = outer->right + column;
     for (int64_t n = 0; n < outer->depth; n++) {
@@ -48,15 +77,10 @@ SFV_INLINE void run_tile(const sfk_outer *outer, int64_t row, int64_t column, in
             }
         }
     }
-    for (int m = 0; m < rows; m++) {
-        float *to = outer->to + (row + m) * outer->to_stride + column;
-        for (int v = 0; v < vectors; v++) {
-            if (v < whole) {
-                sfv_store(to + v * SFV_LANES, sums[m][v]);
-            } else {
-                sfv_store_part(to + v * SFV_LANES, sums[m][v], tail);
-            }
-        }
+    if (tail) {
+        store_tile(to, stride, sums, rows, vectors, tail);
+    } else {
+        store_tile(to, stride, sums, rows, vectors, 0);
     }
 }
 
