@@ -8,6 +8,8 @@
 /* Vectors side by side in a tile of few rows: enough sums to hide the latency of the multiply-add,
  * few enough to divide a strip. */
 #define MAX_VECTORS 6
+/* A tile no wider than this takes one vector more. */
+#define MAX_JOINED 3
 /* Shallow sums: sources that fit the registers beside the sums of one row. With few registers a row
  * has few sums at a time, and its chain is waited for where it is longer than this. */
 #define HELD_SOURCES TILE_SUMS
@@ -307,19 +309,62 @@ static void tile_some(const strip_view *view, const tile_place *place, int64_t c
     }
 }
 
-/* All rows of a few columns, in tiles of nearly equal height: some are a row higher. */
-static void tile_columns(const strip_view *view, int64_t column, int64_t tail, int64_t vectors)
+/* Rows in tiles of nearly equal height: the first `higher` are a row higher. */
+typedef struct row_cut {
+    int64_t tiles;
+    int64_t height;
+    int64_t higher;
+} row_cut;
+
+static row_cut cut_rows(int64_t rows, int64_t most)
+{
+    const int64_t tiles = (rows + most - 1) / most;
+    return (row_cut){tiles, rows / tiles, rows % tiles};
+}
+
+/* All rows of a few columns. */
+static void tile_columns(const strip_view *view, const row_cut *cut, int64_t column, int64_t tail,
+                         int64_t vectors)
 {
     tile_place place = {0, column, tail};
-    const int64_t rows = view->strip.rows;
-    const int64_t tiles = (rows + SFV_TILE_ROWS - 1) / SFV_TILE_ROWS;
-    const int64_t height = rows / tiles;
-    const int64_t higher = rows % tiles;
-    if (higher) {
-        tile_some(view, &place, higher, height + 1, vectors);
-        place.row = higher * (height + 1);
+    if (cut->higher) {
+        tile_some(view, &place, cut->higher, cut->height + 1, vectors);
+        place.row = cut->higher * (cut->height + 1);
     }
-    tile_some(view, &place, tiles - higher, height, vectors);
+    tile_some(view, &place, cut->tiles - cut->higher, cut->height, vectors);
+}
+
+/* The strip in tiles that are `vectors` wide. A vector that would be left over joins the last tile,
+ * which is the lower for it: a tile of one vector has too few sums, and loads as often as it adds.
+ */
+static void tile_strip(const strip_view *view)
+{
+    const sfk_strip *strip = &view->strip;
+    row_cut cut = cut_rows(strip->rows, SFV_TILE_ROWS);
+    const int64_t vectors = vectors_of((int)(cut.height + (cut.higher > 0)));
+    int64_t rest = (strip->columns + SFV_LANES - 1) / SFV_LANES;
+    int64_t column = 0;
+    while (rest > 0) {
+        const bool joins = rest == vectors + 1 && vectors > 1 && vectors <= MAX_JOINED;
+        const int64_t count = joins || rest < vectors ? rest : vectors;
+        if (joins) {
+            cut = cut_rows(strip->rows, TILE_SUMS / count);
+        }
+        tile_columns(view, &cut, column, rest == count ? strip->columns % SFV_LANES : 0, count);
+        column += count * SFV_LANES;
+        rest -= count;
+    }
+}
+
+static void hold_strip(const strip_view *view)
+{
+    const sfk_strip *strip = &view->strip;
+    const int64_t vectors = held_vectors((int)strip->depth);
+    for (int64_t column = 0; column < strip->columns; column += vectors * SFV_LANES) {
+        const int64_t rest = (strip->columns - column + SFV_LANES - 1) / SFV_LANES;
+        const int64_t tail = rest <= vectors ? strip->columns % SFV_LANES : 0;
+        hold_some(view, column, tail, rest < vectors ? rest : vectors);
+    }
 }
 
 static void bend_below_zero(const sfk_strip *strip)
@@ -341,19 +386,10 @@ static void bend_below_zero(const sfk_strip *strip)
 void SFK_NAME(strip_product)(const sfk_strip *strip)
 {
     const strip_view view = {*strip, strip->activation == SFK_RELU ? 0.0f : -INFINITY};
-    const bool held = can_hold(strip);
-    const int64_t tiles = (strip->rows + SFV_TILE_ROWS - 1) / SFV_TILE_ROWS;
-    const int tallest = (int)((strip->rows + tiles - 1) / tiles);
-    const int64_t vectors = held ? held_vectors((int)strip->depth) : vectors_of(tallest);
-    for (int64_t column = 0; column < strip->columns; column += vectors * SFV_LANES) {
-        const int64_t rest = (strip->columns - column + SFV_LANES - 1) / SFV_LANES;
-        const int64_t count = rest < vectors ? rest : vectors;
-        const int64_t tail = rest <= vectors ? strip->columns % SFV_LANES : 0;
-        if (held) {
-            hold_some(&view, column, tail, count);
-        } else {
-            tile_columns(&view, column, tail, count);
-        }
+    if (can_hold(strip)) {
+        hold_strip(&view);
+    } else {
+        tile_strip(&view);
     }
     if (strip->activation == SFK_LEAKY_RELU) {
         bend_below_zero(strip);
