@@ -207,6 +207,44 @@ typedef struct sfk_winograd_pixels {
     bool accumulate;
 } sfk_winograd_pixels;
 
+/* Winograd's F(4, 4) along the rows of a convolution of stride 2 and at most 8 horizontal taps,
+ * docs/mathematics.md: 4 outputs that follow each other are a tile; the even columns under it are a
+ * convolution of stride 1 and at most 4 taps, the odd ones another, and both are summed at 7
+ * points.
+ */
+#define SFK_LINE_TILE 4
+#define SFK_LINE_TAPS 4
+#define SFK_LINE_POINTS 7
+#define SFK_LINE_PHASES 2
+
+/* A row of an image to coefficients: tile t sees columns 8t - padding … 8t + 13 - padding, zeros
+ * outside the row; coefficient f of its columns of parity p goes to
+ * to[f·point_stride + p·phase_stride + t]. Nothing but `tiles` elements each is touched. */
+typedef struct sfk_line {
+    const float *from;
+    int64_t width;
+    int64_t padding;
+    float *to;
+    int64_t point_stride;
+    int64_t phase_stride;
+    int64_t tiles;
+} sfk_line;
+
+/* Rows of outputs, [column % 4][tile], to a row of their 3x3 maxima of stride 2 and padding 1:
+ *   out[x] = activation(largest of columns 2x - 1 … 2x + 1 of the rows + bias); a NaN wins. */
+typedef struct sfk_line_pool {
+    /* NULL where a row is outside; the middle one never is. Whole vectors are read: up to 15
+     * elements behind the last tile must exist. */
+    const float *rows[3];
+    int64_t stride;
+    /* Of the rows; out has half as many, rounded up. */
+    int64_t columns;
+    float bias;
+    /* SFK_IDENTITY, SFK_RELU or SFK_LEAKY_RELU with 0 < slope <= 1. */
+    int32_t activation;
+    float slope;
+} sfk_line_pool;
+
 /* Size of a tile of doubles. */
 #define SFK_DOUBLE_ROWS 4
 #define SFK_DOUBLE_COLUMNS 16

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* Transforms of Winograd's convolution. Counts are multiples of 16: what lies behind the last tile
+/* Transforms of Winograd's convolutions. Counts are multiples of 16: what lies behind the last tile
  * is overwritten with numbers that depend on the width of the vectors. */
 #include "kernel_cases.h"
 
@@ -47,4 +47,42 @@ void winograd_output_cases(kernel_cases *cases)
         KERNEL_CASE(cases, tiles[i].label, moves(PLANES * count, TILE * columns),
                     cases->kernels->winograd_output(&pixels));
     }
+}
+
+/* A row of ResNet-18's stem, 224 columns to 112. */
+enum { LINE_TILES = 28, LINE_PITCH = 32, POINTS = SFK_LINE_POINTS, PHASES = SFK_LINE_PHASES };
+
+void line_input_cases(kernel_cases *cases)
+{
+    const sfk_line line = {.from = case_floats(cases, 224),
+                           .width = 224,
+                           .padding = 3,
+                           .to = case_floats(cases, PHASES * POINTS * LINE_TILES),
+                           .point_stride = PHASES * LINE_TILES,
+                           .phase_stride = LINE_TILES,
+                           .tiles = LINE_TILES};
+    KERNEL_CASE(cases, "224 columns", moves(224, PHASES * POINTS * LINE_TILES),
+                cases->kernels->line_input(&line));
+}
+
+void line_output_cases(kernel_cases *cases)
+{
+    const float *from = case_floats(cases, POINTS * LINE_PITCH);
+    float *to = case_floats(cases, SFK_LINE_TILE * LINE_PITCH);
+    KERNEL_CASE(cases, "32 tiles", moves(POINTS * LINE_PITCH, SFK_LINE_TILE * LINE_PITCH),
+                cases->kernels->line_output(to, LINE_PITCH, from, LINE_PITCH, LINE_PITCH));
+}
+
+void line_pool_cases(kernel_cases *cases)
+{
+    sfk_line_pool pool = {.stride = LINE_PITCH,
+                          .columns = SFK_LINE_TILE * LINE_TILES,
+                          .bias = 0.3f,
+                          .activation = SFK_RELU};
+    float *out = case_floats(cases, pool.columns / 2);
+    for (int row = 0; row < 3; row++) {
+        pool.rows[row] = case_floats(cases, SFK_LINE_TILE * LINE_PITCH);
+    }
+    KERNEL_CASE(cases, "3 rows of 112 columns", moves(3 * pool.columns, pool.columns / 2),
+                cases->kernels->line_pool(out, &pool));
 }

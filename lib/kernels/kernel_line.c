@@ -1,0 +1,223 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* Winograd's F(4, 4) along rows, with the points 0, ±1, ±1/2, 2 and infinity; docs/mathematics.md
+ * derives the transforms. Lanes run over tiles, so no lane depends on another. */
+#include "vec.h"
+
+#include <string.h>
+
+#define TILE SFK_LINE_TILE
+#define POINTS SFK_LINE_POINTS
+#define PHASES SFK_LINE_PHASES
+/* Columns from tile to tile of the image. */
+#define STEP (TILE * PHASES)
+/* Tiles that are worked on at once; what a row of them takes stays in the nearest cache. */
+#define PIECE 64
+
+SFV_INLINE int64_t smaller(int64_t a, int64_t b)
+{
+    return a < b ? a : b;
+}
+
+SFV_INLINE int64_t larger(int64_t a, int64_t b)
+{
+    return a > b ? a : b;
+}
+
+/* Column 8t + m of vectors that follow each other becomes lane t of columns[m]. */
+SFV_INLINE void split_columns(float (*columns)[PIECE + 32], int64_t tile, const float *from)
+{
+    sfv halves[2][STEP / 2], quarters[4][STEP / 4];
+    for (int i = 0; i < STEP / 2; i++) {
+        const sfv low = sfv_load(from + 2 * i * SFV_LANES);
+        const sfv high = sfv_load(from + (2 * i + 1) * SFV_LANES);
+        halves[0][i] = sfv_evens(low, high);
+        halves[1][i] = sfv_odds(low, high);
+    }
+    for (int half = 0; half < 2; half++) {
+        for (int i = 0; i < STEP / 4; i++) {
+            quarters[half][i] = sfv_evens(halves[half][2 * i], halves[half][2 * i + 1]);
+            quarters[half + 2][i] = sfv_odds(halves[half][2 * i], halves[half][2 * i + 1]);
+        }
+    }
+    for (int i = 0; i < 4; i++) {
+        sfv_store(columns[i] + tile, sfv_evens(quarters[i][0], quarters[i][1]));
+        sfv_store(columns[i + 4] + tile, sfv_odds(quarters[i][0], quarters[i][1]));
+    }
+}
+
+/* Values at the points of seven columns d; v and u are their products with z² - 1 and z² - 1/4, e
+ * those with both. */
+SFV_INLINE void transform_line(sfv out[POINTS], const sfv d[POINTS])
+{
+    const sfv minus_two = sfv_set1(-2.0f), minus_quarter = sfv_set1(-0.25f), half = sfv_set1(0.5f);
+    sfv v[5], u[3], e[3];
+    for (int i = 0; i < 5; i++) {
+        v[i] = sfv_sub(d[i + 2], d[i]);
+    }
+    for (int i = 0; i < 3; i++) {
+        u[i] = sfv_fma(minus_quarter, d[i + 1], d[i + 3]);
+        e[i] = sfv_fma(minus_quarter, v[i], v[i + 2]);
+    }
+    const sfv low_one = sfv_fma(minus_two, u[0], u[1]);
+    const sfv high_one = sfv_fma(minus_two, u[1], u[2]);
+    const sfv low_half = sfv_fma(minus_two, v[1], v[2]);
+    const sfv high_half = sfv_fma(minus_two, v[2], v[3]);
+    out[0] = sfv_fma(minus_two, e[0], e[1]);
+    out[1] = sfv_add(high_one, low_one);
+    out[2] = sfv_sub(high_one, low_one);
+    out[3] = sfv_fma(half, low_half, high_half);
+    out[4] = sfv_fma(sfv_set1(-0.5f), low_half, high_half);
+    out[5] = e[1];
+    out[6] = sfv_fma(minus_two, e[1], e[2]);
+}
+
+/* Columns `first` … of the padded row; zeros outside the image. */
+SFV_INLINE void fetch_columns(float *to, const sfk_line *line, int64_t first, int64_t count)
+{
+    const int64_t left = first - line->padding;
+    const int64_t begin = smaller(larger(0, -left), count);
+    const int64_t end = larger(begin, smaller(count, line->width - left));
+    memset(to, 0, (size_t)begin * sizeof *to);
+    if (end > begin) {
+        memcpy(to + begin, line->from + left + begin, (size_t)(end - begin) * sizeof *to);
+    }
+    memset(to + end, 0, (size_t)(count - end) * sizeof *to);
+}
+
+/* The last vector overlaps the one before it where the count is no multiple. */
+SFV_INLINE void put_points(const sfk_line *line, float (*columns)[PIECE + 32], int phase,
+                           int64_t first, int64_t count)
+{
+    float *to = line->to + phase * line->phase_stride + first;
+    for (int64_t next = 0; next < count; next += SFV_LANES) {
+        const int64_t tile = larger(0, smaller(next, count - SFV_LANES));
+        sfv in[POINTS], out[POINTS];
+        for (int i = 0; i < POINTS; i++) {
+            in[i] = sfv_load(columns[(2 * i + phase) % STEP] + tile + i / TILE);
+        }
+        transform_line(out, in);
+        for (int f = 0; f < POINTS; f++) {
+            float *at = to + f * line->point_stride + tile;
+            if (count >= SFV_LANES) {
+                sfv_store(at, out[f]);
+            } else {
+                sfv_store_part(at, out[f], count);
+            }
+        }
+    }
+}
+
+void SFK_NAME(line_input)(const sfk_line *line)
+{
+    for (int64_t first = 0; first < line->tiles; first += PIECE) {
+        const int64_t count = smaller(PIECE, line->tiles - first);
+        /* The last tile reads columns of the one behind it. */
+        const int64_t wanted = (count + SFV_LANES) / SFV_LANES * SFV_LANES;
+        float row[STEP * (PIECE + 16)];
+        float columns[STEP][PIECE + 32];
+        fetch_columns(row, line, STEP * first, STEP * wanted);
+        for (int64_t tile = 0; tile < wanted; tile += SFV_LANES) {
+            split_columns(columns, tile, row + STEP * tile);
+        }
+        for (int m = 0; m < STEP; m++) {
+            columns[m][wanted] = 0.0f;
+        }
+        for (int phase = 0; phase < PHASES; phase++) {
+            put_points(line, columns, phase, first, count);
+        }
+    }
+}
+
+void SFK_NAME(line_output)(float *to, int64_t to_stride, const float *from, int64_t from_stride,
+                           int64_t tiles)
+{
+    const sfv half = sfv_set1(0.5f), quarter = sfv_set1(0.25f), eighth = sfv_set1(0.125f);
+    for (int64_t tile = 0; tile < tiles; tile += SFV_LANES) {
+        sfv in[POINTS];
+        for (int f = 0; f < POINTS; f++) {
+            in[f] = sfv_load(from + f * from_stride + tile);
+        }
+        const sfv sum_one = sfv_add(in[1], in[2]), difference_one = sfv_sub(in[1], in[2]);
+        const sfv sum_half = sfv_add(in[3], in[4]), difference_half = sfv_sub(in[3], in[4]);
+        float *at = to + tile;
+        sfv_store(at, sfv_add(sfv_add(in[0], sum_one), sfv_add(sum_half, in[5])));
+        sfv_store(at + to_stride,
+                  sfv_fma(sfv_set1(2.0f), in[5], sfv_fma(half, difference_half, difference_one)));
+        sfv_store(at + 2 * to_stride,
+                  sfv_fma(sfv_set1(4.0f), in[5], sfv_fma(quarter, sum_half, sum_one)));
+        sfv_store(at + 3 * to_stride, sfv_add(sfv_fma(sfv_set1(8.0f), in[5], in[6]),
+                                              sfv_fma(eighth, difference_half, difference_one)));
+    }
+}
+
+/* The larger of the rows at each column, [column % 4][1 + tile]; element 0 belongs to the tile in
+ * front. */
+typedef float column_maxima[TILE][PIECE + 32];
+
+SFV_INLINE void larger_of_rows(column_maxima best, const sfk_line_pool *pool, int64_t first,
+                               int64_t count)
+{
+    for (int j = 0; j < TILE; j++) {
+        const float *middle = pool->rows[1] + j * pool->stride + first;
+        const float *upper = pool->rows[0] ? pool->rows[0] + j * pool->stride + first : middle;
+        const float *lower = pool->rows[2] ? pool->rows[2] + j * pool->stride + first : middle;
+        for (int64_t tile = 0; tile < count; tile += SFV_LANES) {
+            const sfv outer = sfv_max_or_nan(sfv_load(upper + tile), sfv_load(lower + tile));
+            sfv_store(best[j] + 1 + tile, sfv_max_or_nan(sfv_load(middle + tile), outer));
+        }
+    }
+}
+
+SFV_INLINE void put_pooled(float *out, sfv value, int64_t left)
+{
+    if (left >= SFV_LANES) {
+        sfv_store(out, value);
+    } else if (left > 0) {
+        sfv_store_part(out, value, left);
+    }
+}
+
+/* Of numbers, the activation bends those below 0 and keeps their order. */
+SFV_INLINE sfv bias_and_bend(sfv value, const sfk_line_pool *pool)
+{
+    const sfv sum = sfv_add(value, sfv_set1(pool->bias));
+    switch (pool->activation) {
+    case SFK_RELU:
+        return sfv_max(sfv_zero(), sum);
+    case SFK_LEAKY_RELU:
+        return sfv_max(sfv_mul(sfv_set1(pool->slope), sum), sum);
+    default:
+        return sum;
+    }
+}
+
+void SFK_NAME(line_pool)(float *out, const sfk_line_pool *pool)
+{
+    const float none = -__builtin_inff();
+    const int64_t tiles = (pool->columns + TILE - 1) / TILE;
+    const int64_t windows = (pool->columns + 1) / 2;
+    column_maxima best;
+    float before = none;
+    for (int64_t first = 0; first < tiles; first += PIECE) {
+        const int64_t count = smaller(PIECE, tiles - first);
+        larger_of_rows(best, pool, first, count);
+        best[3][0] = before;
+        before = best[3][count];
+        for (int64_t column = larger(pool->columns, TILE * first); column < TILE * (first + count);
+             column++) {
+            best[column % TILE][1 + column / TILE - first] = none;
+        }
+        for (int64_t tile = 0; tile < count; tile += SFV_LANES) {
+            const sfv second = sfv_load(best[1] + 1 + tile);
+            const sfv even = sfv_max_or_nan(
+                sfv_max_or_nan(sfv_load(best[3] + tile), sfv_load(best[0] + 1 + tile)), second);
+            const sfv odd = sfv_max_or_nan(sfv_max_or_nan(second, sfv_load(best[2] + 1 + tile)),
+                                           sfv_load(best[3] + 1 + tile));
+            const sfv low = bias_and_bend(sfv_low_pairs(even, odd), pool);
+            const sfv high = bias_and_bend(sfv_high_pairs(even, odd), pool);
+            const int64_t at = 2 * (first + tile);
+            put_pooled(out + at, low, windows - at);
+            put_pooled(out + at + SFV_LANES, high, windows - at - SFV_LANES);
+        }
+    }
+}
