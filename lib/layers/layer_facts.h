@@ -22,6 +22,8 @@ bool sfi_activation_facts(const sfconv_layer *layer, int32_t *which, float *slop
 
 /* Max pooling over 2 x 2 pixels without overlap or padding. */
 bool sfi_is_max_pool_2x2(const sfconv_layer *layer);
+/* Max pooling over 3 x 3 pixels with stride 2 and padding 1, as behind the stem of a ResNet. */
+bool sfi_is_max_pool_of_stem(const sfconv_layer *layer);
 
 /* `which` is SFCONV_UPSAMPLE_…. */
 bool sfi_upsample2d_facts(const sfconv_layer *layer, int32_t *which, int64_t factor[2]);

@@ -211,12 +211,23 @@ static const sfi_layer_class kind = {
     .backward = backward,
 };
 
-bool sfi_is_max_pool_2x2(const sfconv_layer *layer)
+/* Both axes alike, and a stride of 2. */
+static bool halves_by_maximum(const sfconv_layer *layer, int64_t size, int64_t padding)
 {
     const pool2d *self = (const pool2d *)layer;
-    return layer->kind == &kind && self->which == SFCONV_POOL_MAX && self->kernel[0] == 2 &&
-           self->kernel[1] == 2 && self->stride[0] == 2 && self->stride[1] == 2 &&
-           self->padding[0] == 0 && self->padding[1] == 0;
+    return layer->kind == &kind && self->which == SFCONV_POOL_MAX && self->kernel[0] == size &&
+           self->kernel[1] == size && self->stride[0] == 2 && self->stride[1] == 2 &&
+           self->padding[0] == padding && self->padding[1] == padding;
+}
+
+bool sfi_is_max_pool_2x2(const sfconv_layer *layer)
+{
+    return halves_by_maximum(layer, 2, 0);
+}
+
+bool sfi_is_max_pool_of_stem(const sfconv_layer *layer)
+{
+    return halves_by_maximum(layer, 3, 1);
 }
 
 sfconv_status sfi_pool2d_new(sfconv_layer **layer, sfconv_context *context,

@@ -33,7 +33,7 @@ static void measure(sfi_back_job *job, const sfi_plan *plan, const sfconv_net *n
         sfi_rank_unit_of(&job->unit, &plan->rank, net, node);
     }
     while ((sink = sfi_back_next_sink(&plan->rank, node, &index)) != NULL) {
-        const sfi_rank_maps maps = sfi_rank_maps_of(net, plan->steps, sink->consumer);
+        const sfi_rank_maps maps = sfi_rank_maps_of(plan, net, sink->consumer);
         sfi_back_mixed *mixed = sink->via == SFI_VIA_POOL ? &job->half : &job->full;
         mixed->count += sfi_rank_mixed_count(&maps);
     }
@@ -154,7 +154,7 @@ static uintptr_t transpose_weights(sfi_back_mixed *mixed, const sfi_back_job *jo
         rows[c] = weights + c * mixed->count;
     }
     while ((sink = sfi_back_next_sink(&run->plan.rank, job->node, &index)) != NULL) {
-        const sfi_rank_maps maps = sfi_rank_maps_of(run->net, run->plan.steps, sink->consumer);
+        const sfi_rank_maps maps = sfi_rank_maps_of(&run->plan, run->net, sink->consumer);
         const sfi_node *consumer = &run->net->nodes[sink->consumer];
         const float *from = sfi_rank_mixing_weights(consumer->layer);
         const int64_t per_map = run->plan.steps[consumer->inputs[0]].shape.c * maps.taps;
@@ -250,7 +250,7 @@ static void spread_sink(const sfi_back_task *task, const sfi_rank_sink *sink, co
 {
     const sfi_back_job *job = task->job;
     const sfconv_run *run = job->run;
-    const sfi_rank_maps maps = sfi_rank_maps_of(run->net, run->plan.steps, sink->consumer);
+    const sfi_rank_maps maps = sfi_rank_maps_of(&run->plan, run->net, sink->consumer);
     const int64_t scale = sink->via == SFI_VIA_POOL ? 2 : 1;
     const int64_t width = job->cut.shape.w / scale;
     const int64_t first = task->first_row / scale;
@@ -298,7 +298,7 @@ static void spread_block(const sfi_back_task *task)
     int64_t half = 0;
     int32_t index = 0;
     while ((sink = sfi_back_next_sink(&run->plan.rank, task->job->node, &index)) != NULL) {
-        const sfi_rank_maps maps = sfi_rank_maps_of(run->net, run->plan.steps, sink->consumer);
+        const sfi_rank_maps maps = sfi_rank_maps_of(&run->plan, run->net, sink->consumer);
         if (sink->via == SFI_VIA_POOL) {
             spread_sink(task, sink, bench->half + half,
                         bench->half_maps + half * bench->half_stride, bench->half_stride);

@@ -261,7 +261,7 @@ static void gather_task(void *argument, int64_t index, int32_t worker)
     const part_job *part = argument;
     const sfi_back_job *job = part->job;
     const sfconv_run *run = job->run;
-    const sfi_rank_maps maps = sfi_rank_maps_of(run->net, run->plan.steps, part->conv);
+    const sfi_rank_maps maps = sfi_rank_maps_of(&run->plan, run->net, part->conv);
     const int64_t group = maps_per_task(job->cut.shape.n, maps.count);
     const int64_t groups = sfi_ceil_div(maps.count, group);
     const int64_t image = index / groups;
@@ -299,7 +299,7 @@ static void mixing_task(void *argument, int64_t channel, int32_t worker)
     int32_t index = 0;
     (void)worker;
     while ((sink = sfi_back_next_sink(&run->plan.rank, job->node, &index)) != NULL) {
-        const sfi_rank_maps maps = sfi_rank_maps_of(run->net, run->plan.steps, sink->consumer);
+        const sfi_rank_maps maps = sfi_rank_maps_of(&run->plan, run->net, sink->consumer);
         const int32_t input = run->net->nodes[sink->consumer].inputs[0];
         const int64_t per_map = run->plan.steps[input].shape.c * maps.taps;
         const float **from = sink->via == SFI_VIA_POOL ? &half : &full;
@@ -320,7 +320,7 @@ void sfi_back_finish(const sfi_back_job *job)
     sfi_parallel_for(context, channels, mixing_task, (void *)job);
     for (int32_t i = 0; i < job->unit.part_count; i++) {
         part_job part = part_of(job, i);
-        const sfi_rank_maps maps = sfi_rank_maps_of(job->run->net, job->run->plan.steps, part.conv);
+        const sfi_rank_maps maps = sfi_rank_maps_of(&job->run->plan, job->run->net, part.conv);
         sfi_parallel_for(context, sfi_ceil_div(channels, SFK_DOUBLE_ROWS), part_task, &part);
         if (part.norm >= 0) {
             sfi_parallel_for(context, sfi_ceil_div(part.depth, SFK_DOUBLE_ROWS), correction_task,

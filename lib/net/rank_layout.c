@@ -58,7 +58,7 @@ int64_t sfi_rank_lay_out(sfi_rank_bench *bench, const sfi_plan *plan, const sfco
     for (int32_t i = 0; i < plan->rank.sink_count; i++) {
         const sfi_rank_sink *sink = &plan->rank.sinks[i];
         const bool served = sink->base == node && sink->via != SFI_VIA_COPY;
-        const sfi_rank_maps maps = sfi_rank_maps_of(net, plan->steps, sink->consumer);
+        const sfi_rank_maps maps = sfi_rank_maps_of(plan, net, sink->consumer);
         sinks += served ? 1 : 0;
         if (served && !sfi_rank_is_direct(sink, &maps)) {
             mixed += sfi_rank_mixed_count(&maps) * sfi_rank_mixed_stride(&cut, sink->via);
@@ -74,6 +74,11 @@ int64_t sfi_rank_lay_out(sfi_rank_bench *bench, const sfi_plan *plan, const sfco
     bench->residuals = sfi_rank_take(&at, unit.residual_count, sizeof(float *));
     bench->sinks = sfi_rank_take(&at, sinks, sizeof *bench->sinks);
     bench->mixed = sfi_rank_take(&at, mixed + SFK_SLACK, sizeof(float));
+    if (unit.lines) {
+        const sfi_rank_stem stem = sfi_rank_stem_of(plan, net, unit.conv[0]);
+        bench->points = sfi_rank_take(&at, sfi_rank_stem_points(&stem), sizeof(float));
+        bench->lines = sfi_rank_take(&at, sfi_rank_stem_lines(&stem), sizeof(float));
+    }
     return (int64_t)(at - memory);
 }
 
@@ -84,7 +89,7 @@ static int64_t maps_elements(const sfi_rank_maps *maps, int64_t images)
 
 int64_t sfi_rank_maps_bytes(const sfi_plan *plan, const sfconv_net *net, int32_t node)
 {
-    const sfi_rank_maps maps = sfi_rank_maps_of(net, plan->steps, node);
+    const sfi_rank_maps maps = sfi_rank_maps_of(plan, net, node);
     if (plan->rank.nodes[node].role == SFI_RANK_SINK) {
         return 0;
     }
@@ -93,7 +98,7 @@ int64_t sfi_rank_maps_bytes(const sfi_plan *plan, const sfconv_net *net, int32_t
 
 int64_t sfi_rank_mixed_bytes(const sfi_plan *plan, const sfconv_net *net, const sfi_rank_sink *sink)
 {
-    const sfi_rank_maps maps = sfi_rank_maps_of(net, plan->steps, sink->consumer);
+    const sfi_rank_maps maps = sfi_rank_maps_of(plan, net, sink->consumer);
     const sfi_shape in = plan->steps[sink->base].shape;
     if (sink->via != SFI_VIA_UPSAMPLE) {
         return 0;
@@ -118,7 +123,7 @@ sfi_rank_bytes sfi_rank_step_bytes(const sfi_plan *plan, const sfconv_net *net, 
         sfi_rank_lay_out(&bench, plan, net, node, 0) * (int64_t)sfi_workers(net->context);
     for (int32_t i = 0; i < plan->rank.sink_count; i++) {
         const sfi_rank_sink *sink = &plan->rank.sinks[i];
-        const sfi_rank_maps maps = sfi_rank_maps_of(net, plan->steps, sink->consumer);
+        const sfi_rank_maps maps = sfi_rank_maps_of(plan, net, sink->consumer);
         if (sink->base != node || sink->via == SFI_VIA_COPY) {
             continue;
         }
@@ -146,11 +151,12 @@ int64_t sfi_rank_step_macs(const sfi_plan *plan, const sfconv_net *net, int32_t 
     if (plan->rank.nodes[node].role == SFI_RANK_UNIT) {
         sfi_rank_unit unit;
         sfi_rank_unit_of(&unit, &plan->rank, net, node);
-        macs += sfi_shape_count(shape) * unit.depth;
+        macs += unit.lines ? sfi_rank_stem_macs(plan, net, unit.conv[0])
+                           : sfi_shape_count(shape) * unit.depth;
     }
     for (int32_t i = 0; i < plan->rank.sink_count; i++) {
         const sfi_rank_sink *sink = &plan->rank.sinks[i];
-        const sfi_rank_maps maps = sfi_rank_maps_of(net, plan->steps, sink->consumer);
+        const sfi_rank_maps maps = sfi_rank_maps_of(plan, net, sink->consumer);
         const int64_t pixels =
             sink->via == SFI_VIA_POOL ? shape.h / 2 * (shape.w / 2) : shape.h * shape.w;
         const bool mixes = sink->base == node && sink->via != SFI_VIA_COPY;

@@ -56,8 +56,9 @@ static bool is_pointwise(const sfi_conv2d *dense)
            desc->groups == 1 && desc->out_channels <= MAX_POINTWISE;
 }
 
-sfi_rank_maps sfi_rank_maps_of(const sfconv_net *net, const sfi_step *steps, int32_t consumer)
+sfi_rank_maps sfi_rank_maps_of(const sfi_plan *plan, const sfconv_net *net, int32_t consumer)
 {
+    const sfi_step *steps = plan->steps;
     const sfi_node *node = &net->nodes[consumer];
     const sfi_sfconv2d *conv = sfi_as_const_sfconv2d(node->layer);
     const sfi_shape in = steps[node->inputs[0]].shape;
@@ -96,6 +97,10 @@ sfi_rank_maps sfi_rank_maps_of(const sfconv_net *net, const sfi_step *steps, int
         maps.shift = desc->padding[1];
         maps.reach = desc->kernel[0];
         maps.spacing = desc->dilation[0];
+    }
+    if (plan->rank.nodes[consumer].lines) {
+        maps.count = in.c * SFK_LINE_POINTS * SFK_LINE_PHASES;
+        maps.width = sfi_ceil_div(out.w, SFK_LINE_TILE);
     }
     maps.plane = maps.residues * maps.rows * maps.width;
     maps.image = maps.count * maps.plane;
@@ -160,6 +165,7 @@ static void count_uses(sfi_rank_plan *plan, const sfconv_net *net, const sfi_ste
                                 .unit = -1,
                                 .sum = -1,
                                 .chain = -1,
+                                .unpooled = -1,
                                 .first_base = -1,
                                 .maps = SFI_NO_BUFFER,
                                 .folded = SFI_NO_BUFFER,
@@ -204,9 +210,9 @@ static int32_t take_activation(const sfi_rank_plan *plan, const sfconv_net *net,
     return fits ? user : node;
 }
 
-static void close_unit(sfi_rank_plan *plan, const sfconv_net *net, int32_t node, int32_t sum)
+/* `last` computes the unit whose chain ends in `node`, or in its sum. */
+static void close_unit(sfi_rank_plan *plan, int32_t node, int32_t sum, int32_t last)
 {
-    const int32_t last = take_activation(plan, net, node);
     plan->nodes[node].role = SFI_RANK_ABSORBED;
     plan->nodes[node].unit = last;
     plan->nodes[last].role = SFI_RANK_UNIT;
@@ -228,6 +234,32 @@ static int32_t open_chain(sfi_rank_plan *plan, const sfconv_net *net, int32_t co
     return user;
 }
 
+/* Rows whose taps of one parity are three or four: Winograd's F(4, 4) pays. */
+static bool has_lines(const sfconv_net *net, int32_t stem)
+{
+    const sfconv_conv2d_desc *desc = &sfi_as_conv2d(net->nodes[stem].layer)->desc;
+    const int64_t taps = sfi_ceil_div(desc->kernel[1], SFK_LINE_PHASES);
+    return net->context->convolution != SFCONV_CONVOLUTION_DIRECT &&
+           desc->stride[1] == SFK_LINE_PHASES && desc->dilation[1] == 1 && taps >= 3 &&
+           taps <= SFK_LINE_TAPS;
+}
+
+/* The pooling behind the unit of a stem whose chain ends in `end`. */
+static void take_pooling(sfi_rank_plan *plan, const sfconv_net *net, int32_t stem, int32_t end)
+{
+    const int32_t full = plan->nodes[end].unit;
+    const int32_t pool = only_user(plan, full);
+    const sfconv_layer *layer = layer_of(net, pool);
+    if (!layer || !sfi_is_max_pool_of_stem(layer) || !has_lines(net, stem)) {
+        return;
+    }
+    plan->nodes[stem].lines = true;
+    plan->nodes[full].role = SFI_RANK_ABSORBED;
+    plan->nodes[full].unit = pool;
+    close_unit(plan, end, -1, pool);
+    plan->nodes[pool].unpooled = full;
+}
+
 /* Chains end in a sum that takes them all in, or alone in an activation. A sum comes after its
  * inputs, so it finds their chains marked. */
 static void find_units(sfi_rank_plan *plan, const sfconv_net *net, const sfi_step *steps)
@@ -240,11 +272,14 @@ static void find_units(sfi_rank_plan *plan, const sfconv_net *net, const sfi_ste
             const sfconv_layer *user = layer_of(net, only_user(plan, end));
             if (user && sfi_is_add(user)) {
                 plan->nodes[only_user(plan, end)].chain = end;
-            } else {
-                close_unit(plan, net, end, -1);
+                continue;
+            }
+            close_unit(plan, end, -1, take_activation(plan, net, end));
+            if (node->copies) {
+                take_pooling(plan, net, i, end);
             }
         } else if (layer && steps[i].live && sfi_is_add(layer) && node->chain >= 0) {
-            close_unit(plan, net, i, i);
+            close_unit(plan, i, i, take_activation(plan, net, i));
         }
     }
 }
@@ -291,7 +326,7 @@ static void find_only_contracted(sfi_rank_plan *plan, const sfconv_net *net, con
     }
 }
 
-/* A map is stored when a user reads it as a map. */
+/* A map is stored when a user reads it as a map, and when it is pooled rows of a stem. */
 static void find_stored(sfi_rank_plan *plan, const sfconv_net *net, const sfi_step *steps)
 {
     for (int32_t i = 0; i < net->node_count; i++) {
@@ -299,8 +334,8 @@ static void find_stored(sfi_rank_plan *plan, const sfconv_net *net, const sfi_st
         if (node->contracts && node->role == SFI_RANK_LAYER) {
             node->role = SFI_RANK_SINK;
         }
-        node->stored =
-            node->role == SFI_RANK_LAYER || node->role == SFI_RANK_SINK || node->is_output;
+        node->stored = node->role == SFI_RANK_LAYER || node->role == SFI_RANK_SINK ||
+                       node->is_output || node->unpooled >= 0;
         for (int32_t j = 0; steps[i].live && j < net->nodes[i].input_count; j++) {
             sfi_rank_node *input = &plan->nodes[net->nodes[i].inputs[j]];
             const bool reads = !node->contracts && node->role != SFI_RANK_VIRTUAL;
@@ -394,17 +429,27 @@ static void add_part(sfi_rank_unit *unit, const sfconv_net *net, int32_t end)
     unit->depth += sfi_rank_taps(net->nodes[conv].layer);
 }
 
+/* Coefficients of a channel: every vertical tap of every parity at every point. */
+static int64_t line_depth(const sfconv_layer *stem)
+{
+    const int64_t *shape = stem->parameters[0].shape;
+    return shape[1] * shape[2] * SFK_LINE_PHASES * SFK_LINE_POINTS;
+}
+
 void sfi_rank_unit_of(sfi_rank_unit *unit, const sfi_rank_plan *plan, const sfconv_net *net,
                       int32_t node)
 {
     const sfi_rank_node *self = &plan->nodes[node];
     int32_t which;
+    const int32_t full = self->unpooled >= 0 ? self->unpooled : node;
     *unit = (sfi_rank_unit){.activation = SFK_IDENTITY};
-    if (sfi_activation_facts(net->nodes[node].layer, &which, &unit->slope)) {
+    if (sfi_activation_facts(net->nodes[full].layer, &which, &unit->slope)) {
         unit->activation = unit->slope > 0.0f ? SFK_LEAKY_RELU : SFK_RELU;
     }
     if (self->sum < 0) {
         add_part(unit, net, self->chain);
+        unit->lines = plan->nodes[unit->conv[0]].lines;
+        unit->depth = unit->lines ? line_depth(net->nodes[unit->conv[0]].layer) : unit->depth;
         return;
     }
     const sfi_node *sum = &net->nodes[self->sum];

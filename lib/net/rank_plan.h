@@ -4,16 +4,19 @@
  * A unit is what makes a full-width map from such maps: the vertical halves P of one or more
  * sfconv2d, the BatchNorms behind them, a sum with stored maps, an activation. A stem, a dense
  * convolution of an input of few channels, is one too: its rank maps are its input, copied for each
- * horizontal tap. Whatever is linear and mixes channels behind the map, the horizontal half Q of an
- * sfconv2d or a 1x1 convolution, is a sink: it is computed while a strip of the map is in the
- * cache, also through a 2x2 max pooling, an up-sampling (which commutes with mixing) or a
- * concatenation (whose parts add). The map itself is stored only if somebody else reads it. A map
- * that an ordinary layer has stored, or an input, may feed sinks too. */
+ * horizontal tap; where its stride is 2 and a 3x3 max pooling follows, the unit takes that in too,
+ * and the rank maps are coefficients of a Winograd transform along the rows (rank_stem.c). Whatever
+ * is linear and mixes channels behind the map, the horizontal half Q of an sfconv2d or a 1x1
+ * convolution, is a sink: it is computed while a strip of the map is in the cache, also through a
+ * 2x2 max pooling, an up-sampling (which commutes with mixing) or a concatenation (whose parts
+ * add). The map itself is stored only if somebody else reads it. A map that an ordinary layer has
+ * stored, or an input, may feed sinks too. */
 #ifndef SFI_RANK_PLAN_H
 #define SFI_RANK_PLAN_H
 
 #include "graph.h"
 
+struct sfi_plan;
 struct sfi_step;
 
 enum sfi_rank_role {
@@ -63,6 +66,8 @@ typedef struct sfi_rank_node {
     bool contracts;
     /* A stem. */
     bool copies;
+    /* A stem whose rows go through Winograd's F(4, 4); its unit ends in a pooling. */
+    bool lines;
     /* Every live user contracts, or is a virtual concatenation. */
     bool only_contracted;
     /* Live users, one counted for each input it takes, and the last of them. */
@@ -73,6 +78,8 @@ typedef struct sfi_rank_node {
     /* Of a unit's last node: the sum, or -1 and the one sfconv2d or BatchNorm before activation. */
     int32_t sum;
     int32_t chain;
+    /* And the node before the pooling it ends in, or -1. */
+    int32_t unpooled;
     /* Of a consumer of sinks: the first base; offset of the maps an sfconv2d gathers. */
     int32_t first_base;
     int64_t maps;
@@ -107,8 +114,10 @@ typedef struct sfi_rank_unit {
     /* SFK_IDENTITY … */
     int32_t activation;
     float slope;
-    /* Taps of all parts. */
+    /* Weights of a channel: the taps of all parts, or, of a stem in lines, coefficients. */
     int64_t depth;
+    /* The one part is a stem in lines. */
+    bool lines;
 } sfi_rank_unit;
 
 /* The maps a consumer gathers: [image][map][residue of the padded row by the vertical stride][row]
@@ -143,7 +152,7 @@ void sfi_rank_plan_make(sfi_rank_plan *plan, const sfconv_net *net, const struct
 int64_t sfi_rank_taps(const sfconv_layer *conv);
 void sfi_rank_unit_of(sfi_rank_unit *unit, const sfi_rank_plan *plan, const sfconv_net *net,
                       int32_t node);
-sfi_rank_maps sfi_rank_maps_of(const sfconv_net *net, const struct sfi_step *steps,
+sfi_rank_maps sfi_rank_maps_of(const struct sfi_plan *plan, const sfconv_net *net,
                                int32_t consumer);
 
 /* The time at which node `user` reads its stored inputs; -1 when it reads none itself. */

@@ -50,7 +50,11 @@ static void fold_part(const sfconv_run *run, const sfi_rank_unit *unit, int32_t 
         } else if (norm >= 0) {
             sfi_batchnorm2d_line(nodes[norm].layer, c, &scale, &shift);
         }
-        copy_taps(conv, c, (float)scale, weights + c * unit->depth + first);
+        if (unit->lines) {
+            sfi_rank_stem_weights(conv, c, scale, weights + c * unit->depth);
+        } else {
+            copy_taps(conv, c, (float)scale, weights + c * unit->depth + first);
+        }
         shift += added ? scale * (double)added[c] : 0.0;
         bias[c] = part == 0 ? (float)shift : bias[c] + (float)shift;
     }
@@ -90,7 +94,7 @@ static void point_at_weights(sfi_rank_job *job, uintptr_t *memory)
         if (sink->base != job->node || sink->via == SFI_VIA_COPY) {
             continue;
         }
-        const sfi_rank_maps maps = sfi_rank_maps_of(run->net, run->plan.steps, sink->consumer);
+        const sfi_rank_maps maps = sfi_rank_maps_of(&run->plan, run->net, sink->consumer);
         const sfi_node *consumer = &run->net->nodes[sink->consumer];
         const float *weights = sfi_rank_mixing_weights(consumer->layer);
         const int64_t per_map = run->plan.steps[consumer->inputs[0]].shape.c * maps.taps;
@@ -111,7 +115,7 @@ float *sfi_rank_target(const sfconv_run *run, int32_t consumer)
 
 void sfi_rank_point_at_taps(const sfconv_run *run, int32_t conv, int64_t image, const float **taps)
 {
-    const sfi_rank_maps maps = sfi_rank_maps_of(run->net, run->plan.steps, conv);
+    const sfi_rank_maps maps = sfi_rank_maps_of(&run->plan, run->net, conv);
     const float *source = sfi_rank_target(run, conv) + image * maps.image;
     for (int64_t t = 0; t < maps.count; t++) {
         for (int64_t tap = 0; tap < maps.reach; tap++) {
@@ -174,7 +178,7 @@ static void open_one(const sfi_rank_task *task, const sfi_rank_sink *sink, sfi_r
     const sfconv_run *run = job->run;
     const int64_t first = task->first_row * job->cut.shape.w;
     open->sink = sink;
-    open->maps = sfi_rank_maps_of(run->net, run->plan.steps, sink->consumer);
+    open->maps = sfi_rank_maps_of(&run->plan, run->net, sink->consumer);
     open->mixed_count = sfi_rank_mixed_count(&open->maps);
     open->bias = sink_bias(run, sink);
     open->direct = sfi_rank_is_direct(sink, &open->maps);
@@ -226,6 +230,9 @@ static void run_task(void *argument, int64_t index, int32_t worker)
             sfi_run_value(run, job->unit.residual[i]) + task.image * cut->shape.c * cut->plane;
     }
     task.sink_count = open_sinks(&task);
+    if (job->unit.lines) {
+        sfi_rank_stem_rows(&task);
+    }
     sfi_rank_run_strips(&task);
     for (int32_t i = 0; i < task.sink_count; i++) {
         if (!task.bench.sinks[i].direct) {
@@ -241,7 +248,7 @@ static void clear_paddings(const sfconv_run *run, int32_t node)
     for (int32_t i = 0; i < plan->sink_count; i++) {
         const sfi_rank_sink *sink = &plan->sinks[i];
         if (sink->base == node && !sink->accumulate) {
-            const sfi_rank_maps maps = sfi_rank_maps_of(run->net, run->plan.steps, sink->consumer);
+            const sfi_rank_maps maps = sfi_rank_maps_of(&run->plan, run->net, sink->consumer);
             const int32_t input = run->net->nodes[sink->consumer].inputs[0];
             const sfi_shape in = run->plan.steps[input].shape;
             sfi_rank_clear_padding(&maps, in.n, in.h, sfi_rank_target(run, sink->consumer));
@@ -259,32 +266,69 @@ static bool mixes(const sfi_rank_plan *plan, int32_t node)
     return false;
 }
 
+/* Of a task that copies rows for a stem. */
+#define COPY_ROWS 32
+
 typedef struct copy_job {
     const sfconv_run *run;
     const sfi_rank_sink *sink;
     sfi_rank_maps maps;
     sfi_shape in;
+    bool lines;
+    /* Maps of a channel that follow each other. */
+    int64_t maps_per_channel;
+    int64_t tasks_per_plane;
 } copy_job;
 
-/* One channel of one image: every row, once for each horizontal tap. */
+/* A row of one channel, once for each horizontal tap. */
+static void copy_row(const copy_job *job, const float *from, float *to)
+{
+    const sfi_rank_maps *maps = &job->maps;
+    for (int64_t tap = 0; tap < maps->count / job->in.c; tap++) {
+        const sfk_shift shift = {.from = from,
+                                 .taps = 1,
+                                 .stride = maps->stride,
+                                 .padding = maps->shift - tap * maps->dilation,
+                                 .width = job->in.w,
+                                 .out_width = maps->width};
+        job->run->context->kernels->shift_add(to + tap * maps->plane, &shift);
+    }
+}
+
+/* The coefficients of a row of one channel; maps are ordered by points, channels, parities. */
+static void transform_row(const copy_job *job, const float *from, float *to)
+{
+    const sfk_line line = {.from = from,
+                           .width = job->in.w,
+                           .padding = job->maps.shift,
+                           .to = to,
+                           .point_stride = job->in.c * SFK_LINE_PHASES * job->maps.plane,
+                           .phase_stride = job->maps.plane,
+                           .tiles = job->maps.width};
+    job->run->context->kernels->line_input(&line);
+}
+
+/* Some rows of one channel of one image. */
 static void copy_task(void *argument, int64_t index, int32_t worker)
 {
     const copy_job *job = argument;
     const sfi_rank_maps *maps = &job->maps;
-    const int64_t taps = maps->count / job->in.c;
-    const float *source = sfi_run_value(job->run, job->sink->base) + index * job->in.h * job->in.w;
-    float *target = sfi_rank_target(job->run, job->sink->consumer) + index * taps * maps->plane;
+    const int64_t plane = index / job->tasks_per_plane;
+    const int64_t channel = plane % job->in.c;
+    const int64_t first = index % job->tasks_per_plane * COPY_ROWS;
+    const float *source = sfi_run_value(job->run, job->sink->base) + plane * job->in.h * job->in.w;
+    float *target = sfi_rank_target(job->run, job->sink->consumer) +
+                    plane / job->in.c * maps->image + channel * job->maps_per_channel * maps->plane;
     (void)worker;
-    for (int64_t row = 0; row < job->in.h; row++) {
-        for (int64_t tap = 0; tap < taps && sfi_rank_row_is_read(maps, row); tap++) {
-            const sfk_shift shift = {.from = source + row * job->in.w,
-                                     .taps = 1,
-                                     .stride = maps->stride,
-                                     .padding = maps->shift - tap * maps->dilation,
-                                     .width = job->in.w,
-                                     .out_width = maps->width};
-            job->run->context->kernels->shift_add(
-                target + tap * maps->plane + sfi_rank_row(maps, row), &shift);
+    for (int64_t row = first; row < sfi_min(job->in.h, first + COPY_ROWS); row++) {
+        if (sfi_rank_row_is_read(maps, row)) {
+            const float *from = source + row * job->in.w;
+            float *to = target + sfi_rank_row(maps, row);
+            if (job->lines) {
+                transform_row(job, from, to);
+            } else {
+                copy_row(job, from, to);
+            }
         }
     }
 }
@@ -293,9 +337,12 @@ static void copy_for_stem(const sfconv_run *run, const sfi_rank_sink *sink)
 {
     copy_job job = {.run = run,
                     .sink = sink,
-                    .maps = sfi_rank_maps_of(run->net, run->plan.steps, sink->consumer),
-                    .in = run->plan.steps[sink->base].shape};
-    sfi_parallel_for(run->context, job.in.n * job.in.c, copy_task, &job);
+                    .maps = sfi_rank_maps_of(&run->plan, run->net, sink->consumer),
+                    .in = run->plan.steps[sink->base].shape,
+                    .lines = run->plan.rank.nodes[sink->consumer].lines};
+    job.maps_per_channel = job.lines ? SFK_LINE_PHASES : job.maps.count / job.in.c;
+    job.tasks_per_plane = sfi_ceil_div(job.in.h, COPY_ROWS);
+    sfi_parallel_for(run->context, job.in.n * job.in.c * job.tasks_per_plane, copy_task, &job);
 }
 
 void sfi_rank_step(const sfconv_run *run, int32_t node)

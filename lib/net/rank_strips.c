@@ -18,7 +18,7 @@ static int64_t provide(const sfi_rank_task *task, pixel_span span, int64_t chann
     for (int64_t c = 0; c < count; c++) {
         rows[c] = map ? map + c * plane : strip + c * SFI_RANK_STRIP;
     }
-    if (job->has_unit) {
+    if (job->has_unit && !job->unit.lines) {
         const float *residuals[SFI_MAX_INPUTS];
         for (int32_t i = 0; i < job->unit.residual_count; i++) {
             residuals[i] = task->bench.residuals[i] + channel * plane;

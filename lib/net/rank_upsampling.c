@@ -9,7 +9,7 @@ sfi_rank_upsampling sfi_rank_upsampling_of(const sfi_plan *plan, const sfconv_ne
                                            const sfi_rank_sink *sink)
 {
     sfi_rank_upsampling job = {.sink = sink,
-                               .maps = sfi_rank_maps_of(net, plan->steps, sink->consumer),
+                               .maps = sfi_rank_maps_of(plan, net, sink->consumer),
                                .in = plan->steps[sink->base].shape};
     sfi_upsample2d_facts(net->nodes[sink->transport].layer, &job.which, job.factor);
     job.wide = job.in.w * job.factor[1];

@@ -47,7 +47,28 @@ typedef struct sfi_rank_bench {
     const float **residuals;
     sfi_rank_open *sinks;
     float *mixed;
+    /* Of a stem in lines: sums at the points, and rows of outputs that wait for their pooling. */
+    float *points;
+    float *lines;
 } sfi_rank_bench;
+
+/* A stem in lines, see rank_stem.c. */
+typedef struct sfi_rank_stem {
+    /* Its full map, which nobody stores. */
+    sfi_shape full;
+    /* Of a row of it, and with room for whole vectors behind. */
+    int64_t tiles;
+    int64_t pitch;
+    /* Sources of a sum. */
+    int64_t depth;
+    /* Pooled rows that are worked on at once, rows that are kept for them, and what a point of a
+     * channel takes. */
+    int64_t pooled_rows;
+    int64_t kept_rows;
+    int64_t span;
+    /* Channels that are worked on at once. */
+    int64_t channels;
+} sfi_rank_stem;
 
 /* Of a unit: one row of `depth` weights a channel, and a bias, with BatchNorm taken in. */
 typedef struct sfi_rank_folded {
@@ -120,6 +141,16 @@ static inline int64_t sfi_rank_tap_offset(const sfi_rank_maps *maps, int64_t tap
 }
 /* Where each tap of the convolution's maps finds output pixel 0 of image `image`. */
 void sfi_rank_point_at_taps(const sfconv_run *run, int32_t conv, int64_t image, const float **taps);
+
+sfi_rank_stem sfi_rank_stem_of(const sfi_plan *plan, const sfconv_net *net, int32_t conv);
+int64_t sfi_rank_stem_macs(const sfi_plan *plan, const sfconv_net *net, int32_t conv);
+/* Floats of the two buffers in a worker's memory. */
+int64_t sfi_rank_stem_points(const sfi_rank_stem *stem);
+int64_t sfi_rank_stem_lines(const sfi_rank_stem *stem);
+/* The coefficients of channel c times `factor`. */
+void sfi_rank_stem_weights(const sfconv_layer *layer, int64_t c, double factor, float *row);
+/* The task's rows of the pooled map. */
+void sfi_rank_stem_rows(const sfi_rank_task *task);
 
 /* Makes the strips of a task and contracts them for its sinks. */
 void sfi_rank_run_strips(const sfi_rank_task *task);

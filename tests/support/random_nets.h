@@ -28,6 +28,7 @@ typedef struct random_net {
     uint64_t drawn;
     random_map maps[RANDOM_NODES];
     int count;
+    int wanted;
     int64_t batch;
 } random_net;
 
@@ -269,25 +270,97 @@ static inline void settle_random_net(random_net *made)
     }
 }
 
-static inline random_net new_random_net(sfconv_context *context, uint64_t seed)
+static inline random_net begin_random_net(sfconv_context *context, uint64_t seed, uint64_t stream)
 {
-    random_net made = {.context = context, .net = empty_net(context), .random = {seed, 0}};
-    const int wanted = 6 + (int)draw(&made, RANDOM_NODES - RANDOM_STEP - 6);
+    random_net made = {.context = context, .net = empty_net(context), .random = {seed, stream}};
+    made.wanted = 6 + (int)draw(&made, RANDOM_NODES - RANDOM_STEP - 6);
     made.batch = 1 + draw(&made, 2);
     made.maps[0] = (random_map){.channels = 3 + draw(&made, 5),
                                 .height = 5 + draw(&made, 30),
                                 .width = 5 + draw(&made, 30)};
-    made.maps[0].node = put_input(made.net, "x", made.maps[0].channels);
-    made.count = 1;
-    while (made.count < wanted) {
-        put_random_node(&made);
+    return made;
+}
+
+static inline void put_random_input(random_net *made)
+{
+    made->maps[0].node = put_input(made->net, "x", made->maps[0].channels);
+    made->count = 1;
+}
+
+static inline void complete_random_net(random_net *made)
+{
+    while (made->count < made->wanted) {
+        put_random_node(made);
     }
-    for (int i = 0; i < made.count; i++) {
-        if (!made.maps[i].used || draw(&made, 30) == 0) {
-            put_output(made.net, made.maps[i].node);
+    for (int i = 0; i < made->count; i++) {
+        if (!made->maps[i].used || draw(made, 30) == 0) {
+            put_output(made->net, made->maps[i].node);
         }
     }
-    settle_random_net(&made);
+    settle_random_net(made);
+}
+
+static inline random_net new_random_net(sfconv_context *context, uint64_t seed)
+{
+    random_net made = begin_random_net(context, seed, 0);
+    put_random_input(&made);
+    complete_random_net(&made);
+    return made;
+}
+
+/* A dense convolution of horizontal stride 2 on few channels, a norm or none, an activation or
+ * none, 3x3 max pooling. */
+static inline void put_random_stem(random_net *made)
+{
+    static const int32_t activations[] = {SFCONV_ACTIVATION_RELU, SFCONV_ACTIVATION_LEAKY_RELU};
+    sfconv_conv2d_desc desc = SFCONV_CONV2D_DESC_INIT;
+    sfconv_pool2d_desc pool = SFCONV_POOL2D_DESC_INIT;
+    sfconv_layer *layer;
+    random_map *in = last_map(made);
+    random_map out = *in;
+    desc.in_channels = in->channels;
+    desc.out_channels = out.channels = 1 + draw(made, 80);
+    desc.kernel[0] = 1 + draw(made, 7);
+    desc.kernel[1] = 4 + draw(made, 5);
+    desc.stride[0] = 1 + draw(made, 2);
+    desc.stride[1] = 2;
+    desc.dilation[0] = 1 + draw(made, 2);
+    desc.padding[0] = desc.dilation[0] * (desc.kernel[0] / 2);
+    desc.padding[1] = desc.kernel[1] / 2;
+    desc.has_bias = (int32_t)draw(made, 2);
+    desc.seed = made->drawn;
+    out.height = (in->height + 2 * desc.padding[0] - desc.dilation[0] * (desc.kernel[0] - 1) - 1) /
+                     desc.stride[0] +
+                 1;
+    out.width = (in->width + 2 * desc.padding[1] - desc.kernel[1]) / 2 + 1;
+    ck_assert_int_eq(sfconv_conv2d_create(&layer, made->context, &desc), SFCONV_OK);
+    put_map(made, layer, &in, 1, out);
+    if (draw(made, 3)) {
+        put_random_norm(made);
+    }
+    if (draw(made, 4)) {
+        in = last_map(made);
+        put_map(made, new_activation(made->context, activations[draw(made, 2)]), &in, 1, *in);
+    }
+    in = last_map(made);
+    pool.kernel[0] = pool.kernel[1] = 3;
+    pool.padding[0] = pool.padding[1] = 1;
+    out = *in;
+    out.height = (in->height - 1) / 2 + 1;
+    out.width = (in->width - 1) / 2 + 1;
+    ck_assert_int_eq(sfconv_pool2d_create(&layer, made->context, &pool), SFCONV_OK);
+    put_map(made, layer, &in, 1, out);
+}
+
+/* Begins with such a stem, on images of up to 300 columns. */
+static inline random_net new_random_stem_net(sfconv_context *context, uint64_t seed)
+{
+    random_net made = begin_random_net(context, seed, 1);
+    made.maps[0].width += draw(&made, 4) ? draw(&made, 40) : draw(&made, 270);
+    made.maps[0].channels = 1 + draw(&made, 3);
+    put_random_input(&made);
+    put_random_stem(&made);
+    complete_random_net(&made);
     return made;
 }
 

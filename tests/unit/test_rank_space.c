@@ -5,6 +5,9 @@
 
 #define RANDOM_NETS 400
 
+typedef random_net (*net_maker)(sfconv_context *context, uint64_t seed);
+static const net_maker makers[] = {new_random_net, new_random_stem_net};
+
 static sfconv_run *run_with(sfconv_net *net, int32_t engine, sfconv_shape shape)
 {
     sfconv_run *run = new_run(net, SFCONV_MODE_INFERENCE);
@@ -51,7 +54,7 @@ START_TEST(random_nets_agree_with_the_layer_path)
     sfconv_context *context = public_context(1, SFCONV_ISA_BEST);
     for (uint64_t seed = 0; seed < RANDOM_NETS; seed++) {
         char name[32];
-        random_net made = new_random_net(context, NETS_SEED + seed);
+        random_net made = makers[_i](context, NETS_SEED + seed);
         snprintf(name, sizeof name, "random net %d", (int)seed);
         /* Fewer than one in a hundred of these nets cancel so much that rounding exceeds 1e-5. */
         check_engines_agree(made.net, random_net_shape(&made), 2e-5, name);
@@ -97,7 +100,7 @@ START_TEST(ready_made_networks_agree_with_the_layer_path)
 }
 END_TEST
 
-static uint64_t bits_of(int32_t workers, int32_t isa, uint64_t seed)
+static uint64_t bits_of(net_maker make, int32_t workers, int32_t isa, uint64_t seed)
 {
     sfconv_context_desc desc = SFCONV_CONTEXT_DESC_INIT;
     sfconv_context *context;
@@ -106,7 +109,7 @@ static uint64_t bits_of(int32_t workers, int32_t isa, uint64_t seed)
     if (sfconv_context_create(&context, &desc) < 0) {
         return 0;
     }
-    random_net made = new_random_net(context, NETS_SEED + seed);
+    random_net made = make(context, NETS_SEED + seed);
     sfconv_run *run = run_with(made.net, SFCONV_ENGINE_RANK_SPACE, random_net_shape(&made));
     forward_filled(run, 6);
     const uint64_t bits = hash_outputs(run);
@@ -122,13 +125,13 @@ START_TEST(every_instruction_set_and_number_of_workers_gives_the_same_bits)
     static const int32_t isas[] = {SFCONV_ISA_REFERENCE, SFCONV_ISA_AVX2, SFCONV_ISA_AVX512,
                                    SFCONV_ISA_NEON};
     for (uint64_t seed = 0; seed < 12; seed++) {
-        const uint64_t expected = bits_of(1, SFCONV_ISA_BEST, seed);
+        const uint64_t expected = bits_of(makers[_i], 1, SFCONV_ISA_BEST, seed);
         for (int i = 0; i < 6; i++) {
-            ck_assert_msg(bits_of(workers[i], SFCONV_ISA_BEST, seed) == expected,
+            ck_assert_msg(bits_of(makers[_i], workers[i], SFCONV_ISA_BEST, seed) == expected,
                           "random net %d, %d workers", (int)seed, workers[i]);
         }
         for (int i = 0; i < 4; i++) {
-            const uint64_t bits = bits_of(1, isas[i], seed);
+            const uint64_t bits = bits_of(makers[_i], 1, isas[i], seed);
             ck_assert_msg(bits == 0 || bits == expected, "random net %d, isa %d", (int)seed,
                           isas[i]);
         }
@@ -141,7 +144,7 @@ START_TEST(memory_is_known_to_the_byte_and_forward_takes_none)
     for (uint64_t seed = 0; seed < 40; seed++) {
         tally memory = {0};
         sfconv_context *context = tally_context(&memory, 1 + (int32_t)seed % 3, SFCONV_ISA_BEST);
-        random_net made = new_random_net(context, NETS_SEED + seed);
+        random_net made = makers[_i](context, NETS_SEED + seed);
         const sfconv_shape shape = random_net_shape(&made);
         sfconv_run *run = new_run(made.net, SFCONV_MODE_INFERENCE);
         int64_t told[2], by_net;
@@ -201,6 +204,46 @@ START_TEST(a_factorized_unet_stores_no_full_map)
     sfconv_run_destroy(run);
     sfconv_net_destroy(net);
     sfconv_context_destroy(context);
+}
+END_TEST
+
+/* What the plan says of a node: "VERB NAME", and "stored N B" behind. */
+static void check_step(const char *text, const char *step, int64_t stored)
+{
+    const char *line = strstr(text, step);
+    ck_assert_msg(line != NULL, "%s is not in\n%s", step, text);
+    ck_assert_int_eq(strtoll(strstr(line, "stored ") + 7, NULL, 10), stored);
+}
+
+static void plan_of_resnet(int32_t convolution, char *text, size_t capacity)
+{
+    sfconv_context_desc desc = SFCONV_CONTEXT_DESC_INIT;
+    sfconv_context *context;
+    desc.convolution = convolution;
+    ck_assert_int_eq(sfconv_context_create(&context, &desc), SFCONV_OK);
+    sfconv_net *net = new_model(context, SFCONV_MODEL_RESNET18, SFCONV_METHOD_SFCONV, 1.0 / 32);
+    sfconv_run *run = run_with(net, SFCONV_ENGINE_RANK_SPACE, (sfconv_shape){1, 3, 64, 64});
+    plan_of(run, text, capacity);
+    sfconv_run_destroy(run);
+    sfconv_net_destroy(net);
+    sfconv_context_destroy(context);
+}
+
+START_TEST(a_stem_stores_its_pooled_map_alone)
+{
+    static char text[32768];
+    plan_of_resnet(SFCONV_CONVOLUTION_AUTO, text, sizeof text);
+    check_step(text, "\nfused   conv1 ", 0);
+    check_step(text, "\nfused   bn1 ", 0);
+    check_step(text, "\nfused   relu ", 0);
+    check_step(text, "\nexpand  maxpool ", 64 * 16 * 16 * (int64_t)sizeof(float));
+    /* 7 products for 4 outputs, once for each parity of the columns. */
+    char macs[64];
+    snprintf(macs, sizeof macs, " %d MACs", 64 * 32 * 8 * 7 * 2 * 3 * 7 + 64 * 16 * 16 * 2 * 3);
+    ck_assert_msg(strstr(text, macs) != NULL, "%s is not in\n%s", macs, text);
+    plan_of_resnet(SFCONV_CONVOLUTION_DIRECT, text, sizeof text);
+    check_step(text, "\nexpand  relu ", 64 * 32 * 32 * (int64_t)sizeof(float));
+    check_step(text, "\nlayer   maxpool ", 64 * 16 * 16 * (int64_t)sizeof(float));
 }
 END_TEST
 
@@ -278,11 +321,13 @@ int main(void)
     Suite *suite = suite_create("rank_space");
     TCase *tests = tcase_create("rank_space");
     tcase_set_timeout(tests, 120);
-    tcase_add_test(tests, random_nets_agree_with_the_layer_path);
+    tcase_add_loop_test(tests, random_nets_agree_with_the_layer_path, 0, 2);
     tcase_add_loop_test(tests, ready_made_networks_agree_with_the_layer_path, 0, 4);
-    tcase_add_test(tests, every_instruction_set_and_number_of_workers_gives_the_same_bits);
-    tcase_add_test(tests, memory_is_known_to_the_byte_and_forward_takes_none);
+    tcase_add_loop_test(tests, every_instruction_set_and_number_of_workers_gives_the_same_bits, 0,
+                        2);
+    tcase_add_loop_test(tests, memory_is_known_to_the_byte_and_forward_takes_none, 0, 2);
     tcase_add_test(tests, a_factorized_unet_stores_no_full_map);
+    tcase_add_test(tests, a_stem_stores_its_pooled_map_alone);
     tcase_add_test(tests, the_plan_counts_the_work_of_a_pair_of_layers);
     tcase_add_test(tests, changed_parameters_count_at_the_next_forward);
     tcase_add_test(tests, the_engine_is_a_setting_of_each_run);

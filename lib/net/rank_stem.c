@@ -1,0 +1,170 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* A stem of horizontal stride 2 with a 3x3 max pooling of stride 2 behind it: Winograd's F(4, 4)
+ * along the rows (docs/mathematics.md), as many vertical taps as there are, and the pooling while
+ * rows are in the cache. The full map is never stored, the pooled one is. */
+#include "rank_work.h"
+
+/* Tiles of a product, where the rows are not longer: whole vectors for every instruction set and
+ * width of tile. */
+#define SPAN_TILES 112
+/* Channels times points times tiles stay in the second-level cache. */
+#define CHANNELS 32
+
+static int64_t round_up(int64_t count)
+{
+    return sfi_ceil_div(count, SFK_SLACK) * SFK_SLACK;
+}
+
+sfi_rank_stem sfi_rank_stem_of(const sfi_plan *plan, const sfconv_net *net, int32_t conv)
+{
+    const int64_t *weight = net->nodes[conv].layer->parameters[0].shape;
+    sfi_rank_stem stem = {.full = plan->steps[conv].shape};
+    stem.tiles = sfi_ceil_div(stem.full.w, SFK_LINE_TILE);
+    stem.pitch = round_up(stem.tiles);
+    stem.depth = weight[1] * weight[2] * SFK_LINE_PHASES;
+    stem.pooled_rows = sfi_max(1, SPAN_TILES / (2 * stem.tiles));
+    stem.kept_rows = 2 * stem.pooled_rows + 1;
+    stem.span = round_up(2 * stem.pooled_rows * stem.tiles);
+    stem.channels = sfi_min(CHANNELS, stem.full.c);
+    return stem;
+}
+
+int64_t sfi_rank_stem_macs(const sfi_plan *plan, const sfconv_net *net, int32_t conv)
+{
+    const sfi_rank_stem stem = sfi_rank_stem_of(plan, net, conv);
+    return stem.full.n * stem.full.c * stem.full.h * stem.tiles * SFK_LINE_POINTS * stem.depth;
+}
+
+int64_t sfi_rank_stem_points(const sfi_rank_stem *stem)
+{
+    return SFK_LINE_POINTS * stem->channels * stem->span + SFK_SLACK;
+}
+
+int64_t sfi_rank_stem_lines(const sfi_rank_stem *stem)
+{
+    return stem->channels * stem->kept_rows * SFK_LINE_TILE * stem->pitch;
+}
+
+/* Values of w0 + w1·z + w2·z² + w3·z³ at the points, over what the other points leave: the product
+ * of the distances to them. */
+static void transform_taps(const double w[SFK_LINE_TAPS], double out[SFK_LINE_POINTS])
+{
+    const double even_one = w[0] + w[2], odd_one = w[1] + w[3];
+    const double even_half = w[0] + w[2] / 4, odd_half = w[1] / 2 + w[3] / 8;
+    out[0] = -2 * w[0];
+    out[1] = (even_one + odd_one) * (-2.0 / 3);
+    out[2] = (even_one - odd_one) * (-2.0 / 9);
+    out[3] = (even_half + odd_half) * (16.0 / 9);
+    out[4] = (even_half - odd_half) * (16.0 / 15);
+    out[5] = (w[0] + 2 * w[1] + 4 * w[2] + 8 * w[3]) * (2.0 / 45);
+    out[6] = w[3];
+}
+
+/* [point][in][parity][vertical tap] from [in][vertical tap][horizontal tap]. */
+void sfi_rank_stem_weights(const sfconv_layer *layer, int64_t c, double factor, float *row)
+{
+    const sfi_parameter *weight = &layer->parameters[0];
+    const int64_t in = weight->shape[1], height = weight->shape[2], width = weight->shape[3];
+    const int64_t depth = in * SFK_LINE_PHASES * height;
+    const float *from = weight->data + c * in * height * width;
+    for (int64_t line = 0; line < in * height; line++, from += width) {
+        for (int64_t phase = 0; phase < SFK_LINE_PHASES; phase++) {
+            const int64_t at = (line / height * SFK_LINE_PHASES + phase) * height + line % height;
+            double taps[SFK_LINE_TAPS] = {0};
+            double points[SFK_LINE_POINTS];
+            for (int64_t i = phase; i < width; i += SFK_LINE_PHASES) {
+                taps[i / SFK_LINE_PHASES] = factor * (double)from[i];
+            }
+            transform_taps(taps, points);
+            for (int64_t f = 0; f < SFK_LINE_POINTS; f++) {
+                row[f * depth + at] = (float)points[f];
+            }
+        }
+    }
+}
+
+/* A block of channels of a task. */
+typedef struct stem_block {
+    const sfi_rank_task *task;
+    sfi_rank_stem stem;
+    int64_t channel;
+    int64_t channels;
+} stem_block;
+
+/* Row `row` of the full map of the block's channel c, by columns of the tiles. */
+static float *line_of(const stem_block *block, int64_t c, int64_t row)
+{
+    const sfi_rank_stem *stem = &block->stem;
+    const int64_t place = c * stem->kept_rows + row % stem->kept_rows;
+    return block->task->bench.lines + place * SFK_LINE_TILE * stem->pitch;
+}
+
+/* Rows `first` … of the full map. */
+static void make_lines(const stem_block *block, int64_t first, int64_t rows)
+{
+    const sfi_rank_stem *stem = &block->stem;
+    const sfi_rank_job *job = block->task->job;
+    float *points = block->task->bench.points;
+    const int64_t plane = stem->channels * stem->span;
+    for (int64_t f = 0; f < SFK_LINE_POINTS; f++) {
+        const sfk_strip product = {.weights = job->folded.weights + block->channel,
+                                   .weight_first = f * stem->depth,
+                                   .weight_step = 1,
+                                   .sources = block->task->bench.taps + f * stem->depth,
+                                   .first = first * stem->tiles,
+                                   .depth = stem->depth,
+                                   .to = points + f * plane,
+                                   .to_stride = stem->span,
+                                   .rows = block->channels,
+                                   .columns = rows * stem->tiles};
+        job->kernels->strip_product(&product);
+    }
+    for (int64_t c = 0; c < block->channels; c++) {
+        for (int64_t row = 0; row < rows; row++) {
+            job->kernels->line_output(line_of(block, c, first + row), stem->pitch,
+                                      points + c * stem->span + row * stem->tiles, plane,
+                                      stem->tiles);
+        }
+    }
+}
+
+static void pool_lines(const stem_block *block, int64_t row)
+{
+    const sfi_rank_job *job = block->task->job;
+    const sfi_shape pooled = job->cut.shape;
+    const sfi_rank_stem *stem = &block->stem;
+    float *map = job->map + block->task->image * pooled.c * job->cut.plane + row * pooled.w;
+    for (int64_t c = 0; c < block->channels; c++) {
+        const int64_t channel = block->channel + c;
+        const sfk_line_pool pool = {
+            .rows = {row > 0 ? line_of(block, c, 2 * row - 1) : NULL, line_of(block, c, 2 * row),
+                     2 * row + 1 < stem->full.h ? line_of(block, c, 2 * row + 1) : NULL},
+            .stride = stem->pitch,
+            .columns = stem->full.w,
+            .bias = job->folded.bias[channel],
+            .activation = job->unit.activation,
+            .slope = job->unit.slope};
+        job->kernels->line_pool(map + channel * job->cut.plane, &pool);
+    }
+}
+
+void sfi_rank_stem_rows(const sfi_rank_task *task)
+{
+    const sfi_rank_job *job = task->job;
+    stem_block block = {
+        .task = task, .stem = sfi_rank_stem_of(&job->run->plan, job->run->net, job->unit.conv[0])};
+    const sfi_rank_stem *stem = &block.stem;
+    for (; block.channel < stem->full.c; block.channel += stem->channels) {
+        block.channels = sfi_min(stem->channels, stem->full.c - block.channel);
+        if (task->first_row > 0) {
+            make_lines(&block, 2 * task->first_row - 1, 1);
+        }
+        for (int64_t row = task->first_row; row < task->end_row; row += stem->pooled_rows) {
+            const int64_t end = sfi_min(task->end_row, row + stem->pooled_rows);
+            make_lines(&block, 2 * row, sfi_min(2 * end, stem->full.h) - 2 * row);
+            for (int64_t pooled = row; pooled < end; pooled++) {
+                pool_lines(&block, pooled);
+            }
+        }
+    }
+}
