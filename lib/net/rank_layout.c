@@ -5,10 +5,21 @@
 
 #include <string.h>
 
-/* Pixels of a task: many strips, and still several tasks on the small maps deep inside a net. */
+/* Pixels of a task: many strips, and still several tasks on the small maps deep inside a net. One
+ * image alone has two tasks on the smallest that are worth it, as 7x7, whose 4 and 3 rows fill no
+ * more vectors than all 7. */
+#define LEAST_TASK_PIXELS 24
 #define MIN_TASK_PIXELS 96
 #define MAX_TASK_PIXELS 768
 #define TASKS_WANTED 8
+
+static int64_t pixels_wanted(sfi_shape shape)
+{
+    const int64_t plane = shape.h * shape.w;
+    const int64_t half = sfi_max(LEAST_TASK_PIXELS, sfi_ceil_div(plane, 2));
+    const int64_t least = shape.n == 1 ? sfi_min(MIN_TASK_PIXELS, half) : MIN_TASK_PIXELS;
+    return sfi_max(least, sfi_min(MAX_TASK_PIXELS, plane / TASKS_WANTED));
+}
 
 bool sfi_rank_is_direct(const sfi_rank_sink *sink, const sfi_rank_maps *maps)
 {
@@ -25,9 +36,7 @@ sfi_rank_cut sfi_rank_cut_of(const sfi_plan *plan, int32_t node)
         const sfi_rank_sink *sink = &plan->rank.sinks[i];
         result.pooled |= sink->base == node && sink->via == SFI_VIA_POOL;
     }
-    const int64_t wanted =
-        sfi_max(MIN_TASK_PIXELS, sfi_min(MAX_TASK_PIXELS, result.plane / TASKS_WANTED));
-    const int64_t tasks = sfi_ceil_div(shape.h, sfi_ceil_div(wanted, shape.w));
+    const int64_t tasks = sfi_ceil_div(shape.h, sfi_ceil_div(pixels_wanted(shape), shape.w));
     int64_t rows = sfi_ceil_div(shape.h, tasks);
     rows += result.pooled ? rows % 2 : 0;
     result.rows_per_task = rows;
