@@ -1,64 +1,74 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #include "vec.h"
 
-/* Steps between requests for the next tile: half a cache line where a is contiguous. */
-#define FETCH_STEPS 8
-/* clang no longer keeps the sums in registers when its loop has these requests. */
-#if defined(__clang__)
-#define FETCH_AHEAD false
-#else
-#define FETCH_AHEAD true
-#endif
+/* Rows that are found from one pointer: one and two strides from it are an address each. */
+#define SHARING 3
+#define POINTERS ((SFV_TILE_ROWS + SHARING - 1) / SHARING)
 
-/* The tile of `rows` x `vectors` registers. Both are constants at every call, so that the arrays
+/* A tile of `rows` x `vectors` registers. Both are constants at every call, so that the arrays
  * become registers; `tail` lanes of the last vector are columns of c, 0 for all. */
+SFV_INLINE void start_sums(sfv (*sums)[SFV_TILE_VECTORS], const sfk_tile *tile, int rows,
+                           int vectors, int64_t tail)
+{
+    const int whole = tail ? vectors - 1 : vectors;
+    if (!tile->accumulate) {
+        for (int m = 0; m < rows; m++) {
+            const sfv start = sfv_set1(tile->bias ? tile->bias[m] : 0.0f);
+            for (int v = 0; v < vectors; v++) {
+                sums[m][v] = start;
+            }
+        }
+        return;
+    }
+    for (int m = 0; m < rows; m++) {
+        const float *c = tile->c + m * tile->c_stride;
+        for (int v = 0; v < whole; v++) {
+            sums[m][v] = sfv_load(c + v * SFV_LANES);
+        }
+        if (tail) {
+            sums[m][whole] = sfv_load_part(c + whole * SFV_LANES, tail);
+        }
+    }
+}
+
 SFV_INLINE void run_tile(const sfk_tile *tile, int rows, int vectors, int64_t tail)
 {
     sfv sums[SFV_TILE_ROWS][SFV_TILE_VECTORS];
-    const float *a[SFV_TILE_ROWS];
+    const float *a[POINTERS];
+    const int64_t a_row = tile->a_row;
     const int whole = tail ? vectors - 1 : vectors;
     for (int m = 0; m < rows; m++) {
-        float *c = tile->c + m * tile->c_stride;
-        a[m] = tile->a + tile->a_rows[m];
-        for (int v = 0; v < vectors; v++) {
-            if (!tile->accumulate) {
-                /* So that the line has come when the sums are stored. */
-                __builtin_prefetch(c + v * SFV_LANES, 1);
-                sums[m][v] = sfv_set1(tile->bias ? tile->bias[m] : 0.0f);
-            } else if (v < whole) {
-                sums[m][v] = sfv_load(c + v * SFV_LANES);
-            } else {
-                sums[m][v] = sfv_load_part(c + v * SFV_LANES, tail);
-            }
-        }
+        /* Callers go down the rows: so the next sums have come when their tile's turn has. */
+        __builtin_prefetch(tile->c + (rows + m) * tile->c_stride, 1);
     }
+    start_sums(sums, tile, rows, vectors, tail);
+    for (int i = 0; i < POINTERS; i++) {
+        a[i] = tile->a + i * SHARING * a_row;
+    }
+#pragma GCC unroll 2
     for (int64_t k = 0; k < tile->depth; k++) {
-        const int64_t a_step = tile->a_steps[k];
         const float *b = tile->b + tile->b_steps[k];
         sfv columns[SFV_TILE_VECTORS];
         for (int v = 0; v < vectors; v++) {
             columns[v] = sfv_load(b + v * SFV_LANES);
         }
         for (int m = 0; m < rows; m++) {
-            const sfv weight = sfv_set1(a[m][a_step]);
+            const sfv weight = sfv_set1(a[m / SHARING][m % SHARING * a_row]);
             for (int v = 0; v < vectors; v++) {
                 sums[m][v] = sfv_fma(weight, columns[v], sums[m][v]);
             }
         }
-        if (FETCH_AHEAD && k % FETCH_STEPS == 0) {
-            for (int m = 0; m < rows; m++) {
-                __builtin_prefetch(a[m] + a_step + tile->a_ahead);
-            }
+        for (int i = 0; i < POINTERS; i++) {
+            a[i] += tile->a_step;
         }
     }
     for (int m = 0; m < rows; m++) {
         float *c = tile->c + m * tile->c_stride;
-        for (int v = 0; v < vectors; v++) {
-            if (v < whole) {
-                sfv_store(c + v * SFV_LANES, sums[m][v]);
-            } else {
-                sfv_store_part(c + v * SFV_LANES, sums[m][v], tail);
-            }
+        for (int v = 0; v < whole; v++) {
+            sfv_store(c + v * SFV_LANES, sums[m][v]);
+        }
+        if (tail) {
+            sfv_store_part(c + whole * SFV_LANES, sums[m][whole], tail);
         }
     }
 }
@@ -66,6 +76,10 @@ SFV_INLINE void run_tile(const sfk_tile *tile, int rows, int vectors, int64_t ta
 SFV_INLINE void run_rows(const sfk_tile *tile, int rows)
 {
     const int64_t tail = tile->columns % SFV_LANES;
+    if (tile->columns == SFV_TILE_VECTORS * SFV_LANES) {
+        run_tile(tile, rows, SFV_TILE_VECTORS, 0);
+        return;
+    }
     switch ((tile->columns + SFV_LANES - 1) / SFV_LANES) {
 #if SFV_TILE_VECTORS > 2
     case 3:

@@ -48,6 +48,27 @@ SFV_INLINE void transpose_square(float *to, int64_t to_stride, const float *cons
 }
 #endif
 
+/* Eight steps of at most eight rows. */
+SFV_INLINE void pack_square(float *to, int64_t to_step, const float *from, int64_t row_step,
+                            int64_t rows)
+{
+#if defined(SFK_BUILD_AVX2) || defined(SFK_BUILD_AVX512)
+    /* Rows that are missing are the first once more. Stores come in order, so that of each the
+     * next overwrites what is too much. */
+    const float *squared[SQUARE];
+    for (int m = 0; m < SQUARE; m++) {
+        squared[m] = from + (m < rows ? m * row_step : 0);
+    }
+    transpose_square(to, to_step, squared);
+#else
+    for (int64_t m = 0; m < rows; m++) {
+        for (int c = 0; c < SQUARE; c++) {
+            to[c * to_step + m] = from[m * row_step + c];
+        }
+    }
+#endif
+}
+
 SFV_INLINE void transpose_strided(float *to, int64_t to_stride, const float *from,
                                   int64_t from_stride)
 {
@@ -94,6 +115,24 @@ void SFK_NAME(transpose)(float *to, int64_t to_stride, const float *from, int64_
                    whole_rows, columns - whole_columns);
     transpose_rest(to + whole_rows, to_stride, from + whole_rows * from_stride, from_stride,
                    rows - whole_rows, columns);
+}
+
+void SFK_NAME(pack_rows)(float *to, int64_t to_step, const float *from, int64_t row_step,
+                         const int64_t *steps, int64_t rows, int64_t depth)
+{
+    int64_t k = 0;
+    while (k < depth) {
+        const float *column = from + steps[k];
+        if (k + SQUARE <= depth && steps[k + SQUARE - 1] - steps[k] == SQUARE - 1) {
+            pack_square(to + k * to_step, to_step, column, row_step, rows);
+            k += SQUARE;
+            continue;
+        }
+        for (int64_t m = 0; m < rows; m++) {
+            to[k * to_step + m] = column[m * row_step];
+        }
+        k++;
+    }
 }
 
 /* `pixels` of the square of taps k … k+7 and pixels n … n+7. */

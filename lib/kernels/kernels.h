@@ -9,15 +9,13 @@
  * body, and every instruction set gives the same bits. Recipe: docs/kernels.md. */
 
 /* One tile of a matrix product whose operands need not be matrices in memory:
- *   c[m][n] = start + Σ_k a[a_rows[m] + a_steps[k]] * b[b_steps[k] + n]
- * with one chain of fma in the order of k for each element. Tables count elements. */
+ *   c[m][n] = start + Σ_k a[m * a_row + k * a_step] * b[b_steps[k] + n]
+ * with one chain of fma in the order of k for each element. Steps count elements. */
 typedef struct sfk_tile {
     const float *a;
-    const int64_t *a_rows;
-    const int64_t *a_steps;
-    /* From `a` to that of the next tile, which is fetched meanwhile; may lead outside, as it is a
-     * hint. */
-    int64_t a_ahead;
+    /* 1 and tile_rows where pack_rows has laid the rows of the tile out. */
+    int64_t a_row;
+    int64_t a_step;
     /* Whole vectors are read: up to 15 elements behind the last column must exist. */
     const float *b;
     const int64_t *b_steps;

@@ -53,7 +53,8 @@ bool sfi_conv_forward_scratch(int64_t *bytes, const sfconv_context *context,
         return sfi_winograd_scratch(bytes, context, &product);
     }
     return sfi_conv_product_scratch(bytes, context, taps_of(shape),
-                                    shape->batch * shape->out_height * shape->out_width);
+                                    shape->batch * shape->out_height * shape->out_width,
+                                    product.target_channels);
 }
 
 static void run_product(sfconv_context *context, const sfi_conv_product *product, void *scratch)
@@ -166,7 +167,8 @@ bool sfi_conv_backward_data_scratch(int64_t *bytes, const sfconv_context *contex
         return sfi_winograd_scratch(bytes, context, &product);
     }
     return sfi_conv_product_scratch(bytes, context, taps_of(shape),
-                                    shape->batch * shape->in_height * shape->in_width);
+                                    shape->batch * shape->in_height * shape->in_width,
+                                    product.target_channels);
 }
 
 static void run_phase(sfconv_context *context, const sfi_conv_shape *shape, const float *dy,

@@ -10,6 +10,10 @@
 #define PATCH_PIXELS 2048
 /* Rows of a task: enough to pay for gathering the pixels, few enough to share small maps. */
 #define TASK_ROWS 256
+/* Every number of rows of a tile divides it. */
+#define TILE_MULTIPLE 24
+/* Rows of weights are packed for so many pixels of a task; for fewer only where they must be. */
+#define PACKED_PIXELS 64
 
 /* The tables for one block of depth, shared by all tasks, then one area a worker. */
 struct layout {
@@ -17,22 +21,32 @@ struct layout {
     int64_t pitch;
     int64_t steps_bytes;
     int64_t lines_bytes;
+    int64_t panels_bytes;
     int64_t runs_bytes;
     int64_t offsets_bytes;
 };
 
-static bool make_layout(struct layout *layout, int64_t taps, int64_t pixels)
+/* Rows of a task: they are shared out evenly, in whole tiles of any size. */
+static int64_t rows_per_task(int64_t rows)
 {
-    int64_t lines;
+    const int64_t tasks = sfi_max(sfi_ceil_div(rows, TASK_ROWS), 1);
+    return sfi_ceil_div(sfi_ceil_div(rows, tasks), TILE_MULTIPLE) * TILE_MULTIPLE;
+}
+
+static bool make_layout(struct layout *layout, int64_t taps, int64_t pixels, int64_t rows)
+{
+    int64_t lines, panels;
     layout->depth = sfi_max(SFI_BLOCK_DEPTH, taps);
     layout->pitch = SFI_BLOCK_PIXELS;
     if (pixels < SFI_BLOCK_PIXELS) {
         layout->pitch = (sfi_ceil_div(pixels, 16) | 1) * 16;
     }
-    if (!sfi_mul(&lines, layout->depth, layout->pitch * (int64_t)sizeof(float))) {
+    if (!sfi_mul(&lines, layout->depth, layout->pitch * (int64_t)sizeof(float)) ||
+        !sfi_mul(&panels, layout->depth, rows_per_task(rows) * (int64_t)sizeof(float))) {
         return false;
     }
     layout->lines_bytes = sfi_round64(lines + SFK_SLACK * (int64_t)sizeof(float));
+    layout->panels_bytes = sfi_round64(panels + SFK_SLACK * (int64_t)sizeof(float));
     layout->steps_bytes = sfi_round64(layout->depth * (int64_t)sizeof(int64_t));
     layout->runs_bytes = sfi_round64(layout->pitch * (int64_t)sizeof(sfk_run));
     layout->offsets_bytes = sfi_round64(PATCH_PIXELS * (int64_t)sizeof(int64_t));
@@ -41,15 +55,15 @@ static bool make_layout(struct layout *layout, int64_t taps, int64_t pixels)
 
 static int64_t worker_bytes(const struct layout *layout)
 {
-    return layout->lines_bytes + layout->runs_bytes + layout->offsets_bytes;
+    return layout->lines_bytes + layout->panels_bytes + layout->runs_bytes + layout->offsets_bytes;
 }
 
 bool sfi_conv_product_scratch(int64_t *bytes, const sfconv_context *context, int64_t taps,
-                              int64_t pixels)
+                              int64_t pixels, int64_t rows)
 {
     struct layout layout;
     int64_t workers;
-    return make_layout(&layout, taps, pixels) &&
+    return make_layout(&layout, taps, pixels, rows) &&
            sfi_mul(&workers, sfi_workers(context), worker_bytes(&layout)) &&
            sfi_add(bytes, workers, 3 * layout.steps_bytes);
 }
@@ -69,6 +83,8 @@ struct product_run {
     const sfi_conv_product *product;
     struct layout layout;
     int64_t *weight_steps;
+    /* Of all weight_steps, 0 where they differ. */
+    int64_t weight_step;
     int64_t *line_steps;
     int64_t *patch_steps;
     char *areas;
@@ -80,6 +96,7 @@ struct product_run {
 
 struct worker_area {
     float *lines;
+    float *panels;
     sfk_run *runs;
     int64_t *offsets;
 };
@@ -90,7 +107,8 @@ static struct worker_area area_of(const struct product_run *run, int32_t worker)
     char *base = run->areas + worker * worker_bytes(layout);
     struct worker_area area;
     area.lines = (float *)base;
-    area.runs = (sfk_run *)(base += layout->lines_bytes);
+    area.panels = (float *)(base += layout->lines_bytes);
+    area.runs = (sfk_run *)(base += layout->panels_bytes);
     area.offsets = (int64_t *)(base + layout->runs_bytes);
     return area;
 }
@@ -145,7 +163,7 @@ static struct patch make_patch(const struct product_run *run)
 }
 
 /* Where one block of depth lies: in the weight, in gathered lines, in patches. */
-static void fill_steps(const struct product_run *run)
+static void fill_steps(struct product_run *run)
 {
     const sfi_conv_product *product = run->product;
     const sfi_pixel_axis *rows = &product->grid.axis[0];
@@ -164,6 +182,12 @@ static void fill_steps(const struct product_run *run)
                                       patch_tap(columns, j);
                 k++;
             }
+        }
+    }
+    run->weight_step = k > 1 ? run->weight_steps[1] : 1;
+    for (int64_t i = 0; i < k; i++) {
+        if (run->weight_steps[i] != i * run->weight_step) {
+            run->weight_step = 0;
         }
     }
 }
@@ -226,19 +250,46 @@ struct operand {
     const int64_t *offsets;
 };
 
+/* The weights of one block of depth, as tiles find them: tiles are `tile_step` apart. */
+struct weights {
+    const float *values;
+    int64_t row;
+    int64_t step;
+    int64_t tile_step;
+};
+
+/* Packs the rows of the part. Where they are used for few pixels and their steps are all the same,
+ * as they are for whole filters and for 1x1, they are read where they lie. */
+static struct weights prepare_weights(const struct product_run *run, const struct part *part,
+                                      const struct operand *operand, float *panels)
+{
+    const sfi_conv_product *product = run->product;
+    const int64_t tile_rows = run->kernels->tile_rows;
+    const int64_t row = product->weight_row;
+    const float *from = product->weight + part->group * product->weight_group +
+                        part->first_row * row + operand->channel * product->weight_channel;
+    if (run->weight_step > 0 && operand->rows * operand->pixels < PACKED_PIXELS) {
+        return (struct weights){from, row, run->weight_step, tile_rows * row};
+    }
+    for (int64_t m = 0; m < part->rows; m += tile_rows) {
+        run->kernels->pack_rows(panels + m * operand->depth, tile_rows, from + m * row, row,
+                                run->weight_steps, sfi_min(tile_rows, part->rows - m),
+                                operand->depth);
+    }
+    return (struct weights){panels, 1, tile_rows, tile_rows * operand->depth};
+}
+
 /* The rows of the part, tile by tile, times some columns that stay in the first-level cache;
- * `tile` has their b, columns and c of image 0, channel 0. */
+ * `tile` has the weights of the first, and b, columns and c of image 0, channel 0. */
 static void multiply_columns(const struct product_run *run, const struct part *part, sfk_tile tile,
-                             const int64_t *offsets)
+                             int64_t tile_step, const int64_t *offsets)
 {
     const sfi_conv_product *product = run->product;
     const sfk_table *kernels = run->kernels;
     const int64_t first = part->group * product->target_channels + part->first_row;
-    const float *weight = tile.a;
     /* Offsets grow, so these are neighbours. */
     const bool neighbours = offsets[tile.columns - 1] - offsets[0] == tile.columns - 1;
     for (int64_t m = 0; m < part->rows; m += kernels->tile_rows) {
-        tile.a = weight + m * product->weight_row;
         tile.bias = product->bias ? product->bias + first + m : NULL;
         tile.rows = (int32_t)sfi_min(kernels->tile_rows, part->rows - m);
         tile.c = product->target + (first + m) * product->target_plane;
@@ -248,24 +299,20 @@ static void multiply_columns(const struct product_run *run, const struct part *p
         } else {
             run_scattered(kernels, tile, offsets);
         }
+        tile.a += tile_step;
     }
 }
 
 /* Adds one block of depth to all tiles of the part. */
 static void multiply(const struct product_run *run, const struct part *part,
-                     const struct operand *operand)
+                     const struct operand *operand, float *panels)
 {
     const sfi_conv_product *product = run->product;
-    int64_t weight_rows[SFK_MAX_ROWS];
-    for (int m = 0; m < SFK_MAX_ROWS; m++) {
-        weight_rows[m] = m * product->weight_row;
-    }
+    const struct weights weights = prepare_weights(run, part, operand, panels);
     sfk_tile tile = {
-        .a = product->weight + part->group * product->weight_group +
-             part->first_row * product->weight_row + operand->channel * product->weight_channel,
-        .a_rows = weight_rows,
-        .a_steps = run->weight_steps,
-        .a_ahead = run->kernels->tile_rows * product->weight_row,
+        .a = weights.values,
+        .a_row = weights.row,
+        .a_step = weights.step,
         .b_steps = operand->steps,
         .c_stride = product->target_plane,
         .accumulate = product->accumulate || operand->channel > 0,
@@ -275,7 +322,8 @@ static void multiply(const struct product_run *run, const struct part *part,
         for (int64_t n = 0; n < operand->pixels; n += run->kernels->tile_columns) {
             tile.b = operand->values + row * operand->row_pitch + n;
             tile.columns = (int32_t)sfi_min(run->kernels->tile_columns, operand->pixels - n);
-            multiply_columns(run, part, tile, operand->offsets + row * operand->pixels + n);
+            multiply_columns(run, part, tile, weights.tile_step,
+                             operand->offsets + row * operand->pixels + n);
         }
     }
 }
@@ -315,7 +363,7 @@ static void run_gathered(const struct product_run *run, const struct part *part,
         sfi_pixel_gather(run->kernels, &product->grid, runs, run_count,
                          group_source(run, part) + operand.channel * source_plane(&product->grid),
                          channels, area->lines);
-        multiply(run, part, &operand);
+        multiply(run, part, &operand, area->panels);
         operand.channel += channels;
     }
 }
@@ -382,7 +430,7 @@ static void patch_task(void *argument, int64_t index, int32_t worker)
         operand.depth = channels * sfi_pixel_taps(grid);
         fill_patch(run, group_source(run, &part) + operand.channel * source_plane(grid), channels,
                    operand.rows + run->patch.extra[0], &area);
-        multiply(run, &part, &operand);
+        multiply(run, &part, &operand, area.panels);
         operand.channel += channels;
     }
 }
@@ -403,16 +451,14 @@ void sfi_conv_product_run(sfconv_context *context, const sfi_conv_product *produ
 {
     const int64_t taps = sfi_pixel_taps(&product->grid);
     struct product_run run = {.kernels = context->kernels, .product = product};
-    make_layout(&run.layout, taps, product->grid.count);
+    make_layout(&run.layout, taps, product->grid.count, product->target_channels);
     run.weight_steps = scratch;
     run.line_steps = (int64_t *)((char *)scratch + run.layout.steps_bytes);
     run.patch_steps = (int64_t *)((char *)scratch + 2 * run.layout.steps_bytes);
     run.areas = (char *)scratch + 3 * run.layout.steps_bytes;
     run.block_channels = sfi_block_channels(taps);
-    run.row_blocks = sfi_ceil_div(product->target_channels, TASK_ROWS);
-    run.rows_per_block =
-        sfi_ceil_div(sfi_ceil_div(product->target_channels, run.row_blocks), SFK_MAX_ROWS) *
-        SFK_MAX_ROWS;
+    run.rows_per_block = rows_per_task(product->target_channels);
+    run.row_blocks = sfi_ceil_div(product->target_channels, run.rows_per_block);
     run.patch = make_patch(&run);
     fill_steps(&run);
     if (run.patch.rows > 0) {

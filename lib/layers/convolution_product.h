@@ -28,11 +28,12 @@ typedef struct sfi_conv_product {
     bool accumulate;
 } sfi_conv_product;
 
-/* `taps`: the largest number of taps; `pixels`: the largest number of pixels of a grid. */
+/* `taps`: the largest number of taps; `pixels`: the largest number of pixels of a grid; `rows`:
+ * target channels of a group. */
 bool sfi_conv_product_scratch(int64_t *bytes, const sfconv_context *context, int64_t taps,
-                              int64_t pixels);
+                              int64_t pixels, int64_t rows);
 
-/* Needs a finished grid and the scratch of a query with its taps and pixels. */
+/* Needs a finished grid and the scratch of a query with its taps, pixels and rows. */
 void sfi_conv_product_run(sfconv_context *context, const sfi_conv_product *product, void *scratch);
 
 #endif

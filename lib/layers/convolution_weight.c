@@ -61,7 +61,7 @@ struct weight_run {
     int64_t columns_bytes;
     int64_t sums_bytes;
     int64_t runs_bytes;
-    int64_t *line_steps;
+    int64_t *image_steps;
     int64_t *column_steps;
     char *areas;
     float *partial;
@@ -70,6 +70,7 @@ struct weight_run {
 struct worker_area {
     float *lines;
     float *columns;
+    /* Or, where lines are transposed, the rows of the other side, packed. */
     float *sums;
     sfk_run *runs;
 };
@@ -159,21 +160,28 @@ static int64_t area_bytes(const struct weight_run *run)
     return run->lines_bytes + run->sums_bytes + run->columns_bytes + run->runs_bytes;
 }
 
+/* Rows in whole tiles of any size. */
+static int64_t packed_rows(int64_t rows)
+{
+    return rows + SFK_MAX_ROWS - 1;
+}
+
 static bool measure(int64_t *bytes, struct weight_run *run, const sfconv_context *context)
 {
     const int64_t item = (int64_t)sizeof(float);
     const int64_t rows = run->lines.block * run->taps;
+    const int64_t sum_rows = run->lines_transposed ? packed_rows(run->columns.block) : rows;
+    const int64_t sum_pitch = run->lines_transposed ? run->grid.block : run->column_pitch;
     const int64_t pixels = run->line_pitch;
-    const int64_t sum_rows = run->lines_transposed ? 0 : rows;
     int64_t lines, columns, sums, workers, partial = 0;
     if (!sfi_mul(&lines, rows, pixels * item) ||
         !sfi_mul(&columns, run->column_pitch, pixels * item) ||
-        !sfi_mul(&sums, sum_rows, run->column_pitch * item) ||
+        !sfi_mul(&sums, sum_rows, sum_pitch * item) ||
         (run->segments > 1 && !sfi_mul(&partial, run->weight_count, run->segments * item))) {
         return false;
     }
     run->lines_bytes = sfi_round64(lines + SFK_SLACK * item);
-    run->sums_bytes = sfi_round64(sums);
+    run->sums_bytes = sfi_round64(sums + SFK_SLACK * item);
     run->columns_bytes = sfi_round64(columns);
     run->runs_bytes = sfi_round64(pixels * (int64_t)sizeof(sfk_run));
     run->steps_bytes = sfi_round64(pixels * (int64_t)sizeof(int64_t));
@@ -255,11 +263,13 @@ static void transpose_columns(const struct weight_run *run, const struct part *p
     }
 }
 
-/* c[m][n] = Σ over pixels of a[m][a_steps] * b[b_steps][n]; rows of a and c are strides apart. */
+/* c[m][n] = Σ over pixels of a[m][pixel] * b[pixel][n]. Inside a tile rows and pixels of a are
+ * a_row and a_step apart, tiles follow each other at a distance of a_tile. */
 struct matrices {
     const float *a;
-    const int64_t *a_steps;
-    int64_t a_stride;
+    int64_t a_row;
+    int64_t a_step;
+    int64_t a_tile;
     const float *b;
     float *c;
     int64_t c_stride;
@@ -272,18 +282,13 @@ struct matrices {
 static void multiply(const struct weight_run *run, const struct matrices *matrices)
 {
     const sfk_table *kernels = run->kernels;
-    int64_t a_rows[SFK_MAX_ROWS];
-    for (int m = 0; m < SFK_MAX_ROWS; m++) {
-        a_rows[m] = m * matrices->a_stride;
-    }
     /* The columns of a tile stay in the first-level cache while the rows pass by. */
     for (int64_t n = 0; n < matrices->columns; n += kernels->tile_columns) {
         for (int64_t m = 0; m < matrices->rows; m += kernels->tile_rows) {
             const sfk_tile tile = {
-                .a = matrices->a + m * matrices->a_stride,
-                .a_rows = a_rows,
-                .a_steps = matrices->a_steps,
-                .a_ahead = kernels->tile_rows * matrices->a_stride,
+                .a = matrices->a + m / kernels->tile_rows * matrices->a_tile,
+                .a_row = matrices->a_row,
+                .a_step = matrices->a_step,
                 .b = matrices->b + n,
                 .b_steps = run->column_steps,
                 .c = matrices->c + m * matrices->c_stride + n,
@@ -348,8 +353,9 @@ static void sums_task(void *argument, int64_t index, int32_t worker)
     const struct worker_area area = area_of(run, worker);
     struct matrices matrices = {
         .a = area.lines,
-        .a_steps = run->line_steps,
-        .a_stride = run->line_pitch,
+        .a_row = run->line_pitch,
+        .a_step = 1,
+        .a_tile = run->kernels->tile_rows * run->line_pitch,
         .b = area.columns,
         .c = area.sums,
         .c_stride = run->column_pitch,
@@ -370,6 +376,18 @@ static void sums_task(void *argument, int64_t index, int32_t worker)
     store_sums(run, &part, area.sums);
 }
 
+/* The rows of all tiles of the part, in place of lines that need none. */
+static void pack_rows(const struct weight_run *run, const float *from, int64_t rows, int64_t pixels,
+                      float *to)
+{
+    const sfk_table *kernels = run->kernels;
+    const int64_t plane = run->columns.plane;
+    for (int64_t m = 0; m < rows; m += kernels->tile_rows) {
+        kernels->pack_rows(to + m * pixels, kernels->tile_rows, from + m * plane, plane,
+                           run->image_steps, sfi_min(kernels->tile_rows, rows - m), pixels);
+    }
+}
+
 /* All pixels in one block, lines transposed. */
 static void in_place_task(void *argument, int64_t index, int32_t worker)
 {
@@ -378,18 +396,21 @@ static void in_place_task(void *argument, int64_t index, int32_t worker)
     const struct part part = part_of(run, index);
     const struct worker_area area = area_of(run, worker);
     const int64_t channel = part.group * side->group + part.first_column;
+    const int64_t pixels = gather_lines(run, &part, 0, &area);
     const struct matrices matrices = {
-        .a = side->values + channel * side->plane,
-        .a_steps = run->line_steps,
-        .a_stride = side->plane,
+        .a = area.sums,
+        .a_row = 1,
+        .a_step = run->kernels->tile_rows,
+        .a_tile = run->kernels->tile_rows * pixels,
         .b = area.columns,
         .c = part.target,
         .c_stride = run->depth,
         .rows = part.columns,
         .columns = part.lines * run->taps,
-        .pixels = gather_lines(run, &part, 0, &area),
+        .pixels = pixels,
         .accumulate = run->accumulate,
     };
+    pack_rows(run, side->values + channel * side->plane, part.columns, pixels, area.sums);
     run->kernels->transpose(area.columns, run->column_pitch, area.lines, run->line_pitch,
                             matrices.columns, matrices.pixels);
     multiply(run, &matrices);
@@ -417,8 +438,7 @@ static void fill_steps(const struct weight_run *run)
     const struct side *side = &run->columns;
     for (int64_t pixel = 0; pixel < run->grid.block; pixel++) {
         const int64_t image = pixel / side->plane;
-        const int64_t in_place = image * side->channels * side->plane + pixel % side->plane;
-        run->line_steps[pixel] = run->lines_transposed ? in_place : pixel;
+        run->image_steps[pixel] = image * side->channels * side->plane + pixel % side->plane;
         run->column_steps[pixel] = pixel * run->column_pitch;
     }
 }
@@ -434,7 +454,7 @@ void sfi_conv_backward_weight(sfconv_context *context, const sfi_conv_shape *sha
     const bool counted = measure(&bytes, &run, context);
     assert(counted);
     (void)counted;
-    run.line_steps = scratch;
+    run.image_steps = scratch;
     run.column_steps = (int64_t *)((char *)scratch + run.steps_bytes);
     run.areas = (char *)scratch + 2 * run.steps_bytes;
     run.partial = (float *)(run.areas + sfi_workers(context) * area_bytes(&run));

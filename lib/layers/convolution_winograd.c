@@ -354,17 +354,12 @@ static void multiply_terms(const struct winograd_run *run, const struct part *pa
     const int64_t row_step = plan->rows_inside ? 1 : plan->weight_pitch;
     const float *source =
         run->source + (plane * plan->channels + first_term) * plan->source_pitch + part->first_tile;
-    int64_t weight_rows[SFK_MAX_ROWS];
-    for (int m = 0; m < SFK_MAX_ROWS; m++) {
-        weight_rows[m] = m * row_step;
-    }
     for (int64_t n = 0; n < part->tiles; n += kernels->tile_columns) {
         for (int64_t m = 0; m < part->rows; m += kernels->tile_rows) {
             const sfk_tile tile = {
                 .a = weight + m * row_step,
-                .a_rows = weight_rows,
-                .a_steps = run->weight_steps,
-                .a_ahead = kernels->tile_rows * row_step,
+                .a_row = row_step,
+                .a_step = plan->rows_inside ? plan->weight_pitch : 1,
                 .b = source + n,
                 .b_steps = run->source_steps,
                 .c = sums + m * plan->sum_pitch + n,

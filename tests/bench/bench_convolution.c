@@ -72,7 +72,6 @@ struct peak {
     const sfk_table *kernels;
     float a[SFK_MAX_ROWS];
     float b[SFK_MAX_COLUMNS];
-    int64_t a_rows[SFK_MAX_ROWS];
     int64_t steps[PEAK_DEPTH];
 };
 
@@ -81,8 +80,7 @@ static void peak_task(void *argument, int64_t index, int32_t worker)
     const struct peak *peak = argument;
     float c[SFK_MAX_ROWS * SFK_MAX_COLUMNS];
     const sfk_tile tile = {.a = peak->a,
-                           .a_rows = peak->a_rows,
-                           .a_steps = peak->steps,
+                           .a_row = 1,
                            .b = peak->b,
                            .b_steps = peak->steps,
                            .c = c,
@@ -100,9 +98,6 @@ static void peak_task(void *argument, int64_t index, int32_t worker)
 static double peak_rate(sfconv_context *context)
 {
     struct peak peak = {.kernels = context->kernels};
-    for (int m = 0; m < SFK_MAX_ROWS; m++) {
-        peak.a_rows[m] = m;
-    }
     const int32_t tasks = 4 * sfi_workers(context);
     const double start = seconds(clock_of(context));
     sfi_parallel_for(context, tasks, peak_task, &peak);

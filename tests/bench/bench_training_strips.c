@@ -60,10 +60,8 @@ static void prepare(bench *b)
 static void peak(bench *b)
 {
     static const int64_t steps[PEAK_DEPTH];
-    const int64_t rows[SFK_MAX_ROWS] = {0, 1, 2, 3, 4, 5, 6, 7};
     b->kernels->matrix_tile(&(sfk_tile){.a = b->left[0],
-                                        .a_rows = rows,
-                                        .a_steps = steps,
+                                        .a_row = 1,
                                         .b = b->right,
                                         .b_steps = steps,
                                         .c = b->to,

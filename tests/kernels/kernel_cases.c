@@ -60,6 +60,11 @@ double *case_doubles(kernel_cases *cases, int64_t count)
     return values;
 }
 
+float *case_scratch(kernel_cases *cases, int64_t count)
+{
+    return new_block(cases, count, sizeof(float), false);
+}
+
 uint8_t *case_bytes(kernel_cases *cases, int64_t count)
 {
     return new_block(cases, count, 1, true);

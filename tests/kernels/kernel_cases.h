@@ -89,6 +89,8 @@ float *case_floats(kernel_cases *cases, int64_t count);
 double *case_doubles(kernel_cases *cases, int64_t count);
 /* Zeros. */
 uint8_t *case_bytes(kernel_cases *cases, int64_t count);
+/* Zeros with as much slack, for what tables lay out each in its way: no bits are compared. */
+float *case_scratch(kernel_cases *cases, int64_t count);
 /* rows[i] = first + i·stride; of these no bits are compared. */
 const float **case_rows(kernel_cases *cases, const float *first, int64_t stride, int64_t count);
 int64_t *case_steps(kernel_cases *cases, int64_t stride, int64_t count);

@@ -8,22 +8,28 @@ static int64_t smaller(int64_t a, int64_t b)
     return a < b ? a : b;
 }
 
-/* A product of rows x depth by depth x columns, in tiles as large as the table has. */
+/* A product of rows x depth by depth x columns, in tiles as large as the table has, of rows that
+ * are packed first. */
 typedef struct tiled {
     int64_t rows;
     int64_t columns;
+    const float *from;
+    const int64_t *steps;
+    float *panels;
     sfk_tile tile;
 } tiled;
 
 static void run_tiles(const sfk_table *kernels, const tiled *product)
 {
     for (int64_t m = 0; m < product->rows; m += kernels->tile_rows) {
+        sfk_tile tile = product->tile;
+        tile.rows = (int32_t)smaller(kernels->tile_rows, product->rows - m);
+        tile.a_step = kernels->tile_rows;
+        kernels->pack_rows(product->panels, kernels->tile_rows, product->from + m * tile.depth,
+                           tile.depth, product->steps, tile.rows, tile.depth);
         for (int64_t n = 0; n < product->columns; n += kernels->tile_columns) {
-            sfk_tile tile = product->tile;
-            tile.a += m * tile.depth;
-            tile.b += n;
-            tile.c += m * tile.c_stride + n;
-            tile.rows = (int32_t)smaller(kernels->tile_rows, product->rows - m);
+            tile.b = product->tile.b + n;
+            tile.c = product->tile.c + m * tile.c_stride + n;
             tile.columns = (int32_t)smaller(kernels->tile_columns, product->columns - n);
             kernels->matrix_tile(&tile);
         }
@@ -33,12 +39,14 @@ static void run_tiles(const sfk_table *kernels, const tiled *product)
 static void tile_case(kernel_cases *cases, const char *label, int64_t rows, int64_t columns,
                       int64_t depth)
 {
+    float *panels = case_scratch(cases, SFK_MAX_ROWS * depth);
     const tiled product = {.rows = rows,
                            .columns = columns,
-                           .tile = {.a = case_floats(cases, rows * depth),
-                                    .a_rows = case_steps(cases, depth, SFK_MAX_ROWS),
-                                    .a_steps = case_steps(cases, 1, depth),
-                                    .a_ahead = depth,
+                           .from = case_floats(cases, rows * depth),
+                           .steps = case_steps(cases, 1, depth),
+                           .panels = panels,
+                           .tile = {.a = panels,
+                                    .a_row = 1,
                                     .b = case_floats(cases, columns * depth),
                                     .b_steps = case_steps(cases, columns, depth),
                                     .c = case_floats(cases, rows * columns),
@@ -53,6 +61,31 @@ void matrix_tile_cases(kernel_cases *cases)
     tile_case(cases, "64 channels, 96 pixels, 3x3 of 64", 64, 96, 576);
     tile_case(cases, "256 channels, 14x14, 3x3 of 16", 256, 196, 144);
     tile_case(cases, "512 channels, 7x7, 3x3 of 32", 512, 49, 288);
+}
+
+/* The weight [rows][channels][taps] of a convolution, by output channels, or by input channels as
+ * the data gradient takes it. */
+static void pack_case(kernel_cases *cases, const char *label, int64_t channels, int64_t taps,
+                      bool gradient)
+{
+    enum { ROWS = SFK_MAX_ROWS };
+    const int64_t depth = channels * taps;
+    const float *from = case_floats(cases, ROWS * depth);
+    float *to = case_floats(cases, ROWS * depth);
+    int64_t *steps = case_steps(cases, 1, depth);
+    for (int64_t k = 0; gradient && k < depth; k++) {
+        steps[k] = k / taps * ROWS * taps + k % taps;
+    }
+    KERNEL_CASE(
+        cases, label, moves(ROWS * depth, ROWS * depth),
+        cases->kernels->pack_rows(to, ROWS, from, gradient ? taps : depth, steps, ROWS, depth));
+}
+
+void pack_rows_cases(kernel_cases *cases)
+{
+    pack_case(cases, "3x3 of 32", 32, 9, false);
+    pack_case(cases, "3x3 of 32, data gradient", 32, 9, true);
+    pack_case(cases, "7x7 of 3", 3, 49, false);
 }
 
 #define STRIP 96

@@ -42,6 +42,7 @@ START_TEST(the_best_set_respects_the_limit)
 }
 END_TEST
 
+#define COUNT(array) ((int)(sizeof(array) / sizeof((array)[0])))
 #define DEPTH 37
 #define STRIDE 61
 
@@ -49,8 +50,9 @@ struct tile_data {
     float a[SFK_MAX_ROWS * DEPTH];
     float b[DEPTH * STRIDE];
     float bias[SFK_MAX_ROWS];
-    int64_t a_rows[SFK_MAX_ROWS];
-    int64_t a_steps[DEPTH];
+    /* Rows of a one after the other, or side by side. */
+    int64_t a_row;
+    int64_t a_step;
     int64_t b_steps[DEPTH];
 };
 
@@ -61,17 +63,15 @@ static void fill(float *values, int count, sfi_random random)
     }
 }
 
-static void fill_tile_data(struct tile_data *data)
+static void fill_tile_data(struct tile_data *data, bool side_by_side)
 {
     fill(data->a, SFK_MAX_ROWS * DEPTH, (sfi_random){11, 0});
     fill(data->b, DEPTH * STRIDE, (sfi_random){11, 1});
     fill(data->bias, SFK_MAX_ROWS, (sfi_random){11, 2});
-    for (int m = 0; m < SFK_MAX_ROWS; m++) {
-        data->a_rows[m] = (SFK_MAX_ROWS - 1 - m) * DEPTH;
-    }
-    /* Backwards through a and in a scattered order through b: offsets are free. */
+    data->a_row = side_by_side ? 1 : DEPTH;
+    data->a_step = side_by_side ? SFK_MAX_ROWS : 1;
+    /* In a scattered order through b: offsets are free. */
     for (int k = 0; k < DEPTH; k++) {
-        data->a_steps[k] = DEPTH - 1 - k;
         data->b_steps[k] = (k * 5 % DEPTH) * STRIDE;
     }
 }
@@ -80,7 +80,7 @@ static float expected_element(const struct tile_data *data, int m, int n, int de
 {
     float sum = start;
     for (int k = 0; k < depth; k++) {
-        sum = __builtin_fmaf(data->a[data->a_rows[m] + data->a_steps[k]],
+        sum = __builtin_fmaf(data->a[m * data->a_row + k * data->a_step],
                              data->b[data->b_steps[k] + n], sum);
     }
     return sum;
@@ -92,8 +92,8 @@ static void check_tile(const sfk_table *table, const struct tile_data *data, int
     float c[SFK_MAX_ROWS][STRIDE];
     float before[SFK_MAX_ROWS][STRIDE];
     const sfk_tile tile = {.a = data->a,
-                           .a_rows = data->a_rows,
-                           .a_steps = data->a_steps,
+                           .a_row = data->a_row,
+                           .a_step = data->a_step,
                            .b = data->b,
                            .b_steps = data->b_steps,
                            .c = c[0],
@@ -123,7 +123,7 @@ static void check_tile(const sfk_table *table, const struct tile_data *data, int
 START_TEST(matrix_tile_is_one_chain_of_fma_an_element_and_writes_nothing_else)
 {
     struct tile_data data;
-    fill_tile_data(&data);
+    fill_tile_data(&data, _i == 1);
     for (int i = 0; i < TABLE_COUNT; i++) {
         const sfk_table *table = table_number(i);
         if (!table) {
@@ -148,6 +148,52 @@ static void fill_canaries(float *values, int count)
         values[i] = CANARY;
     }
 }
+
+#define PACKED_DEPTH 40
+
+/* The steps of a filter that lies in one piece, of nine taps of each channel, of every second tap.
+ */
+static int64_t step_of(int kind, int64_t k)
+{
+    return kind == 0 ? k : kind == 1 ? k / 9 * 100 + k % 9 : 2 * k;
+}
+
+static void check_packed(const sfk_table *table, int kind, int rows, int depth, int to_step)
+{
+    enum { ROW = 53 };
+    static float from[SFK_MAX_ROWS * ROW + 500];
+    float to[PACKED_DEPTH * (SFK_MAX_ROWS + 1) + 2 * SFK_SLACK];
+    int64_t steps[PACKED_DEPTH];
+    for (int k = 0; k < PACKED_DEPTH; k++) {
+        steps[k] = step_of(kind, k);
+    }
+    fill(from, COUNT(from), (sfi_random){15, 0});
+    fill_canaries(to, COUNT(to));
+    table->pack_rows(to, to_step, from, ROW, steps, rows, depth);
+    for (int k = 0; k < depth; k++) {
+        for (int m = 0; m < rows; m++) {
+            ck_assert_msg(to[k * to_step + m] == from[m * ROW + steps[k]],
+                          "isa %d, row %d of %d, step %d of %d", table->isa, m, rows, k, depth);
+        }
+    }
+    for (int i = depth * to_step + SFK_SLACK; i < COUNT(to); i++) {
+        ck_assert(to[i] == CANARY);
+    }
+}
+
+START_TEST(packed_rows_lie_side_by_side_whatever_their_steps)
+{
+    for (int i = 0; i < TABLE_COUNT; i++) {
+        const sfk_table *table = table_number(i);
+        for (int rows = 1; table && rows <= SFK_MAX_ROWS; rows++) {
+            for (int depth = 0; depth <= PACKED_DEPTH; depth++) {
+                check_packed(table, _i, rows, depth, rows);
+                check_packed(table, _i, rows, depth, SFK_MAX_ROWS + 1);
+            }
+        }
+    }
+}
+END_TEST
 
 /* Two images of two channels, 6 x 21, seen by taps that reach over every border. */
 #define IMAGE_ROWS 6
@@ -268,7 +314,9 @@ int main(void)
     tcase_add_test(tests, the_reference_is_always_there_and_unknown_sets_never);
     tcase_add_test(tests, a_table_is_given_only_where_the_processor_runs_it);
     tcase_add_test(tests, the_best_set_respects_the_limit);
-    tcase_add_test(tests, matrix_tile_is_one_chain_of_fma_an_element_and_writes_nothing_else);
+    tcase_add_loop_test(tests, matrix_tile_is_one_chain_of_fma_an_element_and_writes_nothing_else,
+                        0, 2);
+    tcase_add_loop_test(tests, packed_rows_lie_side_by_side_whatever_their_steps, 0, 3);
     tcase_add_test(tests, gather_shows_what_a_tap_sees_and_zeros_outside);
     tcase_add_test(tests, transpose_swaps_rows_and_columns_of_any_size);
     tcase_add_test(tests, add_to_adds_what_is_asked_for_and_no_more);
