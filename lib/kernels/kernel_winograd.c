@@ -58,59 +58,39 @@ SFV_INLINE void transform_back(sfv out[TILE], const sfv in[WINDOW])
 
 #define TAPS 9
 
-/* taps[k] = tap k of `count` filters, a constant where it is SFV_LANES; zeros behind the last. */
-SFV_INLINE void load_filters(sfv taps[TAPS], const float *filters, int64_t count)
+/* A function of its own, not part of the loop over channels: compilers would keep a pointer for
+ * each of the 36 planes there, most of them in memory. */
+static __attribute__((noinline)) void transform_filters(float *to, int64_t plane, const float *from,
+                                                        int64_t step, bool flipped)
 {
-    float lanes[TAPS][SFV_LANES];
-    for (int64_t i = 0; i < SFV_LANES; i++) {
-        for (int k = 0; k < TAPS; k++) {
-            lanes[k][i] = i < count ? filters[i * TAPS + k] : 0.0f;
-        }
-    }
-    for (int k = 0; k < TAPS; k++) {
-        taps[k] = sfv_load(lanes[k]);
-    }
-}
-
-/* `flipped` is a constant at every call: taps[] stays in registers. */
-SFV_INLINE void transform_filters(float *to, int64_t plane, const float *filters, bool flipped,
-                                  int64_t count)
-{
-    sfv taps[TAPS], columns[3][WINDOW];
-    load_filters(taps, filters, count);
+    const int64_t vertical = flipped ? -3 * step : 3 * step;
+    const int64_t horizontal = flipped ? -step : step;
+    sfv columns[3][WINDOW];
+    from += flipped ? 8 * step : 0;
     for (int j = 0; j < 3; j++) {
-        const int at = flipped ? 2 - j : j;
-        transform_taps(columns[j], taps[flipped ? 6 + at : at], taps[3 + at],
-                       taps[flipped ? at : 6 + at]);
+        const float *tap = from + j * horizontal;
+        transform_taps(columns[j], sfv_load(tap), sfv_load(tap + vertical),
+                       sfv_load(tap + 2 * vertical));
     }
     for (int r = 0; r < WINDOW; r++) {
         sfv row[WINDOW];
         transform_taps(row, columns[0][r], columns[1][r], columns[2][r]);
         for (int j = 0; j < WINDOW; j++) {
-            sfv_store(to + (r * WINDOW + j) * plane, row[j]);
+            sfv_store(to, row[j]);
+            to += plane;
         }
     }
 }
 
-SFV_INLINE void transform_weight(float *to, int64_t plane, const float *filters, bool flipped,
-                                 int64_t count)
+/* What a vector has too much, the next channel overwrites. */
+void SFK_NAME(winograd_weight)(float *to, int64_t plane, const float *from, int64_t step,
+                               int64_t channels, bool flipped)
 {
-    int64_t i = 0;
-    for (; i + SFV_LANES <= count; i += SFV_LANES) {
-        transform_filters(to + i, plane, filters + i * TAPS, flipped, SFV_LANES);
-    }
-    if (i < count) {
-        transform_filters(to + i, plane, filters + i * TAPS, flipped, count - i);
-    }
-}
-
-void SFK_NAME(winograd_weight)(float *to, int64_t plane, const float *filters, bool flipped,
-                               int64_t count)
-{
-    if (flipped) {
-        transform_weight(to, plane, filters, true, count);
-    } else {
-        transform_weight(to, plane, filters, false, count);
+    for (int64_t channel = 0; channel < channels; channel++) {
+        for (int64_t m = 0; m < step; m += SFV_LANES) {
+            transform_filters(to + channel * step + m, plane, from + channel * TAPS * step + m,
+                              step, flipped);
+        }
     }
 }
 

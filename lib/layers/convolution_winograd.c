@@ -36,8 +36,13 @@
 #define OWN_TILES 64
 #define OWN_ROWS 24
 #define OWN_CHANNELS 64
-/* Channels, or rows of weights, of one task of transforms. */
+/* Channels of one task that transforms the source. */
 #define TASK_CHANNELS 8
+/* Channels of a tile of rows whose filters are packed, and then transformed, at a time. */
+#define PACKED_CHANNELS 16
+/* Every number of rows of a tile divides it; and the fewest rows of a tile. */
+#define TILE_MULTIPLE 24
+#define FEWEST_ROWS 4
 
 struct plan {
     int64_t channels;
@@ -56,18 +61,17 @@ struct plan {
     /* Rows and channels of the coefficients of the weight that are there at a time. */
     int64_t weight_rows;
     int64_t weight_channels;
-    /* Filters lie one after the other by target channel, not by source channel. */
-    bool rows_inside;
-    /* Between rows of coefficients of the source, of the weight, of the sums. */
+    /* Between planes of coefficients of the weight; between rows of coefficients of the source, and
+     * of sums. */
+    int64_t weight_plane;
     int64_t source_pitch;
-    int64_t weight_pitch;
-    int64_t weight_lines;
     int64_t sum_pitch;
     int64_t steps_bytes;
     int64_t source_bytes;
     int64_t weight_bytes;
     int64_t sums_bytes;
     int64_t patch_bytes;
+    int64_t packed_bytes;
 };
 
 static int64_t round16(int64_t count)
@@ -158,13 +162,17 @@ static bool make_plan(struct plan *plan, const sfi_conv_product *product)
     const int64_t item = (int64_t)sizeof(float);
     int64_t source, weight;
     split_work(plan, product);
-    plan->rows_inside = product->weight_row == TAPS;
     plan->source_pitch = pitch_of(plan->block_tiles);
-    plan->weight_pitch = pitch_of(plan->rows_inside ? plan->weight_rows : plan->weight_channels);
-    plan->weight_lines = plan->rows_inside ? plan->weight_channels : plan->weight_rows;
     plan->sum_pitch = pitch_of(plan->task_tiles);
+    /* Panels of a tile's rows, for any number of them, each with its slack. */
+    const int64_t rows = sfi_ceil_div(plan->weight_rows, TILE_MULTIPLE) * TILE_MULTIPLE;
     if (!sfi_mul(&source, plan->channels, plan->source_pitch * PLANES * item) ||
-        !sfi_mul(&weight, plan->weight_lines, plan->weight_pitch * PLANES * item)) {
+        !sfi_mul(&weight, rows, plan->weight_channels) ||
+        !sfi_add(&weight, weight, rows / FEWEST_ROWS * SFK_SLACK)) {
+        return false;
+    }
+    plan->weight_plane = pitch_of(weight);
+    if (!sfi_mul(&weight, plan->weight_plane, PLANES * item)) {
         return false;
     }
     const int64_t sums = PLANES * sfi_min(plan->task_rows, plan->rows) * plan->sum_pitch;
@@ -173,13 +181,15 @@ static bool make_plan(struct plan *plan, const sfi_conv_product *product)
     plan->weight_bytes = weight;
     plan->sums_bytes = sums * item;
     plan->patch_bytes = sfi_round64(patch * item);
+    plan->packed_bytes = sfi_round64((PACKED_CHANNELS * TAPS * SFK_MAX_ROWS + SFK_SLACK) * item);
     plan->steps_bytes = sfi_round64(plan->channels * (int64_t)sizeof(int64_t));
     return true;
 }
 
 static int64_t worker_bytes(const struct plan *plan)
 {
-    return plan->sums_bytes + plan->patch_bytes + (plan->own_weight ? plan->weight_bytes : 0);
+    return plan->sums_bytes + plan->patch_bytes + plan->packed_bytes +
+           (plan->own_weight ? plan->weight_bytes : 0);
 }
 
 bool sfi_winograd_scratch(int64_t *bytes, const sfconv_context *context,
@@ -189,8 +199,7 @@ bool sfi_winograd_scratch(int64_t *bytes, const sfconv_context *context,
     int64_t workers;
     return make_plan(&plan, product) &&
            sfi_mul(&workers, sfi_workers(context), worker_bytes(&plan)) &&
-           sfi_add(bytes, workers, 2 * plan.steps_bytes) &&
-           sfi_add(bytes, *bytes, plan.source_bytes) &&
+           sfi_add(bytes, workers, plan.steps_bytes) && sfi_add(bytes, *bytes, plan.source_bytes) &&
            sfi_add(bytes, *bytes, plan.own_weight ? 0 : plan.weight_bytes);
 }
 
@@ -198,8 +207,9 @@ struct winograd_run {
     const sfk_table *kernels;
     const sfi_conv_product *product;
     struct plan plan;
-    int64_t *weight_steps;
     int64_t *source_steps;
+    /* Of the taps of PACKED_CHANNELS channels in the weight. */
+    int64_t tap_steps[PACKED_CHANNELS * TAPS];
     float *source;
     float *weight;
     char *areas;
@@ -230,9 +240,25 @@ static struct tile_run run_from(const struct plan *plan, int64_t tile, int64_t m
                              .count = sfi_min(most, plan->tile_columns - column)};
 }
 
-static float *patch_of(const struct winograd_run *run, int32_t worker)
+/* One worker's scratch. */
+struct area {
+    float *sums;
+    float *patch;
+    float *packed;
+    /* Of the task's rows and some channels, where each task has its own. */
+    float *weight;
+};
+
+static struct area area_of(const struct winograd_run *run, int32_t worker)
 {
-    return (float *)(run->areas + worker * worker_bytes(&run->plan) + run->plan.sums_bytes);
+    const struct plan *plan = &run->plan;
+    char *base = run->areas + worker * worker_bytes(plan);
+    struct area area;
+    area.sums = (float *)base;
+    area.patch = (float *)(base += plan->sums_bytes);
+    area.packed = (float *)(base += plan->patch_bytes);
+    area.weight = (float *)(base + plan->packed_bytes);
+    return area;
 }
 
 /* The six rows of pixels that a run of tiles sees, zeros outside the image. */
@@ -290,25 +316,36 @@ struct filters {
     int64_t channels;
 };
 
-static int64_t line_count(const struct plan *plan, const struct filters *filters)
+/* Coefficients of the weight lie by planes, then by tiles of rows: a panel has those of one tile,
+ * the rows of a channel side by side. */
+static int64_t panel_pitch(const struct winograd_run *run)
 {
-    return plan->rows_inside ? filters->channels : filters->rows;
+    return run->plan.weight_channels * run->kernels->tile_rows + SFK_SLACK;
 }
 
-/* Some lines of coefficients, each of filters that follow each other in the weight. */
-static void transform_weight(const struct winograd_run *run, const struct filters *filters,
-                             int64_t first_line, int64_t end_line, float *to)
+static int64_t panel_count(const struct winograd_run *run, const struct filters *filters)
+{
+    return sfi_ceil_div(filters->rows, run->kernels->tile_rows);
+}
+
+static void transform_panel(const struct winograd_run *run, const struct filters *filters,
+                            int64_t panel, float *packed, float *weight)
 {
     const struct plan *plan = &run->plan;
     const sfi_conv_product *product = run->product;
     const bool flipped = product->grid.axis[0].spacing < 0;
-    const int64_t step = plan->rows_inside ? product->weight_channel : product->weight_row;
-    const float *from = product->weight + filters->first_row * product->weight_row +
+    const int64_t tile_rows = run->kernels->tile_rows;
+    const int64_t row = panel * tile_rows;
+    const float *from = product->weight + (filters->first_row + row) * product->weight_row +
                         filters->first_channel * product->weight_channel;
-    for (int64_t line = first_line; line < end_line; line++) {
-        run->kernels->winograd_weight(
-            to + line * plan->weight_pitch, plan->weight_lines * plan->weight_pitch,
-            from + line * step, flipped, plan->rows_inside ? filters->rows : filters->channels);
+    float *to = weight + panel * panel_pitch(run);
+    for (int64_t c = 0; c < filters->channels; c += PACKED_CHANNELS) {
+        const int64_t channels = sfi_min(PACKED_CHANNELS, filters->channels - c);
+        run->kernels->pack_rows(packed, tile_rows, from + c * product->weight_channel,
+                                product->weight_row, run->tap_steps,
+                                sfi_min(tile_rows, filters->rows - row), channels * TAPS);
+        run->kernels->winograd_weight(to + c * tile_rows, plan->weight_plane, packed, tile_rows,
+                                      channels, flipped);
     }
 }
 
@@ -322,18 +359,16 @@ static struct filters filters_of_round(const struct winograd_run *run)
 static void transform_task(void *argument, int64_t index, int32_t worker)
 {
     const struct winograd_run *run = argument;
-    const struct plan *plan = &run->plan;
+    const struct area area = area_of(run, worker);
     if (index < run->source_tasks) {
         const int64_t first = index * TASK_CHANNELS;
-        for (int64_t c = first; c < sfi_min(first + TASK_CHANNELS, plan->channels); c++) {
-            transform_source(run, c, patch_of(run, worker));
+        for (int64_t c = first; c < sfi_min(first + TASK_CHANNELS, run->plan.channels); c++) {
+            transform_source(run, c, area.patch);
         }
         return;
     }
     const struct filters filters = filters_of_round(run);
-    const int64_t first = (index - run->source_tasks) * TASK_CHANNELS;
-    transform_weight(run, &filters, first,
-                     sfi_min(first + TASK_CHANNELS, line_count(plan, &filters)), run->weight);
+    transform_panel(run, &filters, index - run->source_tasks, area.packed, run->weight);
 }
 
 /* Rows and tiles of one task, counted in the round and in the block. */
@@ -344,28 +379,28 @@ struct part {
     int64_t tiles;
 };
 
-/* The product of one plane, some terms of the sums; `weight` has the coefficients of the first of
- * them and of the first row of the part. */
+/* The product of one plane, some terms of the sums; `weight` is where the panel of the part's first
+ * rows has the first of them. */
 static void multiply_terms(const struct winograd_run *run, const struct part *part, int64_t plane,
                            int64_t first_term, int64_t terms, const float *weight, float *sums)
 {
     const struct plan *plan = &run->plan;
     const sfk_table *kernels = run->kernels;
-    const int64_t row_step = plan->rows_inside ? 1 : plan->weight_pitch;
+    const int64_t tile_rows = kernels->tile_rows;
     const float *source =
         run->source + (plane * plan->channels + first_term) * plan->source_pitch + part->first_tile;
     for (int64_t n = 0; n < part->tiles; n += kernels->tile_columns) {
-        for (int64_t m = 0; m < part->rows; m += kernels->tile_rows) {
+        for (int64_t m = 0; m < part->rows; m += tile_rows) {
             const sfk_tile tile = {
-                .a = weight + m * row_step,
-                .a_row = row_step,
-                .a_step = plan->rows_inside ? plan->weight_pitch : 1,
+                .a = weight + m / tile_rows * panel_pitch(run),
+                .a_row = 1,
+                .a_step = tile_rows,
                 .b = source + n,
                 .b_steps = run->source_steps,
                 .c = sums + m * plan->sum_pitch + n,
                 .c_stride = plan->sum_pitch,
                 .accumulate = first_term > 0,
-                .rows = (int32_t)sfi_min(kernels->tile_rows, part->rows - m),
+                .rows = (int32_t)sfi_min(tile_rows, part->rows - m),
                 .columns = (int32_t)sfi_min(kernels->tile_columns, part->tiles - n),
                 .depth = terms,
             };
@@ -408,31 +443,32 @@ static void put_row(const struct winograd_run *run, const struct part *part, int
 static void multiply_shared(const struct winograd_run *run, const struct part *part, float *sums)
 {
     const struct plan *plan = &run->plan;
-    const int64_t row_step = plan->rows_inside ? 1 : plan->weight_pitch;
+    const int64_t tile_rows = run->kernels->tile_rows;
     for (int64_t plane = 0; plane < PLANES; plane++) {
-        const float *weight = run->weight + plane * plan->weight_lines * plan->weight_pitch +
-                              part->first_row * row_step;
+        const float *weight = run->weight + plane * plan->weight_plane +
+                              part->first_row / tile_rows * panel_pitch(run);
         for (int64_t term = 0; term < plan->channels; term += DEPTH) {
             multiply_terms(run, part, plane, term, sfi_min(DEPTH, plan->channels - term),
-                           weight + run->weight_steps[term],
-                           sums + plane * part->rows * plan->sum_pitch);
+                           weight + term * tile_rows, sums + plane * part->rows * plan->sum_pitch);
         }
     }
 }
 
 /* Some channels at a time: their part of the weight is transformed and multiplied. */
-static void multiply_own(const struct winograd_run *run, const struct part *part, float *weight,
-                         float *sums)
+static void multiply_own(const struct winograd_run *run, const struct part *part,
+                         const struct area *area)
 {
     const struct plan *plan = &run->plan;
     for (int64_t term = 0; term < plan->channels; term += OWN_CHANNELS) {
         const struct filters filters = {part->first_row, part->rows, term,
                                         sfi_min(OWN_CHANNELS, plan->channels - term)};
-        transform_weight(run, &filters, 0, line_count(plan, &filters), weight);
+        for (int64_t panel = 0; panel < panel_count(run, &filters); panel++) {
+            transform_panel(run, &filters, panel, area->packed, area->weight);
+        }
         for (int64_t plane = 0; plane < PLANES; plane++) {
             multiply_terms(run, part, plane, term, filters.channels,
-                           weight + plane * plan->weight_lines * plan->weight_pitch,
-                           sums + plane * part->rows * plan->sum_pitch);
+                           area->weight + plane * plan->weight_plane,
+                           area->sums + plane * part->rows * plan->sum_pitch);
         }
     }
 }
@@ -450,16 +486,15 @@ static void multiply_task(void *argument, int64_t index, int32_t worker)
         .first_tile = first_tile,
         .tiles = sfi_min(plan->task_tiles, run->end_tile - run->first_tile - first_tile),
     };
-    float *sums = (float *)(run->areas + worker * worker_bytes(plan));
+    const struct area area = area_of(run, worker);
     const int64_t plane_size = part.rows * plan->sum_pitch;
     if (plan->own_weight) {
-        multiply_own(run, &part, (float *)((char *)patch_of(run, worker) + plan->patch_bytes),
-                     sums);
+        multiply_own(run, &part, &area);
     } else {
-        multiply_shared(run, &part, sums);
+        multiply_shared(run, &part, area.sums);
     }
     for (int64_t row = 0; row < part.rows; row++) {
-        put_row(run, &part, row, plane_size, sums);
+        put_row(run, &part, row, plane_size, area.sums);
     }
 }
 
@@ -472,7 +507,7 @@ static void run_round(sfconv_context *context, struct winograd_run *run, int64_t
     run->first_row = round * plan->round_rows;
     run->end_row = sfi_min(run->first_row + plan->round_rows, plan->rows);
     const struct filters filters = filters_of_round(run);
-    const int64_t weight_tasks = sfi_ceil_div(line_count(plan, &filters), TASK_CHANNELS);
+    const int64_t weight_tasks = panel_count(run, &filters);
     const bool has_weight = plan->own_weight || (plan->rounds == 1 && block > 0);
     run->source_tasks = round == 0 ? channel_tasks : 0;
     sfi_parallel_for(context, run->source_tasks + (has_weight ? 0 : weight_tasks), transform_task,
@@ -491,14 +526,15 @@ void sfi_winograd_run(sfconv_context *context, const sfi_conv_product *product, 
     const bool counted = make_plan(plan, product);
     assert(counted);
     (void)counted;
-    run.weight_steps = (int64_t *)base;
-    run.source_steps = (int64_t *)(base += plan->steps_bytes);
+    run.source_steps = (int64_t *)base;
     run.source = (float *)(base += plan->steps_bytes);
     run.weight = (float *)(base += plan->source_bytes);
     run.areas = plan->own_weight ? (char *)run.weight : base + plan->weight_bytes;
     for (int64_t k = 0; k < plan->channels; k++) {
-        run.weight_steps[k] = plan->rows_inside ? k * plan->weight_pitch : k;
         run.source_steps[k] = k * plan->source_pitch;
+    }
+    for (int64_t k = 0; k < PACKED_CHANNELS * TAPS; k++) {
+        run.tap_steps[k] = k / TAPS * product->weight_channel + k % TAPS;
     }
     for (int64_t block = 0; block < plan->blocks; block++) {
         run.first_tile = block * plan->block_tiles;

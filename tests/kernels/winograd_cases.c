@@ -12,13 +12,13 @@ static const struct tiles {
 
 void winograd_weight_cases(kernel_cases *cases)
 {
-    enum { FILTERS = 64 };
-    const float *filters = case_floats(cases, 9 * FILTERS);
+    enum { ROWS = 16, CHANNELS = 16, FILTERS = ROWS * CHANNELS };
+    const float *from = case_floats(cases, 9 * FILTERS);
     float *to = case_floats(cases, PLANES * FILTERS);
-    KERNEL_CASE(cases, "64 filters", moves(9 * FILTERS, PLANES * FILTERS),
-                cases->kernels->winograd_weight(to, FILTERS, filters, false, FILTERS));
-    KERNEL_CASE(cases, "64 filters, flipped", moves(9 * FILTERS, PLANES * FILTERS),
-                cases->kernels->winograd_weight(to, FILTERS, filters, true, FILTERS));
+    KERNEL_CASE(cases, "256 filters", moves(9 * FILTERS, PLANES * FILTERS),
+                cases->kernels->winograd_weight(to, FILTERS, from, ROWS, CHANNELS, false));
+    KERNEL_CASE(cases, "256 filters, flipped", moves(9 * FILTERS, PLANES * FILTERS),
+                cases->kernels->winograd_weight(to, FILTERS, from, ROWS, CHANNELS, true));
 }
 
 void winograd_input_cases(kernel_cases *cases)
