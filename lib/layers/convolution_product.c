@@ -68,12 +68,15 @@ bool sfi_conv_product_scratch(int64_t *bytes, const sfconv_context *context, int
            sfi_add(bytes, workers, 3 * layout.steps_bytes);
 }
 
-/* Wide maps without stride are copied row by row instead, zeros around them, and all taps share the
- * copy: `rows` output rows at a time need rows + extra rows. No rows: this is not done. */
+/* Wide maps are copied row by row instead, zeros around them, and all taps share the copy. With a
+ * horizontal stride s columns 0, s, 2s … come first, then 1, s + 1 …, each such phase a plane of
+ * its own: so the pixels that a tap sees are neighbours. No rows: this is not done. */
 struct patch {
+    /* Output rows at a time, and what source rows and columns their taps reach beyond. */
     int64_t rows;
     int64_t extra[2];
     int64_t row_pitch;
+    int64_t phase_pitch;
     int64_t channel_pitch;
     int64_t row_blocks;
 };
@@ -129,6 +132,12 @@ static int64_t patch_tap(const sfi_pixel_axis *axis, int64_t tap)
     return axis->offset + tap * axis->spacing - first_shift(axis);
 }
 
+/* Rows of the source that the taps of so many output rows of a patch see. */
+static int64_t source_rows(const sfi_pixel_grid *grid, const struct patch *patch, int64_t rows)
+{
+    return (rows - 1) * grid->axis[0].step + patch->extra[0] + 1;
+}
+
 /* Whether patches pay, and their size. They waste the lanes behind the end of each row, and cost
  * one copy where lines cost one for each tap. */
 static struct patch make_patch(const struct product_run *run)
@@ -141,7 +150,7 @@ static struct patch make_patch(const struct product_run *run)
     const int64_t channels = sfi_min(run->block_channels, product->source_channels);
     struct patch patch = {0};
     const bool worth_it = (whole - columns->size) * product->target_channels <= COPY_ROWS * whole;
-    if (taps < 2 || rows->step != 1 || columns->step != 1 || !worth_it) {
+    if (taps <= rows->step * columns->step || !worth_it) {
         return patch;
     }
     for (int a = 0; a < 2; a++) {
@@ -149,16 +158,19 @@ static struct patch make_patch(const struct product_run *run)
         const int64_t spacing = axis->spacing < 0 ? -axis->spacing : axis->spacing;
         patch.extra[a] = (axis->taps - 1) * spacing;
     }
-    patch.row_pitch = (sfi_ceil_div(whole + patch.extra[1], 16) | 1) * 16;
-    const int64_t room = sfi_min(
-        run->layout.depth * run->layout.pitch / (channels * patch.row_pitch), run->layout.pitch);
-    const int64_t most = sfi_min(room - patch.extra[0], PATCH_PIXELS / columns->size);
-    if (most < 1) {
+    patch.row_pitch = (sfi_ceil_div(whole + patch.extra[1] / columns->step, 16) | 1) * 16;
+    const int64_t room = sfi_min(run->layout.depth * run->layout.pitch /
+                                     (channels * columns->step * patch.row_pitch),
+                                 run->layout.pitch);
+    const int64_t most =
+        sfi_min((room - patch.extra[0] - 1) / rows->step + 1, PATCH_PIXELS / columns->size);
+    if (room <= patch.extra[0] || most < 1) {
         return patch;
     }
     patch.row_blocks = sfi_ceil_div(rows->size, sfi_min(most, sfi_ceil_div(rows->size, 8)));
     patch.rows = sfi_ceil_div(rows->size, patch.row_blocks);
-    patch.channel_pitch = (patch.rows + patch.extra[0]) * patch.row_pitch;
+    patch.phase_pitch = source_rows(&product->grid, &patch, patch.rows) * patch.row_pitch;
+    patch.channel_pitch = columns->step * patch.phase_pitch;
     return patch;
 }
 
@@ -177,9 +189,11 @@ static void fill_steps(struct product_run *run)
                 run->weight_steps[k] = channel * product->weight_channel +
                                        i * product->weight_tap[0] + j * product->weight_tap[1];
                 run->line_steps[k] = k * pitch;
-                run->patch_steps[k] = channel * run->patch.channel_pitch +
-                                      patch_tap(rows, i) * run->patch.row_pitch +
-                                      patch_tap(columns, j);
+                run->patch_steps[k] =
+                    channel * run->patch.channel_pitch +
+                    patch_tap(columns, j) % columns->step * run->patch.phase_pitch +
+                    patch_tap(rows, i) * run->patch.row_pitch +
+                    patch_tap(columns, j) / columns->step;
                 k++;
             }
         }
@@ -376,28 +390,42 @@ static void fill_row_runs(sfk_run *runs, int64_t count, int64_t image, int64_t f
     }
 }
 
-/* Copies the `rows` rows of area->runs of each channel, from the first column that a tap sees. */
-static void fill_patch(const struct product_run *run, const float *planes, int64_t channels,
-                       int64_t rows, const struct worker_area *area)
+/* One phase of the `rows` rows of area->runs, from the first column that a tap sees on. */
+static sfk_gather phase_copy(const struct product_run *run, int64_t phase, int64_t rows,
+                             const sfk_run *runs)
 {
     const sfi_pixel_grid *grid = &run->product->grid;
-    const int64_t shift = first_shift(&grid->axis[1]);
-    sfk_gather copy = {
+    const int64_t step = grid->axis[1].step;
+    const int64_t shift = first_shift(&grid->axis[1]) + phase;
+    const int64_t inside = grid->axis[1].source_size - shift;
+    return (sfk_gather){
         .image_stride = grid->image_stride,
         .height = grid->axis[0].source_size,
         .width = grid->axis[1].source_size,
         .tap_row = first_shift(&grid->axis[0]),
         .tap_column = shift,
         .row_step = 1,
-        .column_step = 1,
-        .first_column = -shift,
-        .end_column = grid->axis[1].source_size - shift,
-        .runs = area->runs,
+        .column_step = step,
+        .first_column = shift < 0 ? sfi_ceil_div(-shift, step) : 0,
+        .end_column = inside > 0 ? sfi_ceil_div(inside, step) : 0,
+        .runs = runs,
         .run_count = rows,
     };
+}
+
+/* In the order of memory, as a copy may write over the beginning of the next. */
+static void fill_patch(const struct product_run *run, const float *planes, int64_t channels,
+                       int64_t rows, const struct worker_area *area)
+{
+    const sfi_pixel_grid *grid = &run->product->grid;
+    float *to = area->lines;
     for (int64_t channel = 0; channel < channels; channel++) {
-        copy.plane = planes + channel * source_plane(grid);
-        run->kernels->gather(area->lines + channel * run->patch.channel_pitch, &copy);
+        for (int64_t phase = 0; phase < grid->axis[1].step; phase++) {
+            sfk_gather copy = phase_copy(run, phase, rows, area->runs);
+            copy.plane = planes + channel * source_plane(grid);
+            run->kernels->gather(to, &copy);
+            to += run->patch.phase_pitch;
+        }
     }
 }
 
@@ -416,20 +444,21 @@ static void patch_task(void *argument, int64_t index, int32_t worker)
         .values = area.lines,
         .steps = run->patch_steps,
         .rows = sfi_min(run->patch.rows, grid->axis[0].size - first_row),
-        .row_pitch = run->patch.row_pitch,
+        .row_pitch = grid->axis[0].step * run->patch.row_pitch,
         .pixels = grid->axis[1].size,
         .offsets = area.offsets,
     };
     fill_row_runs(area.runs, operand.rows, image, first_row, operand.pixels);
     fill_offsets(product, area.runs, operand.rows, area.offsets);
-    fill_row_runs(area.runs, operand.rows + run->patch.extra[0], image, first_row,
+    const int64_t copied_rows = source_rows(grid, &run->patch, operand.rows);
+    fill_row_runs(area.runs, copied_rows, image, first_row * grid->axis[0].step,
                   run->patch.row_pitch);
     while (operand.channel < product->source_channels) {
         const int64_t channels =
             sfi_min(run->block_channels, product->source_channels - operand.channel);
         operand.depth = channels * sfi_pixel_taps(grid);
         fill_patch(run, group_source(run, &part) + operand.channel * source_plane(grid), channels,
-                   operand.rows + run->patch.extra[0], &area);
+                   copied_rows, &area);
         multiply(run, &part, &operand, area.panels);
         operand.channel += channels;
     }

@@ -98,17 +98,18 @@ static bool fits(const sfi_conv_product *product)
 }
 
 /* Costs in multiply-adds, as the transforms were measured to take: those of source, target and
- * weight take as long as 300, 260 and 400 of the products, for each channel and tile, or filter. */
+ * weight take as long as 300, 260 and 400 of the products, for each channel and tile, or filter.
+ * Products take whole vectors of tiles. */
 static bool pays(const sfi_conv_product *product)
 {
     const double pixels = (double)product->grid.count;
-    const double tiles = (double)product->grid.batch *
-                         (double)sfi_ceil_div(product->grid.axis[0].size, TILE) *
-                         (double)sfi_ceil_div(product->grid.axis[1].size, TILE);
+    const int64_t tiles = product->grid.batch * sfi_ceil_div(product->grid.axis[0].size, TILE) *
+                          sfi_ceil_div(product->grid.axis[1].size, TILE);
     const double channels = (double)product->source_channels;
     const double rows = (double)product->target_channels;
     return TAPS * pixels * channels * rows >
-           (PLANES * tiles + 400) * channels * rows + (300 * channels + 260 * rows) * tiles;
+           (PLANES * (double)round16(tiles) + 400) * channels * rows +
+               (300 * channels + 260 * rows) * (double)tiles;
 }
 
 bool sfi_winograd_chosen(const sfconv_context *context, const sfi_conv_product *product)
