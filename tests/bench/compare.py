@@ -2,14 +2,20 @@
 # SPDX-License-Identifier: BSD-2-Clause
 """Whole networks of this library beside other engines, in one run.
 
-    compare.py nets|training|memory PATH-TO-peer_worker [--threads 1,2] [--rounds 3] [--only REGEX]
+    compare.py nets|training|memory|pairs|depthwise PATH-TO-peer_worker [--threads 1,2] [--rounds 3]
+               [--only REGEX]
 
 The environment variable SFCONV_PEERS names a folder with workers that speak the line protocol of
 peer_worker.c: w_torch.py, w_ort.mjs with node_modules, bin/w_xnn. Those that are there take turns
 with this library, in every round the other way round; without any, this library stands alone.
 Printed are medians, how far the middle half of all runs spreads, and the ratio to the quickest
 peer. `memory` asks fresh processes for the most that was resident, and one more that computes
-nothing: the difference is what the network takes."""
+nothing: the difference is what the network takes.
+
+`pairs` and `depthwise` are single layers, C to C channels of a map, with BatchNorm and ReLU: a
+factorized 3x3 convolution, and a depthwise separable one. PyTorch does the same (torch_pairs.py);
+the other peers are asked for the two convolutions alone, without BatchNorm and ReLU. Beside it
+stands the share of what the multiply-adds would take in registers, by peak_worker."""
 import argparse
 import os
 import pathlib
@@ -21,6 +27,10 @@ import sys
 NETWORKS = ("unet", "resnet18")
 VARIANTS = ("sf32", "sf8", "sf4", "dense")
 TRAINING_BATCH = {"unet": 2, "resnet18": 8}
+# Channels and size of the maps in U-Net and ResNet-18.
+MAPS = ((64, 304), (128, 152), (256, 76), (512, 38), (512, 19), (64, 56), (128, 28), (256, 14),
+        (512, 7))
+RANK_DIVISORS = (32, 8, 4)
 # Microseconds that a worker measures in one turn.
 BUDGET = 100_000
 
@@ -41,6 +51,18 @@ def peers():
         found["onnxruntime"] = ["node", str(folder / "w_ort.mjs"), "{T}", "x1", models]
     if (folder / "bin" / "w_xnn").exists():
         found["XNNPACK"] = [str(folder / "bin" / "w_xnn"), "{T}", "nhwc", models]
+    return found
+
+
+def layer_peers():
+    """Of them, those that do single layers."""
+    folder = pathlib.Path(os.environ.get("SFCONV_PEERS", "")).resolve()
+    found = {peer: command for peer, command in peers().items() if not peer.startswith("PyTorch")}
+    if os.environ.get("SFCONV_PEERS") and (folder / "bin" / "w_onednn").exists():
+        found["oneDNN"] = [str(folder / "bin" / "w_onednn"), "{T}", "any"]
+    script = str(pathlib.Path(__file__).with_name("torch_pairs.py"))
+    for layout in ("nchw", "cl", "jit"):
+        found[f"PyTorch {layout}"] = [sys.executable, script, "{T}", layout]
     return found
 
 
@@ -92,12 +114,14 @@ def requests(what, only):
                     yield f"T {name} {TRAINING_BATCH[network]}"
 
 
-def measure(workers, request, rounds):
-    """Milliseconds of each worker that can."""
+def measure(workers, request, rounds, request_of_others=None):
+    """Milliseconds of each worker that can; some engines know the work by another request."""
     times = {name: [] for name in workers}
     for turn in range(rounds):
         for name in list(times)[:: -1 if turn % 2 else 1]:
-            answer = workers[name].ask(f"{request} {BUDGET}")
+            knows = not request_of_others or not name or name.startswith("PyTorch")
+            asked = request if knows else request_of_others
+            answer = workers[name].ask(f"{asked} {BUDGET}")
             if answer:
                 times[name] += [microseconds / 1e3 for microseconds in answer]
             else:
@@ -125,6 +149,48 @@ def compare_times(what, ours, options):
             print_times(request, threads, measure(workers, request, options.rounds))
         for worker in workers.values():
             worker.close()
+
+
+def layer_cases(what):
+    """Name, request, that of other engines, and millions of multiply-adds."""
+    for channels, size in MAPS:
+        pixels = size * size / 1e6
+        if what == "depthwise":
+            yield (f"{channels}@{size}", f"D 1 {channels} {size}", "unknown",
+                   pixels * channels * (9 + channels))
+            continue
+        for divisor in RANK_DIVISORS:
+            rank = channels // divisor
+            yield (f"{channels}@{size}, rank {rank} (1/{divisor})",
+                   f"P 1 {channels} {size} {rank}", f"L fwd sf 1 {channels} {size} {rank}",
+                   pixels * 2 * 3 * channels * rank)
+
+
+def compare_layers(what, ours, options):
+    print("| layer | threads | libsfconv | share of FMA peak | quickest peer | ratio | all peers |")
+    print("|---|---|---|---|---|---|---|")
+    for threads in options.threads:
+        workers = {"": Worker(ours, threads)}
+        workers.update((peer, Worker(command, threads)) for peer, command in layer_peers().items())
+        peak = Worker([str(pathlib.Path(ours[0]).with_name("peak_worker")), "{T}"], threads)
+        for name, request, other, work in layer_cases(what):
+            if re.search(options.only, name):
+                times = measure(workers, request, options.rounds, other)
+                print_layer(name, threads, times, work / peak.ask("K")[0] * 1e3)
+        for worker in (*workers.values(), peak):
+            worker.close()
+
+
+def print_layer(name, threads, times, ideal):
+    if "" not in times:
+        sys.exit(f"peer_worker cannot do {name}")
+    medians = {peer: statistics.median(values) for peer, values in times.items()}
+    mine = medians.pop("")
+    best = min(medians, key=medians.get, default=None)
+    others = ", ".join(f"{peer} {value:.3f}" for peer, value in medians.items())
+    beside = f"{medians[best]:.3f} ms ({best}) | {medians[best] / mine:.2f}" if best else "- | -"
+    print(f"| {name} | {threads} | {mine:.3f} ms | {100 * ideal / mine:.0f} % | {beside} | "
+          f"{others} |", flush=True)
 
 
 def print_times(request, threads, times):
@@ -170,7 +236,8 @@ def compare_memory(ours, options):
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__.split("\n", maxsplit=1)[0])
-    parser.add_argument("what", choices=("nets", "training", "memory"))
+    parser.add_argument("what", 
+                        choices=("nets", "training", "memory", "pairs", "depthwise"))
     parser.add_argument("worker")
     parser.add_argument("--threads", default="1,2")
     parser.add_argument("--rounds", type=int, default=3)
@@ -180,6 +247,8 @@ def main():
     ours = [options.worker, "{T}"]
     if options.what == "memory":
         compare_memory(ours, options)
+    elif options.what in ("pairs", "depthwise"):
+        compare_layers(options.what, ours, options)
     else:
         compare_times(options.what, ours, options)
 

@@ -8,8 +8,10 @@
  *                                     binary cross-entropy), backward, SGD with momentum 0.9
  *   L fwd|train dense|sf N C H r BUDGET_us
  *                                     one 3x3 layer C -> C on H x H, dense or of rank r: forward,
- * or forward and backward to the parameters and the input R  peak resident kB      F  free what is
- * cached      Q  quit
+ *                                     or forward and backward to the parameters and the input
+ *   P N C H r BUDGET_us               inference of such a layer of rank r, BatchNorm and ReLU
+ *   D N C H BUDGET_us                 the same of a depthwise separable layer
+ *   R  peak resident kB      F  free what is cached      Q  quit
  *
  * Answer: `OK t1 t2 … # note`, microseconds of each run, or `ERR text`. "layers" as second argument
  * turns rank space off; without it each mode runs by its default engine. */
@@ -221,28 +223,56 @@ static sfconv_status make_network(struct job *job, const char *name)
     return sfconv_model_create(&job->net, job->context, &desc);
 }
 
-static sfconv_status make_layer(struct job *job, bool factorized, int64_t rank)
+enum kind { DENSE, FACTORIZED, SEPARABLE };
+
+static sfconv_status make_convolution(struct job *job, sfconv_layer **layer, enum kind kind,
+                                      int64_t rank)
 {
     sfconv_conv2d_desc dense = SFCONV_CONV2D_DESC_INIT;
     sfconv_sfconv2d_desc desc = SFCONV_SFCONV2D_DESC_INIT;
-    sfconv_layer *layer = NULL;
-    int32_t node = 0;
     dense.in_channels = dense.out_channels = job->shape.channels;
     desc.in_channels = desc.out_channels = job->shape.channels;
     desc.rank = rank;
-    sfconv_status status = sfconv_net_create(&job->net, job->context);
-    if (status < 0) {
-        return status;
-    }
-    status = factorized ? sfconv_sfconv2d_create(&layer, job->context, &desc)
-                        : sfconv_conv2d_create(&layer, job->context, &dense);
-    if (status >= 0 &&
-        (status = sfconv_net_add_input(job->net, "x", job->shape.channels, &node)) >= 0 &&
-        (status = sfconv_net_add_layer(job->net, "y", layer, &node, 1, &node)) >= 0) {
-        status = sfconv_net_add_output(job->net, node);
-    }
+    return kind == FACTORIZED  ? sfconv_sfconv2d_create(layer, job->context, &desc)
+           : kind == SEPARABLE ? sfconv_dsconv2d_create(layer, job->context, &dense)
+                               : sfconv_conv2d_create(layer, job->context, &dense);
+}
+
+/* Behind `node`, whose place the new one takes. */
+static sfconv_status add_layer(struct job *job, const char *name, sfconv_layer *layer,
+                               int32_t *node)
+{
+    const sfconv_status status = sfconv_net_add_layer(job->net, name, layer, node, 1, node);
     sfconv_layer_destroy(layer);
     return status;
+}
+
+static sfconv_status add_norm_and_relu(struct job *job, int32_t *node)
+{
+    sfconv_batchnorm2d_desc norm = SFCONV_BATCHNORM2D_DESC_INIT;
+    sfconv_layer *layer = NULL;
+    norm.channels = job->shape.channels;
+    sfconv_status status = sfconv_batchnorm2d_create(&layer, job->context, &norm);
+    if (status < 0 || (status = add_layer(job, "norm", layer, node)) < 0 ||
+        (status = sfconv_activation_create(&layer, job->context, SFCONV_ACTIVATION_RELU, 0)) < 0) {
+        return status;
+    }
+    return add_layer(job, "relu", layer, node);
+}
+
+static sfconv_status make_layer(struct job *job, enum kind kind, int64_t rank, bool with_norm)
+{
+    sfconv_layer *layer = NULL;
+    int32_t node = 0;
+    sfconv_status status = sfconv_net_create(&job->net, job->context);
+    if (status < 0 ||
+        (status = sfconv_net_add_input(job->net, "x", job->shape.channels, &node)) < 0 ||
+        (status = make_convolution(job, &layer, kind, rank)) < 0 ||
+        (status = add_layer(job, "y", layer, &node)) < 0 ||
+        (with_norm && (status = add_norm_and_relu(job, &node)) < 0)) {
+        return status;
+    }
+    return sfconv_net_add_output(job->net, node);
 }
 
 /* Reads a request and makes what it asks for. */
@@ -259,7 +289,14 @@ static sfconv_status make(struct job *job, const char *line, double *budget_us)
                budget_us) == 7) {
         job->work = strcmp(pass, "train") == 0 ? GRADIENTS : INFERENCE;
         job->shape = (sfconv_shape){batch, channels, size, size};
-        return make_layer(job, strcmp(kind, "sf") == 0, rank);
+        return make_layer(job, strcmp(kind, "sf") == 0 ? FACTORIZED : DENSE, rank, false);
+    }
+    const bool pair =
+        sscanf(line, "P %ld %ld %ld %ld %lf", &batch, &channels, &size, &rank, budget_us) == 5;
+    if (pair || sscanf(line, "D %ld %ld %ld %lf", &batch, &channels, &size, budget_us) == 4) {
+        job->work = INFERENCE;
+        job->shape = (sfconv_shape){batch, channels, size, size};
+        return make_layer(job, pair ? FACTORIZED : SEPARABLE, pair ? rank : 0, true);
     }
     return SFCONV_ERROR_UNSUPPORTED;
 }
