@@ -43,6 +43,22 @@ SFV_INLINE sfv sfv_mul(sfv a, sfv b)
     return _mm256_mul_ps(a, b);
 }
 
+SFV_INLINE sfv sfv_div(sfv a, sfv b)
+{
+    return _mm256_div_ps(a, b);
+}
+
+SFV_INLINE sfv sfv_minus_abs(sfv a)
+{
+    return _mm256_or_ps(a, _mm256_set1_ps(-0.0f));
+}
+
+SFV_INLINE sfv sfv_exponent(sfv a)
+{
+    const __m256i power = _mm256_add_epi32(_mm256_castps_si256(a), _mm256_set1_epi32(127));
+    return _mm256_castsi256_ps(_mm256_slli_epi32(power, 23));
+}
+
 SFV_INLINE sfv sfv_fma(sfv a, sfv b, sfv c)
 {
     return _mm256_fmadd_ps(a, b, c);

@@ -43,6 +43,22 @@ SFV_INLINE sfv sfv_mul(sfv a, sfv b)
     return _mm512_mul_ps(a, b);
 }
 
+SFV_INLINE sfv sfv_div(sfv a, sfv b)
+{
+    return _mm512_div_ps(a, b);
+}
+
+SFV_INLINE sfv sfv_minus_abs(sfv a)
+{
+    return _mm512_or_ps(a, _mm512_set1_ps(-0.0f));
+}
+
+SFV_INLINE sfv sfv_exponent(sfv a)
+{
+    const __m512i power = _mm512_add_epi32(_mm512_castps_si512(a), _mm512_set1_epi32(127));
+    return _mm512_castsi512_ps(_mm512_slli_epi32(power, 23));
+}
+
 SFV_INLINE sfv sfv_fma(sfv a, sfv b, sfv c)
 {
     return _mm512_fmadd_ps(a, b, c);

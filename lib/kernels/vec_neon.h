@@ -43,6 +43,22 @@ SFV_INLINE sfv sfv_mul(sfv a, sfv b)
     return vmulq_f32(a, b);
 }
 
+SFV_INLINE sfv sfv_div(sfv a, sfv b)
+{
+    return vdivq_f32(a, b);
+}
+
+SFV_INLINE sfv sfv_minus_abs(sfv a)
+{
+    return vnegq_f32(vabsq_f32(a));
+}
+
+SFV_INLINE sfv sfv_exponent(sfv a)
+{
+    const uint32x4_t power = vaddq_u32(vreinterpretq_u32_f32(a), vdupq_n_u32(127));
+    return vreinterpretq_f32_u32(vshlq_n_u32(power, 23));
+}
+
 SFV_INLINE sfv sfv_fma(sfv a, sfv b, sfv c)
 {
     return vfmaq_f32(c, a, b);

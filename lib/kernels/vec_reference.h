@@ -5,6 +5,8 @@
 
 #include "vec.h"
 
+#include <string.h>
+
 /* SFV_TILE_…: registers of a matrix tile. */
 #if defined(SFK_BUILD_WIDE)
 /* The lanes and tiles of the widest instruction set, for tests of their paths on any machine. */
@@ -66,6 +68,34 @@ SFV_INLINE sfv sfv_mul(sfv a, sfv b)
 {
     for (int i = 0; i < SFV_LANES; i++) {
         a.lane[i] *= b.lane[i];
+    }
+    return a;
+}
+
+SFV_INLINE sfv sfv_div(sfv a, sfv b)
+{
+    for (int i = 0; i < SFV_LANES; i++) {
+        a.lane[i] /= b.lane[i];
+    }
+    return a;
+}
+
+SFV_INLINE sfv sfv_minus_abs(sfv a)
+{
+    for (int i = 0; i < SFV_LANES; i++) {
+        a.lane[i] = -__builtin_fabsf(a.lane[i]);
+    }
+    return a;
+}
+
+/* 2^n, where n stands in the lowest 8 bits of a; -127 < n < 128. */
+SFV_INLINE sfv sfv_exponent(sfv a)
+{
+    for (int i = 0; i < SFV_LANES; i++) {
+        uint32_t bits;
+        memcpy(&bits, &a.lane[i], sizeof bits);
+        bits = (bits + 127) << 23;
+        memcpy(&a.lane[i], &bits, sizeof bits);
     }
     return a;
 }
