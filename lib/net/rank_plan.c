@@ -365,13 +365,21 @@ static void add_sink(sfi_rank_plan *plan, const sfconv_net *net, int32_t consume
     plan->sinks[plan->sink_count++] = sink;
 }
 
-/* The sink whose step comes first begins the maps. */
+/* Whether sink a is computed before sink b, which comes later in the list: the step of a base
+ * leaves what is up-sampled to the end. */
+static bool comes_before(const sfi_rank_sink *a, const sfi_rank_sink *b)
+{
+    const bool waits = a->via == SFI_VIA_UPSAMPLE && b->via != SFI_VIA_UPSAMPLE;
+    return a->base < b->base || (a->base == b->base && !waits);
+}
+
+/* The sink that is computed first begins the maps. */
 static void choose_first(sfi_rank_plan *plan, int32_t consumer, int32_t begin)
 {
     int32_t first = begin;
     for (int32_t i = begin; i < plan->sink_count; i++) {
         plan->sinks[i].accumulate = true;
-        if (plan->sinks[i].base < plan->sinks[first].base) {
+        if (!comes_before(&plan->sinks[first], &plan->sinks[i])) {
             first = i;
         }
     }
