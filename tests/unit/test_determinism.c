@@ -66,6 +66,7 @@ typedef struct training {
     int steps;
     int64_t batch;
     int64_t size;
+    double ratio;
 } training;
 
 static double loss_of(const training *task, sfconv_context *context, sfconv_run *run,
@@ -117,7 +118,7 @@ static hashes train(const training *task, sfconv_context *context)
     model.model = task->model;
     model.method = task->method;
     model.out_channels = 3;
-    model.ratio = 0.25;
+    model.ratio = task->ratio;
     model.regularizer_weight = 0.01;
     settings_of_optimizer.kind = task->optimizer;
     ck_assert_int_eq(sfconv_model_create(&net, context, &model), SFCONV_OK);
@@ -144,14 +145,17 @@ static hashes train(const training *task, sfconv_context *context)
     return result;
 }
 
+/* Twenty steps of each network; a few of other methods, and of wide ranks in the large ones. */
 static const training trainings[] = {
-    {SFCONV_MODEL_TINY_CLASSIFIER, SFCONV_METHOD_SFCONV, SFCONV_OPTIMIZER_SGD, 20, 4, 32},
-    {SFCONV_MODEL_TINY_CLASSIFIER, SFCONV_METHOD_CONV, SFCONV_OPTIMIZER_ADAMW, 5, 3, 29},
-    {SFCONV_MODEL_TINY_SEGMENTER, SFCONV_METHOD_SFCONV, SFCONV_OPTIMIZER_ADAM, 20, 2, 32},
-    {SFCONV_MODEL_TINY_SEGMENTER, SFCONV_METHOD_FCONVSN, SFCONV_OPTIMIZER_ADAM, 5, 2, 24},
-    {SFCONV_MODEL_TINY_SEGMENTER, SFCONV_METHOD_DPCCONV, SFCONV_OPTIMIZER_SGD, 5, 2, 40},
-    {SFCONV_MODEL_RESNET18, SFCONV_METHOD_SFCONV, SFCONV_OPTIMIZER_SGD, 2, 2, 64},
-    {SFCONV_MODEL_UNET, SFCONV_METHOD_SFCONV, SFCONV_OPTIMIZER_SGD, 2, 1, 48},
+    {SFCONV_MODEL_TINY_CLASSIFIER, SFCONV_METHOD_SFCONV, SFCONV_OPTIMIZER_SGD, 20, 4, 32, 0.25},
+    {SFCONV_MODEL_TINY_CLASSIFIER, SFCONV_METHOD_CONV, SFCONV_OPTIMIZER_ADAMW, 5, 3, 29, 0.25},
+    {SFCONV_MODEL_TINY_SEGMENTER, SFCONV_METHOD_SFCONV, SFCONV_OPTIMIZER_ADAM, 20, 2, 32, 0.25},
+    {SFCONV_MODEL_TINY_SEGMENTER, SFCONV_METHOD_FCONVSN, SFCONV_OPTIMIZER_ADAM, 5, 2, 24, 0.25},
+    {SFCONV_MODEL_TINY_SEGMENTER, SFCONV_METHOD_DPCCONV, SFCONV_OPTIMIZER_SGD, 5, 2, 40, 0.25},
+    {SFCONV_MODEL_RESNET18, SFCONV_METHOD_SFCONV, SFCONV_OPTIMIZER_SGD, 20, 2, 33, 1.0 / 32},
+    {SFCONV_MODEL_UNET, SFCONV_METHOD_SFCONV, SFCONV_OPTIMIZER_ADAM, 20, 1, 32, 1.0 / 32},
+    {SFCONV_MODEL_RESNET18, SFCONV_METHOD_SFCONV, SFCONV_OPTIMIZER_SGD, 1, 2, 64, 0.25},
+    {SFCONV_MODEL_UNET, SFCONV_METHOD_SFCONV, SFCONV_OPTIMIZER_SGD, 1, 1, 48, 0.25},
 };
 
 #define TRAINING_COUNT ((int)(sizeof trainings / sizeof *trainings))
