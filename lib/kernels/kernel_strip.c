@@ -8,9 +8,8 @@
 /* Vectors side by side in a tile of few rows: enough sums to hide the latency of the multiply-add,
  * few enough to divide a strip. */
 #define MAX_VECTORS 6
-/* Vectors of a tile of many rows, where it is nearly square; sums that are very short. */
-#define SQUARE_VECTORS 3
-#define SHORT_SUM 8
+/* A tile no wider than this takes one vector more. */
+#define MAX_JOINED 3
 /* Shallow sums: sources that fit the registers beside the sums of one row. With few registers a row
  * has few sums at a time, and its chain is waited for where it is longer than this. */
 #define HELD_SOURCES TILE_SUMS
@@ -335,45 +334,25 @@ static void tile_columns(const strip_view *view, const row_cut *cut, int64_t col
     tile_some(view, &place, cut->tiles - cut->higher, cut->height, vectors);
 }
 
-/* Vectors of the tiles of a strip. Of two shapes with as many sums, four rows of three vectors and
- * six of two, the squarer loads less; measured, it is the faster one for contractions and for very
- * short sums, and the slower one between them. */
-static int64_t tile_width(const sfk_strip *strip)
-{
-    const row_cut cut = cut_rows(strip->rows, SFV_TILE_ROWS);
-    const int vectors = vectors_of((int)(cut.height + (cut.higher > 0)));
-    const bool square =
-        strip->rows >= SFV_TILE_ROWS && (strip->depth > strip->rows || strip->depth <= SHORT_SUM);
-    return square && vectors < SQUARE_VECTORS ? SQUARE_VECTORS : vectors;
-}
-
-/* Vectors of the next tile where `rest` are left. No tile has one alone unless the strip has: that
- * is too few sums, and a load for each multiply-add. */
-static int64_t next_width(int64_t rest, int64_t width)
-{
-    if (rest != width + 1) {
-        return rest < width ? rest : width;
-    }
-    return width == 2 ? 3 : (rest + 1) / 2;
-}
-
+/* The strip in tiles that are `vectors` wide. A vector that would be left over joins the last tile,
+ * which is the lower for it: a tile of one vector has too few sums, and loads as often as it adds.
+ */
 static void tile_strip(const strip_view *view)
 {
     const sfk_strip *strip = &view->strip;
-    const int64_t width = tile_width(strip);
+    row_cut cut = cut_rows(strip->rows, SFV_TILE_ROWS);
+    const int64_t vectors = vectors_of((int)(cut.height + (cut.higher > 0)));
     int64_t rest = (strip->columns + SFV_LANES - 1) / SFV_LANES;
-    int64_t column = 0, before = 0;
-    row_cut cut = {0};
+    int64_t column = 0;
     while (rest > 0) {
-        const int64_t vectors = next_width(rest, width);
-        if (vectors != before) {
-            const int64_t most = TILE_SUMS / vectors;
-            cut = cut_rows(strip->rows, most < SFV_TILE_ROWS ? most : SFV_TILE_ROWS);
-            before = vectors;
+        const bool joins = rest == vectors + 1 && vectors > 1 && vectors <= MAX_JOINED;
+        const int64_t count = joins || rest < vectors ? rest : vectors;
+        if (joins) {
+            cut = cut_rows(strip->rows, TILE_SUMS / count);
         }
-        tile_columns(view, &cut, column, rest == vectors ? strip->columns % SFV_LANES : 0, vectors);
-        column += vectors * SFV_LANES;
-        rest -= vectors;
+        tile_columns(view, &cut, column, rest == count ? strip->columns % SFV_LANES : 0, count);
+        column += count * SFV_LANES;
+        rest -= count;
     }
 }
 
