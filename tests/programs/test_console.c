@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* What people see while a network is trained. */
 #include "console.h"
+#include "suite.h"
 
 #include <check.h>
 #include <math.h>
@@ -93,9 +94,5 @@ int main(void)
     tcase_add_test(tests, bar_fits_a_terminal_of_any_width);
     tcase_add_test(tests, numbers_are_grouped_by_thousands);
     suite_add_tcase(suite, tests);
-    SRunner *runner = srunner_create(suite);
-    srunner_run_all(runner, CK_NORMAL);
-    const int failed = srunner_ntests_failed(runner);
-    srunner_free(runner);
-    return failed == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+    return run_suite(suite);
 }

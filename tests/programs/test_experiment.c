@@ -2,6 +2,7 @@
 #include "scratch.h"
 
 #include "batch.h"
+#include "suite.h"
 
 #include <check.h>
 #include <math.h>
@@ -580,9 +581,5 @@ int main(void)
     tcase_add_test(tests, saved_model_predicts_the_same_bits);
     tcase_add_test(tests, training_refuses_what_it_cannot_use);
     suite_add_tcase(suite, tests);
-    SRunner *runner = srunner_create(suite);
-    srunner_run_all(runner, CK_NORMAL);
-    const int failed = srunner_ntests_failed(runner);
-    srunner_free(runner);
-    return failed == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+    return run_suite(suite);
 }

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* The tests of the report against values from tables and from counting by hand. */
 #include "statistics.h"
+#include "suite.h"
 
 #include <check.h>
 #include <math.h>
@@ -126,9 +127,5 @@ int main(void)
     tcase_add_test(tests, many_differences_get_p_and_interval_of_the_normal_limit);
     tcase_add_test(tests, resampling_repeats_with_its_seed);
     suite_add_tcase(suite, tests);
-    SRunner *runner = srunner_create(suite);
-    srunner_run_all(runner, CK_NORMAL);
-    const int failed = srunner_ntests_failed(runner);
-    srunner_free(runner);
-    return failed == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+    return run_suite(suite);
 }
