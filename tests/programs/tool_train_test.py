@@ -306,7 +306,10 @@ class Train(ToolCase):
 
     def on_terminal(self, columns, *arguments):
         """What the command writes to a terminal that has so many columns."""
-        ours, theirs = pty.openpty()
+        try:
+            ours, theirs = pty.openpty()
+        except OSError:
+            self.skipTest("no pseudo-terminal can be had here")
         fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", 24, columns, 0, 0))
         process = subprocess.Popen([TOOL, *map(str, arguments)], cwd=self.folder, stdout=theirs)
         os.close(theirs)
@@ -320,16 +323,19 @@ class Train(ToolCase):
         self.assertEqual(process.wait(), 0)
         return output.decode()
 
-    def test_a_terminal_shows_a_bar_and_anything_else_plain_lines(self):
+    def test_a_terminal_shows_a_bar(self):
         put_masks(self, "set")
-        how = ("set", "--task", "segment", "--epochs", 3, "--batch", 2, "--output")
-        output = self.on_terminal(80, "train", *how, "out")
+        output = self.on_terminal(80, "train", "set", "--task", "segment", "--epochs", 3,
+                                  "--batch", 2, "--output", "out")
         bars = output.split("\r\033[K")[1:-1]
         self.assertRegex(bars[-1], r"^sfconv epoch \d/3 \[#+-*\] loss [0-9.]+ Dice [0-9.]+ "
                                    r"\d+ img/s \d:\d\d left$")
         self.assertRegex(output, r"epoch 3/3 .*validation Dice [0-9.]+( \*)?\r\n")
         self.assertLess(max(map(len, bars)), 80)
-        plain = self.sfconv("train", *how, "plain")
+
+    def test_anything_but_a_terminal_gets_plain_lines(self):
+        put_masks(self, "set")
+        plain = self.train("plain", "--epochs", 3)
         self.assertNotIn("\r", plain)
         self.assertEqual(plain.count("epoch"), 3)
 
