@@ -172,6 +172,21 @@ SFCONV_API sfconv_status sfconv_net_run_bytes(const sfconv_net *net, int32_t mod
 SFCONV_API sfconv_status sfconv_run_reshape(sfconv_run *run, const sfconv_shape *inputs,
                                             int32_t count, void *memory, int64_t bytes);
 
+/**
+ * Says that the inputs are a window of a larger image: its first pixel is at (top, left) of the
+ * whole, which is height x width. Up-sampling with aligned corners, which places its samples by the
+ * size of the map, then places them as in the whole. Zeros of convolutions still border the window,
+ * so the outputs are those of the whole as far from its edges as the network sees: bit for bit, but
+ * to rounding where dense convolutions go by Winograd's method.
+ * Holds from the next forward to the next reshape, which makes the inputs a whole again.
+ * Errors: ARGUMENT, STATE (before reshape, between forward and backward), SHAPE (an input reaches
+ * beyond the whole; inputs of different sizes; top, left, height or width is no multiple of the
+ * distance that pixels of an up-sampled map have in the input), OVERFLOW. On failure the former
+ * window holds. Since: 0.1
+ */
+SFCONV_API sfconv_status sfconv_run_set_window(sfconv_run *run, int64_t top, int64_t left,
+                                               int64_t height, int64_t width);
+
 /** Memory of input, output and their gradients, valid until the next reshape. Inputs are for the
  * caller to write before each forward (their content does not survive an inference forward),
  * outputs to read after it; in training, output gradients are to write before backward and input

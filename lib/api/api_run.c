@@ -172,6 +172,20 @@ sfconv_status sfconv_run_reshape(sfconv_run *run, const sfconv_shape *inputs, in
     return sfi_run_reshape(run, inputs, count, memory, bytes);
 }
 
+sfconv_status sfconv_run_set_window(sfconv_run *run, int64_t top, int64_t left, int64_t height,
+                                    int64_t width)
+{
+    static const char call[] = "sfconv_run_set_window";
+    const sfconv_status status = sfi_check_shaped(run, call);
+    if (status < 0) {
+        return status;
+    }
+    if (run->taped) {
+        return sfi_fail(run->context, SFCONV_ERROR_STATE, "%s: between forward and backward", call);
+    }
+    return sfi_run_set_window(run, (sfi_image_part){{top, left}, {height, width}});
+}
+
 typedef float *data_of_node(const sfconv_run *run, int32_t node);
 
 /* A view of a node's value or gradient; `index` counts the net's inputs or outputs. */

@@ -22,6 +22,13 @@ typedef struct sfi_shape {
     int64_t w;
 } sfi_shape;
 
+/* An axis of a map that may be a window of a larger one: `size` positions from `start` of `whole`. */
+typedef struct sfi_span {
+    int64_t size;
+    int64_t start;
+    int64_t whole;
+} sfi_span;
+
 static inline int64_t sfi_shape_count(sfi_shape shape)
 {
     return shape.n * shape.c * shape.h * shape.w;
@@ -61,6 +68,8 @@ typedef struct sfi_pass {
     int32_t input_count;
     const sfi_shape *in_shape;
     sfi_shape out_shape;
+    /* Height and width of the first input. */
+    sfi_span in_span[2];
     const float *const *in;
     float *out;
     /* Backward only. grad_in[i] is NULL where nobody wants it; accumulate[i] says whether to add to

@@ -27,15 +27,17 @@ bool sfi_is_max_pool_of_stem(const sfconv_layer *layer);
 
 /* `which` is SFCONV_UPSAMPLE_…. */
 bool sfi_upsample2d_facts(const sfconv_layer *layer, int32_t *which, int64_t factor[2]);
-/* Position k·factor + r of an up-sampled axis of `size` input pixels lies at k + offset, -1 <
- * offset < 1; 0 where the neighbour on that side is missing. `which` is bilinear. */
-float sfi_upsample2d_offset(int32_t which, int64_t factor, int64_t size, int64_t k, int64_t r);
+/* Whether the place of a sample depends on the size of the whole map. */
+bool sfi_upsample2d_is_aligned(const sfconv_layer *layer);
+/* Position k·factor + r of an up-sampled axis lies at k + offset of its input, -1 < offset < 1; 0
+ * where the neighbour on that side is missing. `which` is bilinear. */
+float sfi_upsample2d_offset(int32_t which, int64_t factor, sfi_span in, int64_t k, int64_t r);
 /* Largest factor of the public contract, and the most positions that one input takes part in. */
 #define SFI_UPSAMPLE_FACTOR 64
 #define SFI_UPSAMPLE_TERMS (3 * SFI_UPSAMPLE_FACTOR)
 /* The up-sampled positions that input position k takes part in, in their order, and its weights
  * there; returns how many. */
-int64_t sfi_upsample2d_terms(int32_t which, int64_t factor, int64_t size, int64_t k,
+int64_t sfi_upsample2d_terms(int32_t which, int64_t factor, sfi_span in, int64_t k,
                              int64_t *positions, float *weights);
 
 bool sfi_is_add(const sfconv_layer *layer);

@@ -100,20 +100,22 @@ static sfconv_status memory(const sfconv_layer *layer, bool training, const sfi_
     return SFCONV_OK;
 }
 
-float sfi_upsample2d_offset(int32_t which, int64_t factor, int64_t size, int64_t k, int64_t r)
+float sfi_upsample2d_offset(int32_t which, int64_t factor, sfi_span in, int64_t k, int64_t r)
 {
     double offset = ((double)r + 0.5) / (double)factor - 0.5;
     if (which == SFCONV_UPSAMPLE_BILINEAR_ALIGNED) {
-        /* (k·factor + r) · (size - 1) / (size·factor - 1) - k without cancellation. */
-        const double last = (double)size * (double)factor - 1.0;
-        const double ahead = (double)r * (double)(size - 1) - (double)k * ((double)factor - 1.0);
+        /* With K the position in the whole: (K·factor + r) · (whole - 1) / (whole·factor - 1) - K
+         * without cancellation. */
+        const double last = (double)in.whole * (double)factor - 1.0;
+        const double ahead =
+            (double)r * (double)(in.whole - 1) - (double)(in.start + k) * ((double)factor - 1.0);
         offset = last > 0.0 ? ahead / last : 0.0;
     }
-    const bool outside = (k == 0 && offset < 0.0) || (k == size - 1 && offset > 0.0);
+    const bool outside = (k == 0 && offset < 0.0) || (k == in.size - 1 && offset > 0.0);
     return outside ? 0.0f : (float)offset;
 }
 
-int64_t sfi_upsample2d_terms(int32_t which, int64_t factor, int64_t size, int64_t k,
+int64_t sfi_upsample2d_terms(int32_t which, int64_t factor, sfi_span in, int64_t k,
                              int64_t *positions, float *weights)
 {
     int64_t count = 0;
@@ -124,9 +126,9 @@ int64_t sfi_upsample2d_terms(int32_t which, int64_t factor, int64_t size, int64_
         }
         return count;
     }
-    for (int64_t base = sfi_max(0, k - 1); base < sfi_min(size, k + 2); base++) {
+    for (int64_t base = sfi_max(0, k - 1); base < sfi_min(in.size, k + 2); base++) {
         for (int64_t r = 0; r < factor; r++) {
-            const float offset = sfi_upsample2d_offset(which, factor, size, base, r);
+            const float offset = sfi_upsample2d_offset(which, factor, in, base, r);
             const float toward = (float)(k - base) * offset;
             const float weight = base == k ? 1.0f - fabsf(offset) : toward;
             if (weight > 0.0f) {
@@ -138,9 +140,10 @@ int64_t sfi_upsample2d_terms(int32_t which, int64_t factor, int64_t size, int64_
     return count;
 }
 
-static float offset_at(const upsample2d *self, int axis, int64_t size, int64_t k, int64_t r)
+static float offset_at(const upsample_job *job, int axis, int64_t k, int64_t r)
 {
-    return sfi_upsample2d_offset(self->which, self->factor[axis], size, k, r);
+    return sfi_upsample2d_offset(job->layer->which, job->layer->factor[axis],
+                                 job->pass->in_span[axis], k, r);
 }
 
 static void fill_offsets(const upsample_job *job)
@@ -150,7 +153,7 @@ static void fill_offsets(const upsample_job *job)
         offsets[0] = 0.0f;
         offsets[job->in.w + 1] = 0.0f;
         for (int64_t k = 0; k < job->in.w; k++) {
-            offsets[k + 1] = offset_at(job->layer, 1, job->in.w, k, r);
+            offsets[k + 1] = offset_at(job, 1, k, r);
         }
     }
 }
@@ -201,7 +204,7 @@ static void bilinear_plane(const upsample_job *job, const float *in, float *out,
             widen_row(job, in, k + 1, rows);
         }
         for (int64_t r = 0; r < factor; r++) {
-            const float offset = offset_at(job->layer, 0, job->in.h, k, r);
+            const float offset = offset_at(job, 0, k, r);
             const int64_t other = offset < 0.0f ? k - 1 : offset > 0.0f ? k + 1 : k;
             job->pass->context->kernels->blend_rows(
                 out + (k * factor + r) * job->out.w, wide + k % 3 * job->out.w,
@@ -222,7 +225,7 @@ static void bilinear_plane_gradient(const upsample_job *job, const float *grad_o
     memset(row + factor + job->out.w, 0, (size_t)factor * sizeof *row);
     for (int64_t k = 0; k < job->in.h; k++) {
         const int64_t count = sfi_upsample2d_terms(job->layer->which, job->layer->factor[0],
-                                                   job->in.h, k, positions, weights);
+                                                   job->pass->in_span[0], k, positions, weights);
         for (int64_t i = 0; i < count; i++) {
             rows[i] = grad_out + positions[i] * job->out.w;
         }
@@ -315,6 +318,12 @@ bool sfi_upsample2d_facts(const sfconv_layer *layer, int32_t *which, int64_t fac
     factor[0] = self->factor[0];
     factor[1] = self->factor[1];
     return true;
+}
+
+bool sfi_upsample2d_is_aligned(const sfconv_layer *layer)
+{
+    return layer->kind == &kind &&
+           ((const upsample2d *)layer)->which == SFCONV_UPSAMPLE_BILINEAR_ALIGNED;
 }
 
 sfconv_status sfi_upsample2d_new(sfconv_layer **layer, sfconv_context *context, int32_t which,

@@ -72,7 +72,7 @@ static void interpolate_rows(const sfi_rank_upsampling *job, int64_t k, float *r
     float *between = gathered + 3 * width;
     for (int64_t r = 0; r < job->factor[0]; r++) {
         const int64_t row = k * job->factor[0] + r;
-        const float offset = sfi_rank_upsampling_offset(job, 0, job->in.h, k, r);
+        const float offset = sfi_rank_upsampling_offset(job, 0, k, r);
         const int64_t other = offset < 0.0f ? k - 1 : offset > 0.0f ? k + 1 : k;
         float *to = target + sfi_rank_row(&job->maps, row);
         if (!sfi_rank_row_is_read(&job->maps, row)) {

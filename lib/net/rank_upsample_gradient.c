@@ -39,7 +39,7 @@ static void gather_rows(const sfi_rank_upsampling *job, const float *from, int64
     float weights[SFI_UPSAMPLE_TERMS];
     int64_t positions[SFI_UPSAMPLE_TERMS];
     const int64_t terms =
-        sfi_upsample2d_terms(job->which, job->factor[0], job->in.h, k, positions, weights);
+        sfi_upsample2d_terms(job->which, job->factor[0], job->span[0], k, positions, weights);
     int64_t count = 0;
     for (int64_t i = 0; i < terms; i++) {
         if (sfi_rank_row_is_read(&job->maps, positions[i])) {

@@ -28,12 +28,11 @@ int64_t sfi_rank_upsampling_bytes(const sfi_rank_upsampling *job, const sfconv_n
            (int64_t)sizeof(float);
 }
 
-float sfi_rank_upsampling_offset(const sfi_rank_upsampling *job, int axis, int64_t size, int64_t k,
-                                 int64_t r)
+float sfi_rank_upsampling_offset(const sfi_rank_upsampling *job, int axis, int64_t k, int64_t r)
 {
     return job->which == SFCONV_UPSAMPLE_NEAREST
                ? 0.0f
-               : sfi_upsample2d_offset(job->which, job->factor[axis], size, k, r);
+               : sfi_upsample2d_offset(job->which, job->factor[axis], job->span[axis], k, r);
 }
 
 static void fill_offsets(const sfi_rank_upsampling *job)
@@ -43,7 +42,7 @@ static void fill_offsets(const sfi_rank_upsampling *job)
         offsets[0] = 0.0f;
         offsets[job->in.w + 1] = 0.0f;
         for (int64_t k = 0; k < job->in.w; k++) {
-            offsets[k + 1] = sfi_rank_upsampling_offset(job, 1, job->in.w, k, r);
+            offsets[k + 1] = sfi_rank_upsampling_offset(job, 1, k, r);
         }
     }
 }
@@ -52,6 +51,9 @@ void sfi_rank_upsampling_run(sfi_rank_upsampling *job, const sfconv_run *run, vo
                              sfconv_task_fn task)
 {
     job->run = run;
+    for (int axis = 0; axis < 2; axis++) {
+        job->span[axis] = sfi_run_span(run, job->sink->base, axis);
+    }
     job->offsets = scratch;
     job->rows = job->offsets + offset_elements(job);
     fill_offsets(job);

@@ -16,6 +16,8 @@ typedef struct sfi_rank_upsampling {
     int32_t which;
     int64_t factor[2];
     sfi_shape in;
+    /* Height and width of `in`; set when the job runs. */
+    sfi_span span[2];
     int64_t wide;
     int64_t tasks_per_map;
     /* Horizontal offsets, [factor][in.w + 2] with a zero at either end. */
@@ -36,7 +38,6 @@ void sfi_rank_upsampling_run(sfi_rank_upsampling *job, const sfconv_run *run, vo
                              sfconv_task_fn task);
 /* Where column or row k of the mixed map reads its r-th copy from: 0 its own place, below 0 between
  * it and the one before. */
-float sfi_rank_upsampling_offset(const sfi_rank_upsampling *job, int axis, int64_t size, int64_t k,
-                                 int64_t r);
+float sfi_rank_upsampling_offset(const sfi_rank_upsampling *job, int axis, int64_t k, int64_t r);
 
 #endif

@@ -119,6 +119,7 @@ sfconv_status sfi_run_reshape(sfconv_run *run, const sfconv_shape *inputs, int32
     run->owned_bytes = memory ? 0 : (size_t)run->plan.bytes;
     run->shaped = true;
     run->taped = false;
+    run->window = (sfi_image_part){0};
     for (int32_t i = 0; i < run->net->parameter_count; i++) {
         run->gradients[i] = at(run, run->plan.parameter_gradients[i]);
     }
@@ -158,6 +159,7 @@ static void fill_pass(const sfconv_run *run, int32_t index, node_pass *filled)
         .input_count = node->input_count,
         .in_shape = filled->in_shape,
         .out_shape = step->shape,
+        .in_span = {sfi_run_span(run, node->inputs[0], 0), sfi_run_span(run, node->inputs[0], 1)},
         .in = filled->in,
         .out = sfi_run_value(run, index),
         .grad_in = filled->grad_in,

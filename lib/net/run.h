@@ -4,6 +4,13 @@
 
 #include "plan.h"
 
+/* The part of a larger image that the inputs of a run are, height and width; `whole` is 0 while
+ * they are all of it. */
+typedef struct sfi_image_part {
+    int64_t start[2];
+    int64_t whole[2];
+} sfi_image_part;
+
 struct sfconv_run {
     uint32_t magic;
     sfconv_context *context;
@@ -18,6 +25,7 @@ struct sfconv_run {
     bool taped;
     uint64_t seed;
     uint64_t step;
+    sfi_image_part window;
     sfi_plan plan;
     /* Where reshape prepares the next plan, so that a failure keeps the present one. */
     sfi_plan next;
@@ -37,6 +45,11 @@ sfconv_status sfi_run_reshape(sfconv_run *run, const sfconv_shape *inputs, int32
 /* Bytes that sfi_run_reshape() would take. */
 sfconv_status sfi_run_bytes(const sfconv_run *run, const sfconv_shape *inputs, int32_t count,
                             int64_t *bytes);
+/* SHAPE where an input does not fit into the window, or where a map that depends on the whole does
+ * not begin and end at its pixels. */
+sfconv_status sfi_run_set_window(sfconv_run *run, sfi_image_part window);
+/* Height (axis 0) or width of a node's map as a window of the whole. */
+sfi_span sfi_run_span(const sfconv_run *run, int32_t node, int axis);
 void sfi_run_forward(sfconv_run *run);
 void sfi_run_backward(sfconv_run *run);
 void sfi_run_zero_gradients(sfconv_run *run);

@@ -83,7 +83,7 @@ static bool judge_image(struct judge *judge, const struct dataset *set, int64_t 
     if (!dataset_get(&image, segments ? &mask : NULL, set, index, judge->error)) {
         return false;
     }
-    const bool ok = judge_compute(judge, &image, &logits) &&
+    const bool ok = judge_compute(judge, &image, NULL, &logits) &&
                     (segments ? judge_mask(judge, &logits, &mask, sums, score)
                               : judge_class(judge, &logits, set, index, sums, score));
     image_destroy(&image);

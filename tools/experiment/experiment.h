@@ -175,8 +175,7 @@ bool experiment_evaluate(struct experiment_score *score, struct experiment_image
 
 /* Masks of large images are put together from tiles, each with a halo of what lies round it, so
  * that the network's memory is bounded. Both are rounded up to what the network takes. Where the
- * halo covers the receptive field the map is the same as that of the whole image, unless the
- * network depends on the size of its input: up-sampling with aligned corners does. */
+ * halo covers the receptive field the map is the same as that of the whole image. */
 struct experiment_tiles {
     int64_t side; /* 0: the whole image */
     int64_t halo;

@@ -24,6 +24,16 @@ static bool fit(struct judge *judge, const struct image *image)
     return judge_check(judge, sfconv_run_reshape(judge->run, &shape, 1, NULL, 0), "network");
 }
 
+/* What depends on the size of the whole image then does what it would do there. */
+static bool put_in_place(struct judge *judge, const struct judge_place *place)
+{
+    return !place || judge_check(judge,
+                                 sfconv_run_set_window(judge->run, place->top, place->left,
+                                                       batch_round_up(judge->model, place->height),
+                                                       batch_round_up(judge->model, place->width)),
+                                 "network");
+}
+
 bool judge_open(struct judge *judge, const struct experiment_model *model,
                 struct image_error *error)
 {
@@ -49,10 +59,11 @@ static bool check_output(struct judge *judge, const sfconv_view *logits)
         (long long)logits->shape[2], (long long)logits->shape[3]);
 }
 
-bool judge_compute(struct judge *judge, const struct image *image, sfconv_view *logits)
+bool judge_compute(struct judge *judge, const struct image *image, const struct judge_place *place,
+                   sfconv_view *logits)
 {
     sfconv_view input;
-    if (!fit(judge, image) ||
+    if (!fit(judge, image) || !put_in_place(judge, place) ||
         !judge_check(judge, sfconv_run_input(judge->run, 0, &input), "network") ||
         !batch_put_image(judge->model, &input, 0, image, judge->error)) {
         return false;

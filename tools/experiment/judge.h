@@ -16,13 +16,23 @@ struct judge {
     struct image_error *error;
 };
 
+/* Where an image lies in a larger one. */
+struct judge_place {
+    int64_t left;
+    int64_t top;
+    int64_t width; /* of the larger one */
+    int64_t height;
+};
+
 bool judge_open(struct judge *judge, const struct experiment_model *model,
                 struct image_error *error);
 void judge_close(struct judge *judge);
 
 /* Logits of one image, which is in the form that the model wants. Only the network's own work is
- * timed. What lies beyond the image is filled up with the mean. */
-bool judge_compute(struct judge *judge, const struct image *image, sfconv_view *logits);
+ * timed. What lies beyond the image is filled up with the mean. `place` NULL: an image by itself.
+ */
+bool judge_compute(struct judge *judge, const struct image *image, const struct judge_place *place,
+                   sfconv_view *logits);
 
 /* Probabilities of the classes. */
 void judge_softmax(float *probability, const sfconv_view *logits);

@@ -43,7 +43,8 @@ static bool answer_tile(struct image *map, struct judge *judge, const struct ima
     if (!image_crop(&part, image, x.seen, y.seen, x.seen_size, y.seen_size, judge->error)) {
         return false;
     }
-    const bool ok = judge_compute(judge, &part, &logits);
+    const struct judge_place place = {x.seen, y.seen, image->width, image->height};
+    const bool ok = judge_compute(judge, &part, &place, &logits);
     if (ok) {
         put_sigmoid(map, x.kept, y.kept, &logits, x.kept - x.seen, y.kept - y.seen, x.kept_size,
                     y.kept_size);
@@ -79,7 +80,7 @@ static bool answer_classes(struct image *probability, struct judge *judge,
                            const struct image *image)
 {
     sfconv_view logits;
-    if (!judge_compute(judge, image, &logits) ||
+    if (!judge_compute(judge, image, NULL, &logits) ||
         !image_create(probability, judge->model->class_count, 1, 1, judge->error)) {
         return false;
     }

@@ -78,6 +78,7 @@ SIGNATURES = {
     "run_regularize": "e pp",
     "run_set_engine": "e pi",
     "run_set_seed": "e puu",
+    "run_set_window": "e pllll",
     "run_step": "u p",
     "run_plan_text": "e ppzp",
     # train.h
