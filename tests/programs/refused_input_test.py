@@ -118,6 +118,11 @@ class BadData(ProgramCase):
             self.put_flat(f"set/one/{i}.png")
         self.assert_data_refused("classifier", "set", "'one'")
 
+    def test_class_with_one_training_image(self):
+        put_classes(self, "set")
+        self.put_flat("set/train/rare/only.png", channels=3)
+        self.assert_data_refused("classifier", "set/train/rare/only.png", "'rare'")
+
     def test_name_of_a_class_that_no_model_file_can_hold(self):
         put_classes(self, "set")
         train = os.fsencode(self.folder / "set/train")

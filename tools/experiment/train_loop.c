@@ -125,6 +125,28 @@ static bool choose_window(struct training *t)
     return true;
 }
 
+/* One image shows what it looks like itself, not what its class looks like. */
+static bool check_classes(struct training *t)
+{
+    const struct dataset *train = t->train;
+    for (int32_t c = 0; c < train->class_count; c++) {
+        const struct dataset_sample *last = NULL;
+        int64_t count = 0;
+        for (int64_t i = 0; i < train->count; i++) {
+            if (train->samples[i].label == c) {
+                last = &train->samples[i];
+                count++;
+            }
+        }
+        if (count == 1) {
+            return image_fail(t->error,
+                              "%s: the only training image of class '%s'; add more or leave it out",
+                              last->path, train->class_names[c]);
+        }
+    }
+    return true;
+}
+
 /* Mean 1 over the images. */
 static bool weigh_classes(struct training *t)
 {
@@ -470,7 +492,7 @@ bool experiment_run_training(struct experiment_model *model, const struct datase
                          .options = options,
                          .error = error};
     bool go_on = true;
-    bool ok = choose_window(&t) && prepare(&t) && resume(&t);
+    bool ok = check_classes(&t) && choose_window(&t) && prepare(&t) && resume(&t);
     while (ok && go_on && t.at.epoch <= options->epochs && !out_of_patience(&t)) {
         ok = run_epoch(&t, watch, user, &go_on);
     }
