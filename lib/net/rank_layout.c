@@ -56,7 +56,7 @@ int64_t sfi_rank_lay_out(sfi_rank_bench *bench, const sfi_plan *plan, const sfco
 {
     const sfi_rank_cut cut = sfi_rank_cut_of(plan, node);
     const bool has_unit = plan->rank.nodes[node].role == SFI_RANK_UNIT;
-    const int64_t strip = has_unit ? SFI_RANK_CHANNELS * SFI_RANK_STRIP + SFK_SLACK : 0;
+    const int64_t strip = SFI_RANK_CHANNELS * SFI_RANK_STRIP + SFK_SLACK;
     sfi_rank_unit unit = {0};
     uintptr_t at = memory;
     int64_t mixed = 0;
@@ -77,6 +77,9 @@ int64_t sfi_rank_lay_out(sfi_rank_bench *bench, const sfi_plan *plan, const sfco
     bench->lower = sfi_rank_take(&at, cut.pooled ? strip : 0, sizeof(float));
     bench->pooled = sfi_rank_take(&at, cut.pooled ? strip : 0, sizeof(float));
     bench->taps = sfi_rank_take(&at, unit.depth, sizeof(float *));
+    const int64_t copied = sfi_rank_copies_taps(&unit) ? (cut.pooled ? 2 : 1) * unit.depth : 0;
+    bench->copies = sfi_rank_take(&at, copied * SFI_RANK_COPY_PITCH, sizeof(float));
+    bench->copied = sfi_rank_take(&at, copied, sizeof(float *));
     bench->rows = sfi_rank_take(&at, SFI_RANK_CHANNELS, sizeof(float *));
     bench->lower_rows = sfi_rank_take(&at, SFI_RANK_CHANNELS, sizeof(float *));
     bench->pooled_rows = sfi_rank_take(&at, SFI_RANK_CHANNELS, sizeof(float *));

@@ -10,6 +10,10 @@
 /* A strip of channels times pixels fits the first-level cache beside its sources and weights. */
 #define SFI_RANK_STRIP 96
 #define SFI_RANK_CHANNELS 64
+/* Rows that are used so often are copied to where they lie close together, an odd number of cache
+ * lines apart, before a strip is made of them. */
+#define SFI_RANK_DEEP 64
+#define SFI_RANK_COPY_PITCH 112
 
 /* How the work on one base is cut, by its shape alone. */
 typedef struct sfi_rank_cut {
@@ -41,6 +45,9 @@ typedef struct sfi_rank_bench {
     float *lower;
     float *pooled;
     const float **taps;
+    /* The taps of a strip, brought together: of two where rows are pooled in pairs. */
+    float *copies;
+    const float **copied;
     const float **rows;
     const float **lower_rows;
     const float **pooled_rows;
@@ -100,6 +107,12 @@ typedef struct sfi_rank_task {
     int64_t first_row;
     int64_t end_row;
 } sfi_rank_task;
+
+/* Whether the taps of a strip are brought together first. */
+static inline bool sfi_rank_copies_taps(const sfi_rank_unit *unit)
+{
+    return unit->depth >= SFI_RANK_DEEP && !unit->lines;
+}
 
 /* A map that an up-sampled or pooled base mixes for each horizontal tap. */
 static inline int64_t sfi_rank_mixed_count(const sfi_rank_maps *maps)
