@@ -130,18 +130,11 @@ static bool check_classes(struct training *t)
 {
     const struct dataset *train = t->train;
     for (int32_t c = 0; c < train->class_count; c++) {
-        const struct dataset_sample *last = NULL;
-        int64_t count = 0;
-        for (int64_t i = 0; i < train->count; i++) {
-            if (train->samples[i].label == c) {
-                last = &train->samples[i];
-                count++;
-            }
-        }
-        if (count == 1) {
+        const struct dataset_sample *only = dataset_only_sample(train, c);
+        if (only) {
             return image_fail(t->error,
                               "%s: the only training image of class '%s'; add more or leave it out",
-                              last->path, train->class_names[c]);
+                              only->path, train->class_names[c]);
         }
     }
     return true;

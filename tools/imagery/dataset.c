@@ -173,6 +173,20 @@ bool dataset_take_part(struct dataset *taken, struct dataset *from, double part,
     return done;
 }
 
+const struct dataset_sample *dataset_only_sample(const struct dataset *dataset, int32_t class_index)
+{
+    const struct dataset_sample *only = NULL;
+    for (int64_t i = 0; i < dataset->count; i++) {
+        if (dataset->samples[i].label == class_index) {
+            if (only) {
+                return NULL;
+            }
+            only = &dataset->samples[i];
+        }
+    }
+    return only;
+}
+
 bool dataset_get(struct image *image, struct image *mask, const struct dataset *dataset,
                  int64_t index, struct image_error *error)
 {

@@ -96,6 +96,10 @@ bool dataset_holds_masks(const char *folder);
 
 void dataset_split_destroy(struct dataset_split *split);
 
+/* The only sample of a class, or NULL where there are more or none. */
+const struct dataset_sample *dataset_only_sample(const struct dataset *dataset,
+                                                 int32_t class_index);
+
 /* Copies of image and mask (NULL: not wanted; an empty image where the set has none), read from
  * disk if they are not in memory. Any number of threads may ask at a time. */
 bool dataset_get(struct image *image, struct image *mask, const struct dataset *dataset,

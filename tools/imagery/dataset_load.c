@@ -370,17 +370,10 @@ static bool check_single_images(const struct dataset_loader *loader, const struc
     const struct dataset_options *options = loader->options;
     const bool splits = options->part_val > 0 || options->part_test > 0;
     for (int32_t c = 0; c < dataset->class_count && splits; c++) {
-        const struct dataset_sample *last = NULL;
-        int64_t count = 0;
-        for (int64_t i = 0; i < dataset->count; i++) {
-            if (dataset->samples[i].label == c) {
-                last = &dataset->samples[i];
-                count++;
-            }
-        }
-        if (count == 1) {
+        const struct dataset_sample *only = dataset_only_sample(dataset, c);
+        if (only) {
             return image_fail(loader->error, "%s: the only image of class '%s', a split needs more",
-                              last->path, dataset->class_names[c]);
+                              only->path, dataset->class_names[c]);
         }
     }
     return true;
