@@ -27,8 +27,6 @@ bool sfi_is_max_pool_of_stem(const sfconv_layer *layer);
 
 /* `which` is SFCONV_UPSAMPLE_…. */
 bool sfi_upsample2d_facts(const sfconv_layer *layer, int32_t *which, int64_t factor[2]);
-/* Whether the place of a sample depends on the size of the whole map. */
-bool sfi_upsample2d_is_aligned(const sfconv_layer *layer);
 /* Position k·factor + r of an up-sampled axis lies at k + offset of its input, -1 < offset < 1; 0
  * where the neighbour on that side is missing. `which` is bilinear. */
 float sfi_upsample2d_offset(int32_t which, int64_t factor, sfi_span in, int64_t k, int64_t r);

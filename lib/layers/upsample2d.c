@@ -320,12 +320,6 @@ bool sfi_upsample2d_facts(const sfconv_layer *layer, int32_t *which, int64_t fac
     return true;
 }
 
-bool sfi_upsample2d_is_aligned(const sfconv_layer *layer)
-{
-    return layer->kind == &kind &&
-           ((const upsample2d *)layer)->which == SFCONV_UPSAMPLE_BILINEAR_ALIGNED;
-}
-
 sfconv_status sfi_upsample2d_new(sfconv_layer **layer, sfconv_context *context, int32_t which,
                                  const int64_t factor[2])
 {

@@ -129,13 +129,14 @@ static void flat_strips(const sfi_rank_task *task)
     const int64_t width = task->job->cut.shape.w;
     const int64_t channels = task->job->cut.shape.c;
     const int64_t end = task->end_row * width;
+    const bool gathers = task->job->map && rows_mixed(task) >= SFI_RANK_DEEP;
     for (int64_t first = task->first_row * width; first < end; first += SFI_RANK_STRIP) {
         const pixel_span span = {first, sfi_min(SFI_RANK_STRIP, end - first)};
         const span_taps taps = taps_of(task, span, 0);
         for (int64_t c = 0; c < channels; c += SFI_RANK_CHANNELS) {
             const int64_t count = sfi_min(SFI_RANK_CHANNELS, channels - c);
             int64_t at = provide(task, span, c, count, &taps, bench->strip, bench->rows);
-            if (task->job->map && rows_mixed(task) >= SFI_RANK_DEEP) {
+            if (gathers) {
                 bring_together(bench->strip, SFI_RANK_STRIP, bench->rows, count, at, span.count);
                 at = 0;
             }

@@ -23,13 +23,20 @@ sfi_span sfi_run_span(const sfconv_run *run, int32_t node, int axis)
                : (sfi_span){size, run->window.start[axis] * size / input, whole * size / input};
 }
 
+static bool depends_on_whole(const sfconv_layer *layer)
+{
+    int32_t which;
+    int64_t factor[2];
+    return sfi_upsample2d_facts(layer, &which, factor) && which == SFCONV_UPSAMPLE_BILINEAR_ALIGNED;
+}
+
 static sfconv_status check_input(const sfconv_run *run, const sfi_image_part *window, int32_t node,
                                  int axis)
 {
     const int64_t start = window->start[axis];
     const int64_t whole = window->whole[axis];
     const int64_t size = size_of(run, node, axis);
-    if (start < 0 || whole < 0 || start > whole || size > whole - start) {
+    if (start < 0 || start > whole || size > whole - start) {
         return sfi_fail(run->context, SFCONV_ERROR_SHAPE,
                         "window: %lld %s of input '%s' from %lld do not lie in a whole of %lld",
                         (long long)size, axis_names[axis], run->net->nodes[node].name,
@@ -57,7 +64,7 @@ static sfconv_status check_node(const sfconv_run *run, const sfi_image_part *win
         return sfi_fail(run->context, SFCONV_ERROR_OVERFLOW, "window: a whole of %lld %s overflows",
                         (long long)window->whole[axis], axis_names[axis]);
     }
-    if (!sfi_upsample2d_is_aligned(run->net->nodes[node].layer)) {
+    if (!depends_on_whole(run->net->nodes[node].layer)) {
         return SFCONV_OK;
     }
     if (start % input != 0 || whole % input != 0) {

@@ -93,6 +93,16 @@ typedef struct random_window {
     int64_t dilation[2];
 } random_window;
 
+/* Into the fields of a layer's description. */
+static inline void copy_window(const random_window *window, int64_t kernel[2], int64_t stride[2],
+                               int64_t padding[2], int64_t dilation[2])
+{
+    memcpy(kernel, window->kernel, sizeof window->kernel);
+    memcpy(stride, window->stride, sizeof window->stride);
+    memcpy(padding, window->padding, sizeof window->padding);
+    memcpy(dilation, window->dilation, sizeof window->dilation);
+}
+
 /* `keep`: as many pixels come out. */
 static inline random_window draw_window(random_net *made, bool keep)
 {
@@ -146,10 +156,7 @@ static inline void put_random_sfconv(random_net *made, random_map *in, bool keep
     if (!pass_window(&out, &window)) {
         return;
     }
-    memcpy(desc.kernel, window.kernel, sizeof desc.kernel);
-    memcpy(desc.stride, window.stride, sizeof desc.stride);
-    memcpy(desc.padding, window.padding, sizeof desc.padding);
-    memcpy(desc.dilation, window.dilation, sizeof desc.dilation);
+    copy_window(&window, desc.kernel, desc.stride, desc.padding, desc.dilation);
     desc.in_channels = in->channels;
     out.channels = keep || draw(made, 2) ? in->channels : 1 + draw(made, draw(made, 8) ? 40 : 130);
     desc.out_channels = out.channels;
@@ -175,10 +182,7 @@ static inline void put_random_conv(random_net *made, random_map *in)
     if (!pass_window(&out, &window)) {
         return;
     }
-    memcpy(desc.kernel, window.kernel, sizeof desc.kernel);
-    memcpy(desc.stride, window.stride, sizeof desc.stride);
-    memcpy(desc.padding, window.padding, sizeof desc.padding);
-    memcpy(desc.dilation, window.dilation, sizeof desc.dilation);
+    copy_window(&window, desc.kernel, desc.stride, desc.padding, desc.dilation);
     desc.in_channels = in->channels;
     out.channels = 1 + draw(made, 40);
     const bool separable = draw(made, 6) == 0;
