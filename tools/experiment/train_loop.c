@@ -6,6 +6,7 @@
 #include "stopwatch.h"
 #include "train_state.h"
 
+#include <errno.h>
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -239,6 +240,21 @@ static bool resume(struct training *t)
     exchange(t->model->net, t->best, false);
     return train_state_load(files->state, parts_of(t), &t->at, t->settings, t->model->context,
                             t->error);
+}
+
+/* A disk that has no room for the state is found before an epoch was spent on it. What is saved
+ * holds nothing yet, and would stand in the way of beginning anew with other options. */
+static bool try_saving(struct training *t)
+{
+    const struct experiment_files *files = t->options->files;
+    if (!files || files->resume) {
+        return true;
+    }
+    if (!save_state(t)) {
+        return false;
+    }
+    return remove(files->state) == 0 ||
+           image_fail(t->error, "%s: %s", files->state, strerror(errno));
 }
 
 /* What the texts of a model file tell of its training. */
@@ -485,7 +501,7 @@ bool experiment_run_training(struct experiment_model *model, const struct datase
                          .options = options,
                          .error = error};
     bool go_on = true;
-    bool ok = check_classes(&t) && choose_window(&t) && prepare(&t) && resume(&t);
+    bool ok = check_classes(&t) && choose_window(&t) && prepare(&t) && resume(&t) && try_saving(&t);
     while (ok && go_on && t.at.epoch <= options->epochs && !out_of_patience(&t)) {
         ok = run_epoch(&t, watch, user, &go_on);
     }
