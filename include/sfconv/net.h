@@ -231,13 +231,14 @@ SFCONV_API uint64_t sfconv_run_step(const sfconv_run *run);
 
 /**
  * The plan in words: a line a node with what becomes of it, its name, kind, output shape, bytes of
- * its map in memory (0: the map is virtual) and MACs at its turn, and totals. "layer": computed by
- * itself. In rank space: "expand": the end of a unit that makes a full-width map from rank maps,
- * "fused": computed within such a unit, "virtual": only ever taken along on the way from a map to
- * rank maps, "mixed": a 1x1 convolution computed while its input is made.
- * Writes at most `capacity` bytes, terminated, and sets *length to the length of the whole text
- * without the terminator. `buffer` may be NULL when capacity is 0. Errors: ARGUMENT, STATE (before
- * reshape). Since: 0.1
+ * its map in memory (0: the map is virtual) and MACs at its turn, and totals; of a training run
+ * also bytes of its map's gradient, MACs of its backward turn, and bytes of the gradients of all
+ * parameters. "layer": computed by itself. In rank space: "expand": the end of a unit that makes a
+ * full-width map from rank maps, "fused": computed within such a unit, "virtual": only ever taken
+ * along on the way from a map to rank maps, "mixed": a 1x1 convolution computed while its input is
+ * made. Writes at most `capacity` bytes, terminated, and sets *length to the length of the whole
+ * text without the terminator. `buffer` may be NULL when capacity is 0. Errors: ARGUMENT, STATE
+ * (before reshape). Since: 0.1
  */
 SFCONV_API sfconv_status sfconv_run_plan_text(const sfconv_run *run, char *buffer, size_t capacity,
                                               size_t *length);

@@ -115,6 +115,12 @@ static int64_t macs(const sfconv_layer *layer, const sfi_shape *in, sfi_shape ou
     return out.n * out.h * out.w * in->c * (desc->kernel[0] * desc->kernel[1] + out.c);
 }
 
+static int64_t input_macs(const sfconv_layer *layer, const sfi_shape *in, sfi_shape out)
+{
+    const sfconv_conv2d_desc *desc = &((const dsconv2d *)layer)->desc;
+    return out.n * out.h * out.w * in->c * desc->kernel[0] * desc->kernel[1];
+}
+
 static void forward(sfconv_layer *layer, const sfi_pass *pass)
 {
     const sfi_depthwise depthwise =
@@ -177,6 +183,7 @@ static const sfi_layer_class kind = {
     .infer = infer,
     .memory = memory,
     .macs = macs,
+    .input_macs = input_macs,
     .forward = forward,
     .backward = backward,
     .initialize = initialize,

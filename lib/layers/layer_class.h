@@ -22,7 +22,8 @@ typedef struct sfi_shape {
     int64_t w;
 } sfi_shape;
 
-/* An axis of a map that may be a window of a larger one: `size` positions from `start` of `whole`. */
+/* An axis of a map that may be a window of a larger one: `size` positions from `start` of `whole`.
+ */
 typedef struct sfi_span {
     int64_t size;
     int64_t start;
@@ -109,6 +110,10 @@ typedef struct sfi_layer_class {
                             int32_t count, sfi_shape out, sfi_layer_memory *memory);
     /* Multiply-adds of a forward pass; NULL for kinds that count none. */
     int64_t (*macs)(const sfconv_layer *layer, const sfi_shape *in, sfi_shape out);
+    /* Those of them whose factor is the input; NULL where it is so for all. Backward repeats `macs`
+     * for the gradients of the weights and once more for those of what they are multiplied with,
+     * but without these where the gradient of the input is not wanted. */
+    int64_t (*input_macs)(const sfconv_layer *layer, const sfi_shape *in, sfi_shape out);
     void (*forward)(sfconv_layer *layer, const sfi_pass *pass);
     void (*backward)(sfconv_layer *layer, const sfi_pass *pass);
     /* Draws parameters, resets buffers; NULL for kinds without parameters. */
@@ -155,6 +160,10 @@ void sfi_layer_release(sfconv_layer *layer);
 /* Fills a parameter with numbers uniform in ±bound, a function of seed and the parameter's name. */
 void sfi_parameter_uniform(sfi_parameter *parameter, uint64_t seed, double bound);
 void sfi_parameter_fill(sfi_parameter *parameter, float value);
+
+/* Multiply-adds of a backward pass; 0 for kinds that count none. */
+int64_t sfi_layer_backward_macs(const sfconv_layer *layer, const sfi_shape *in, sfi_shape out,
+                                bool wants_input_gradient);
 
 /* The `infer` of kinds that work element by element and take any shape. */
 sfconv_status sfi_infer_unchanged(const sfconv_layer *layer, bool training, const sfi_shape *in,

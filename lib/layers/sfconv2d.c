@@ -198,6 +198,12 @@ static int64_t macs(const sfconv_layer *layer, const sfi_shape *in, sfi_shape ou
     return sfi_dense_macs(&stages.q) + sfi_dense_macs(&stages.p);
 }
 
+static int64_t input_macs(const sfconv_layer *layer, const sfi_shape *in, sfi_shape out)
+{
+    const struct stages stages = stages_of(sfconv2d(layer), *in, out);
+    return sfi_dense_macs(&stages.q);
+}
+
 static sfi_norm_memory norm_memory(const sfi_sfconv2d *self)
 {
     sfi_norm_memory norm = {0, 0, 0};
@@ -384,6 +390,7 @@ static const sfi_layer_class sfconv2d_class = {
     .infer = infer,
     .memory = memory,
     .macs = macs,
+    .input_macs = input_macs,
     .forward = forward,
     .backward = backward,
     .initialize = initialize,

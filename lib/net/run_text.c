@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-#include "rank_step.h"
-
 #include "error.h"
+#include "rank_training.h"
 
 #include <inttypes.h>
 #include <stdarg.h>
@@ -41,26 +40,53 @@ static const char *verb(const sfconv_run *run, int32_t node)
     return roles[run->plan.rank.active ? run->plan.rank.nodes[node].role : SFI_RANK_LAYER];
 }
 
+static bool goes_by_layer(const sfconv_run *run, int32_t node)
+{
+    const sfi_rank_plan *ranked = &run->plan.rank;
+    return !ranked->active || ranked->nodes[node].role == SFI_RANK_LAYER;
+}
+
 /* Multiply-adds at the node's turn: in rank space a consumer's first half is computed with the maps
  * that it mixes. */
-static int64_t macs_of(const sfconv_run *run, int32_t node)
+static int64_t forward_macs(const sfconv_run *run, int32_t node)
 {
     const sfi_step *step = &run->plan.steps[node];
     const sfi_rank_plan *ranked = &run->plan.rank;
     if (!step->live) {
         return 0;
     }
-    if (!ranked->active) {
-        return step->macs;
+    int64_t macs = goes_by_layer(run, node) ? step->macs : 0;
+    macs += ranked->active ? ranked->nodes[node].macs : 0;
+    if (run->training && sfi_rank_is_norm(ranked, run->net, node)) {
+        macs += sfi_rank_observe_macs(&run->plan, run->net, node);
     }
-    const bool by_layer = ranked->nodes[node].role == SFI_RANK_LAYER;
-    return (by_layer ? step->macs : 0) + ranked->nodes[node].macs;
+    return macs;
 }
 
-static int64_t stored_bytes(const sfconv_run *run, int32_t node)
+static int64_t backward_macs(const sfconv_run *run, int32_t node)
 {
-    const sfi_step *step = &run->plan.steps[node];
-    const bool stored = step->live && step->value != SFI_NO_BUFFER;
+    const sfi_node *self = &run->net->nodes[node];
+    const sfi_step *steps = run->plan.steps;
+    sfi_shape in[SFI_MAX_INPUTS];
+    bool wanted = false;
+    if (!steps[node].live) {
+        return 0;
+    }
+    const int64_t macs = sfi_rank_backward_macs(&run->plan, run->net, node);
+    if (!self->layer || !steps[node].wants_gradient || !goes_by_layer(run, node)) {
+        return macs;
+    }
+    for (int32_t i = 0; i < self->input_count; i++) {
+        in[i] = steps[self->inputs[i]].shape;
+        wanted |= steps[self->inputs[i]].wants_gradient;
+    }
+    return macs + sfi_layer_backward_macs(self->layer, in, steps[node].shape, wanted);
+}
+
+/* Of a node's map, or of its gradient, which lies at `offset`. */
+static int64_t map_bytes(const sfi_step *step, int64_t offset)
+{
+    const bool stored = step->live && offset != SFI_NO_BUFFER;
     return stored ? sfi_shape_count(step->shape) * (int64_t)sizeof(float) : 0;
 }
 
@@ -77,14 +103,22 @@ static void append_step(const sfconv_run *run, int32_t index, text *out)
 {
     const sfi_node *node = &run->net->nodes[index];
     const sfi_step *step = &run->plan.steps[index];
+    const int64_t rank_maps = rank_bytes(run, index);
     char shape[64];
     snprintf(shape, sizeof shape, "%" PRId64 "x%" PRId64 "x%" PRId64 "x%" PRId64, step->shape.n,
              step->shape.c, step->shape.h, step->shape.w);
     append(out, "%-7s %-36s %-12s %-18s stored %11" PRId64 " B %14" PRId64 " MACs",
            verb(run, index), node->name, node->layer ? node->layer->kind->kind : "-", shape,
-           stored_bytes(run, index), macs_of(run, index));
-    if (rank_bytes(run, index) > 0) {
-        append(out, ", rank maps %" PRId64 " B", rank_bytes(run, index));
+           map_bytes(step, step->value), forward_macs(run, index));
+    if (run->training) {
+        append(out, ", backward: gradient %11" PRId64 " B %14" PRId64 " MACs",
+               map_bytes(step, step->gradient), backward_macs(run, index));
+    }
+    if (rank_maps > 0) {
+        append(out, ", rank maps %" PRId64 " B", rank_maps);
+    }
+    if (rank_maps > 0 && run->training) {
+        append(out, " and as much for their gradients");
     }
     append(out, "\n");
 }
@@ -92,14 +126,20 @@ static void append_step(const sfconv_run *run, int32_t index, text *out)
 size_t sfi_run_describe(const sfconv_run *run, char *buffer, size_t capacity)
 {
     text out = {buffer, capacity, 0};
-    int64_t macs = 0;
+    int64_t forward = 0;
+    int64_t backward = 0;
     append(&out, "%s, %s\n", run->training ? "training" : "inference",
            run->plan.rank.active ? "in rank space" : "layer by layer");
     for (int32_t i = 0; i < run->net->node_count; i++) {
         append_step(run, i, &out);
-        macs += macs_of(run, i);
+        forward += forward_macs(run, i);
+        backward += run->training ? backward_macs(run, i) : 0;
     }
-    append(&out, "total  %" PRId64 " MACs forward, %" PRId64 " bytes of memory\n", macs,
-           run->plan.bytes);
+    append(&out, "total  %" PRId64 " MACs forward, ", forward);
+    if (run->training) {
+        append(&out, "%" PRId64 " MACs backward, %" PRId64 " bytes of gradients of parameters, ",
+               backward, run->plan.gradients_bytes);
+    }
+    append(&out, "%" PRId64 " bytes of memory\n", run->plan.bytes);
     return out.length;
 }

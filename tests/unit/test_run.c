@@ -474,40 +474,6 @@ START_TEST(a_run_of_one_layer_is_a_net_of_one_node)
 }
 END_TEST
 
-START_TEST(the_plan_names_every_node_and_tells_its_length)
-{
-    sfconv_context *context = one_worker();
-    sfconv_net *net = plain_net(context);
-    sfconv_run *run = new_run(net, SFCONV_MODE_INFERENCE);
-    char text[4096], cut[100];
-    size_t length = 0, again = 0;
-    reshape_run(run, 1, 6, 6);
-    ck_assert_int_eq(sfconv_run_plan_text(run, NULL, 0, &length), SFCONV_OK);
-    ck_assert_uint_gt(length, 100);
-    memset(text, 'z', sizeof text);
-    ck_assert_int_eq(sfconv_run_plan_text(run, text, sizeof text, &again), SFCONV_OK);
-    ck_assert_uint_eq(again, length);
-    ck_assert_uint_eq(strlen(text), length);
-    ck_assert_int_eq(text[length + 1], 'z');
-    const char *const held[] = {"conv2d", "batchnorm2d", "sfconv2d", "1x8x6x6", "total", "MACs"};
-    for (size_t i = 0; i < sizeof held / sizeof *held; i++) {
-        ck_assert_msg(strstr(text, held[i]) != NULL, "the plan lacks %s:\n%s", held[i], text);
-    }
-    for (size_t capacity = 1; capacity <= sizeof cut; capacity++) {
-        memset(cut, 'z', sizeof cut);
-        ck_assert_int_eq(sfconv_run_plan_text(run, cut, capacity, &again), SFCONV_OK);
-        ck_assert_uint_eq(again, length);
-        ck_assert_uint_eq(strlen(cut), capacity - 1);
-        ck_assert_mem_eq(cut, text, capacity - 1);
-        ck_assert(capacity == sizeof cut || cut[capacity] == 'z');
-    }
-    ck_assert_int_eq(sfconv_run_plan_text(run, NULL, 5, &again), SFCONV_ERROR_ARGUMENT);
-    sfconv_run_destroy(run);
-    sfconv_net_destroy(net);
-    sfconv_context_destroy(context);
-}
-END_TEST
-
 /* --- Threads --- */
 
 struct reader {
@@ -566,7 +532,6 @@ int main(void)
     tcase_add_test(tests, buffers_have_no_gradient);
     tcase_add_test(tests, dropout_is_a_function_of_seed_step_and_name);
     tcase_add_test(tests, a_run_of_one_layer_is_a_net_of_one_node);
-    tcase_add_test(tests, the_plan_names_every_node_and_tells_its_length);
     tcase_add_test(tests, runs_of_one_net_in_two_threads_compute_what_one_thread_does);
     suite_add_tcase(suite, tests);
     return run_suite(suite);

@@ -1,0 +1,232 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* What the printed plan of a run tells: its nodes, and work and bytes of both passes. */
+#include "error.h"
+#include "kernels.h"
+#include "nets.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+
+static sfconv_context *one_worker(void)
+{
+    return public_context(1, SFCONV_ISA_BEST);
+}
+
+/* The plan holds this text. */
+static void SFI_PRINTF(2, 3) check_plan(const sfconv_run *run, const char *format, ...)
+{
+    char expected[256];
+    static char text[16384];
+    size_t length;
+    va_list arguments;
+    va_start(arguments, format);
+    vsnprintf(expected, sizeof expected, format, arguments);
+    va_end(arguments);
+    ck_assert_int_eq(sfconv_run_plan_text(run, text, sizeof text, &length), SFCONV_OK);
+    ck_assert_uint_lt(length, sizeof text);
+    ck_assert_msg(strstr(text, expected) != NULL, "%s is not in\n%s", expected, text);
+}
+
+static long long bytes_of(const sfconv_run *run, sfconv_shape shape)
+{
+    int64_t bytes;
+    ck_assert_int_eq(sfconv_run_bytes(run, &shape, 1, &bytes), SFCONV_OK);
+    return bytes;
+}
+
+START_TEST(the_plan_names_every_node_and_tells_its_length)
+{
+    sfconv_context *context = one_worker();
+    sfconv_net *net = plain_net(context);
+    sfconv_run *run = new_run(net, SFCONV_MODE_INFERENCE);
+    char text[4096], cut[100];
+    size_t length = 0, again = 0;
+    reshape_run(run, 1, 6, 6);
+    ck_assert_int_eq(sfconv_run_plan_text(run, NULL, 0, &length), SFCONV_OK);
+    ck_assert_uint_gt(length, 100);
+    memset(text, 'z', sizeof text);
+    ck_assert_int_eq(sfconv_run_plan_text(run, text, sizeof text, &again), SFCONV_OK);
+    ck_assert_uint_eq(again, length);
+    ck_assert_uint_eq(strlen(text), length);
+    ck_assert_int_eq(text[length + 1], 'z');
+    const char *const held[] = {"conv2d", "batchnorm2d", "sfconv2d", "1x8x6x6", "total", "MACs"};
+    for (size_t i = 0; i < sizeof held / sizeof *held; i++) {
+        ck_assert_msg(strstr(text, held[i]) != NULL, "the plan lacks %s:\n%s", held[i], text);
+    }
+    for (size_t capacity = 1; capacity <= sizeof cut; capacity++) {
+        memset(cut, 'z', sizeof cut);
+        ck_assert_int_eq(sfconv_run_plan_text(run, cut, capacity, &again), SFCONV_OK);
+        ck_assert_uint_eq(again, length);
+        ck_assert_uint_eq(strlen(cut), capacity - 1);
+        ck_assert_mem_eq(cut, text, capacity - 1);
+        ck_assert(capacity == sizeof cut || cut[capacity] == 'z');
+    }
+    ck_assert_int_eq(sfconv_run_plan_text(run, NULL, 5, &again), SFCONV_ERROR_ARGUMENT);
+    sfconv_run_destroy(run);
+    sfconv_net_destroy(net);
+    sfconv_context_destroy(context);
+}
+END_TEST
+
+START_TEST(the_plan_counts_the_work_of_a_pair_of_layers)
+{
+    sfconv_context *context = public_context(1, SFCONV_ISA_BEST);
+    sfconv_net *net = empty_net(context);
+    const int32_t x = put_input(net, "x", 5);
+    const int32_t a = put_after(net, "a", new_sfconv(context, 5, 16, 2, 0, 0, 1), x);
+    const int32_t b = put_after(net, "b", new_activation(context, SFCONV_ACTIVATION_RELU), a);
+    put_output(net, put_after(net, "c", new_sfconv(context, 16, 7, 3, 0, 0, 2), b));
+    sfconv_run *run = new_run(net, SFCONV_MODE_INFERENCE);
+    reshape_run(run, 1, 10, 12);
+    /* Q of a; P of a and Q of c; P of c. */
+    const long long macs = 120 * (5 * 3 * 2 + 16 * (3 * 2 + 3 * 3) + 7 * 3 * 3);
+    check_plan(run, "\ntotal  %lld MACs forward, %lld bytes of memory\n", macs,
+               bytes_of(run, (sfconv_shape){1, 5, 10, 12}));
+    sfconv_run_destroy(run);
+    sfconv_net_destroy(net);
+    sfconv_context_destroy(context);
+}
+END_TEST
+
+/* x, Q and P of a, BatchNorm, ReLU, Q and P of c. */
+static sfconv_net *pair_with_norm(sfconv_context *context)
+{
+    sfconv_net *net = empty_net(context);
+    const int32_t x = put_input(net, "x", 5);
+    const int32_t a = put_after(net, "a", new_sfconv(context, 5, 16, 2, 0, 0, 1), x);
+    const int32_t n = put_after(net, "n", new_batchnorm(context, 16), a);
+    const int32_t b = put_after(net, "b", new_activation(context, SFCONV_ACTIVATION_RELU), n);
+    put_output(net, put_after(net, "c", new_sfconv(context, 16, 7, 3, 0, 0, 2), b));
+    return net;
+}
+
+static sfconv_run *training_of(sfconv_net *net, int32_t engine, int32_t want_input_gradients)
+{
+    sfconv_run *run = new_run(net, SFCONV_MODE_TRAINING);
+    ck_assert_int_eq(sfconv_run_set_engine(run, engine), SFCONV_OK);
+    ck_assert_int_eq(sfconv_run_want_input_gradients(run, want_input_gradients), SFCONV_OK);
+    reshape_run(run, 2, 10, 12);
+    return run;
+}
+
+static void check_training_total(const sfconv_run *run, long long forward, long long backward,
+                                 long long gradients)
+{
+    check_plan(run,
+               "\ntotal  %lld MACs forward, %lld MACs backward, %lld bytes of gradients of "
+               "parameters, %lld bytes of memory\n",
+               forward, backward, gradients, bytes_of(run, (sfconv_shape){2, 5, 10, 12}));
+}
+
+/* The gradient of a parameter begins a cache line. */
+static long long lines_of(long long elements)
+{
+    return (elements * 4 + 63) / 64 * 64;
+}
+
+/* Bytes of the gradients of all parameters of pair_with_norm(). */
+static long long pair_gradients(void)
+{
+    return lines_of(5 * 3 * 2) + lines_of(16 * 3 * 2) + 2 * lines_of(16) + lines_of(16 * 3 * 3) +
+           lines_of(7 * 3 * 3);
+}
+
+START_TEST(layer_by_layer_backward_repeats_forward_for_weights_and_for_inputs)
+{
+    const long long pixels = 240;
+    const long long forward = pixels * (5 * 6 + 16 * 6 + 16 * 9 + 7 * 9);
+    sfconv_context *context = one_worker();
+    sfconv_net *net = pair_with_norm(context);
+    for (int32_t wanted = 0; wanted < 2; wanted++) {
+        sfconv_run *run = training_of(net, SFCONV_ENGINE_LAYERS, wanted);
+        /* Nobody wants Q' of a times the gradient behind it. */
+        check_training_total(run, forward, 2 * forward - (wanted ? 0 : pixels * 5 * 6),
+                             pair_gradients());
+        check_plan(run, ", backward: gradient %11d B %14lld MACs\ntotal", 2 * 7 * 120 * 4,
+                   2 * pixels * (16 * 9 + 7 * 9));
+        sfconv_run_destroy(run);
+    }
+    sfconv_net_destroy(net);
+    sfconv_context_destroy(context);
+}
+END_TEST
+
+START_TEST(in_rank_space_backward_makes_maps_again_and_corrects_for_the_norm)
+{
+    const long long pixels = 240;
+    sfconv_context *context = one_worker();
+    sfconv_net *net = pair_with_norm(context);
+    /* Moments of 6 taps and P times them beside the four products. */
+    const long long forward = pixels * (5 * 6 + 16 * 6 + 16 * 9 + 7 * 9 + 6 * 7 / 2) + 16 * 36;
+    /* The unit of a: its map again, gradients of P and of the taps, Q of c both ways, the norm. */
+    const long long unit = pixels * (3 * 16 * 6 + 2 * 16 * 9 + 36) + 2 * 16 * 36;
+    for (int32_t wanted = 0; wanted < 2; wanted++) {
+        sfconv_run *run = training_of(net, SFCONV_ENGINE_RANK_SPACE, wanted);
+        const long long input = pixels * (wanted ? 2 : 1) * 5 * 6;
+        check_training_total(run, forward, input + unit + 2 * pixels * 7 * 9, pair_gradients());
+        check_plan(run, "stored %11d B %14lld MACs, backward: gradient %11d B %14lld MACs\n", 0,
+                   pixels * (16 * 6 + 16 * 9), 0, unit);
+        /* Its map of rank 2 has a row of zeros above and one below. */
+        check_plan(run, ", rank maps %d B and as much for their gradients\n",
+                   (2 * 2 * 12 * 12 + SFK_SLACK) * 4);
+        sfconv_run_destroy(run);
+    }
+    sfconv_net_destroy(net);
+    sfconv_context_destroy(context);
+}
+END_TEST
+
+START_TEST(inference_tells_nothing_of_backward)
+{
+    static char text[8192];
+    size_t length;
+    sfconv_context *context = one_worker();
+    sfconv_net *net = pair_with_norm(context);
+    sfconv_run *run = new_run(net, SFCONV_MODE_INFERENCE);
+    reshape_run(run, 2, 10, 12);
+    ck_assert_int_eq(sfconv_run_plan_text(run, text, sizeof text, &length), SFCONV_OK);
+    ck_assert_ptr_null(strstr(text, "backward"));
+    ck_assert_ptr_null(strstr(text, "gradient"));
+    sfconv_run_destroy(run);
+    sfconv_net_destroy(net);
+    sfconv_context_destroy(context);
+}
+END_TEST
+
+START_TEST(kinds_without_products_count_none_and_two_stages_save_the_first)
+{
+    const long long pixels = 240;
+    sfconv_context *context = one_worker();
+    sfconv_net *net = empty_net(context);
+    const int32_t x = put_input(net, "x", 5);
+    const int32_t a = put_after(net, "a", new_dsconv(context, 5, 8, 1), x);
+    const int32_t b = put_after(net, "b", new_activation(context, SFCONV_ACTIVATION_SILU), a);
+    const int32_t c = put_after(net, "c", new_conv(context, 8, 4, 1, 2), b);
+    put_output(net, put_after(net, "d", new_linear(context, 4 * 120, 3, 3), c));
+    sfconv_run *run = training_of(net, SFCONV_ENGINE_LAYERS, 0);
+    const long long deep = pixels * 8 * 4 * 9 + 2 * 4 * 120 * 3;
+    check_training_total(run, pixels * 5 * (9 + 8) + deep, pixels * 5 * (9 + 2 * 8) + 2 * deep,
+                         lines_of(5 * 9) + lines_of(5 * 8) + lines_of(8 * 4 * 9) + lines_of(4) +
+                             lines_of(4 * 120 * 3) + lines_of(3));
+    check_plan(run, "stored %11d B %14d MACs, backward: gradient %11d B %14d MACs\n",
+               2 * 8 * 120 * 4, 0, 2 * 8 * 120 * 4, 0);
+    sfconv_run_destroy(run);
+    sfconv_net_destroy(net);
+    sfconv_context_destroy(context);
+}
+END_TEST
+
+int main(void)
+{
+    Suite *suite = suite_create("plan text");
+    TCase *tests = tcase_create("plan text");
+    tcase_set_timeout(tests, 60);
+    tcase_add_test(tests, the_plan_names_every_node_and_tells_its_length);
+    tcase_add_test(tests, the_plan_counts_the_work_of_a_pair_of_layers);
+    tcase_add_test(tests, layer_by_layer_backward_repeats_forward_for_weights_and_for_inputs);
+    tcase_add_test(tests, in_rank_space_backward_makes_maps_again_and_corrects_for_the_norm);
+    tcase_add_test(tests, inference_tells_nothing_of_backward);
+    tcase_add_test(tests, kinds_without_products_count_none_and_two_stages_save_the_first);
+    suite_add_tcase(suite, tests);
+    return run_suite(suite);
+}
