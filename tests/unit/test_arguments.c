@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* What the doors of contexts, views and layers refuse, and that a refusal changes nothing. */
+/* What the doors of views and layers refuse, and that a refusal changes nothing. */
 #include "support.h"
 
 #include "cpu.h"
@@ -12,23 +12,10 @@
 #include <string.h>
 
 static sfconv_context *context;
-static char logged[1024];
-static int32_t logged_level;
-
-static void keep_log(void *user, int32_t level, const char *text)
-{
-    (void)user;
-    logged_level = level;
-    snprintf(logged, sizeof logged, "%s", text);
-}
 
 static void open_context(void)
 {
-    sfconv_context_desc desc = SFCONV_CONTEXT_DESC_INIT;
-    unsetenv("SFCONV_ISA");
-    desc.log = keep_log;
-    ck_assert_int_eq(sfconv_context_create(&context, &desc), SFCONV_OK);
-    logged[0] = '\0';
+    ck_assert_int_eq(sfconv_context_create(&context, NULL), SFCONV_OK);
 }
 
 static void close_context(void)
@@ -43,128 +30,6 @@ static void check_reason(const char *call, const char *field)
     ck_assert_msg(strstr(reason, call) && strstr(reason, field), "%s, %s: \"%s\"", call, field,
                   reason);
 }
-
-START_TEST(contexts_refuse_settings_out_of_range)
-{
-    sfconv_context_desc good = SFCONV_CONTEXT_DESC_INIT;
-    const struct {
-        sfconv_context_desc desc;
-        sfconv_status status;
-    } cases[] = {
-        {{.struct_size = sizeof good, .workers = -1}, SFCONV_ERROR_ARGUMENT},
-        {{.struct_size = sizeof good, .workers = 257}, SFCONV_ERROR_ARGUMENT},
-        {{.struct_size = sizeof good, .isa = 5}, SFCONV_ERROR_ARGUMENT},
-        {{.struct_size = sizeof good, .isa = -1}, SFCONV_ERROR_ARGUMENT},
-        {{.struct_size = sizeof good, .convolution = 3}, SFCONV_ERROR_ARGUMENT},
-        {{.struct_size = sizeof good, .convolution = -1}, SFCONV_ERROR_ARGUMENT},
-        {{.struct_size = 0}, SFCONV_ERROR_ARGUMENT},
-        {{.struct_size = sizeof good, .allocate = (sfconv_allocate_fn)(void (*)(void))abort},
-         SFCONV_ERROR_ARGUMENT},
-        {{.struct_size = sizeof good, .release = (sfconv_release_fn)(void (*)(void))abort},
-         SFCONV_ERROR_ARGUMENT},
-#if defined(__x86_64__)
-        {{.struct_size = sizeof good, .isa = SFCONV_ISA_NEON}, SFCONV_ERROR_UNSUPPORTED},
-#endif
-    };
-    ck_assert_int_eq(sfconv_context_create(NULL, &good), SFCONV_ERROR_ARGUMENT);
-    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
-        sfconv_context_desc desc = cases[i].desc;
-        sfconv_context *made = context;
-        desc.log = keep_log;
-        logged[0] = '\0';
-        ck_assert_int_eq(sfconv_context_create(&made, &desc), cases[i].status);
-        ck_assert_ptr_null(made);
-        ck_assert(desc.struct_size == 0 || strstr(logged, "sfconv_context_create"));
-    }
-}
-END_TEST
-
-START_TEST(descriptors_may_be_shorter_or_longer_as_long_as_the_tail_is_zero)
-{
-    struct {
-        sfconv_context_desc desc;
-        int64_t tail;
-    } later = {SFCONV_CONTEXT_DESC_INIT, 0};
-    sfconv_context *made;
-    later.desc.struct_size = sizeof later;
-    ck_assert_int_eq(sfconv_context_create(&made, &later.desc), SFCONV_OK);
-    sfconv_context_destroy(made);
-    later.tail = 1;
-    ck_assert_int_eq(sfconv_context_create(&made, &later.desc), SFCONV_ERROR_ARGUMENT);
-    sfconv_context_desc earlier = SFCONV_CONTEXT_DESC_INIT;
-    earlier.struct_size = offsetof(sfconv_context_desc, workers);
-    earlier.workers = -5;
-    ck_assert_int_eq(sfconv_context_create(&made, &earlier), SFCONV_OK);
-    ck_assert_int_eq(sfconv_context_workers(made), 1);
-    sfconv_context_destroy(made);
-}
-END_TEST
-
-START_TEST(the_environment_lowers_the_instruction_set_and_never_fails)
-{
-    sfconv_context_desc desc = SFCONV_CONTEXT_DESC_INIT;
-    sfconv_context *made;
-    desc.log = keep_log;
-    const int32_t best = sfconv_context_isa(context);
-    const struct {
-        const char *value;
-        int32_t isa;
-        const char *warning;
-    } cases[] = {
-        {"reference", SFCONV_ISA_REFERENCE, ""},
-        {"", best, ""},
-        {"sse9", best, "SFCONV_ISA=sse9 is no name"},
-#if defined(__x86_64__)
-        {"neon", best, "SFCONV_ISA=neon is not available"},
-#endif
-    };
-    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
-        setenv("SFCONV_ISA", cases[i].value, 1);
-        logged[0] = '\0';
-        ck_assert_int_eq(sfconv_context_create(&made, &desc), SFCONV_OK);
-        ck_assert_int_eq(sfconv_context_isa(made), cases[i].isa);
-        ck_assert_int_eq(strncmp(logged, cases[i].warning, strlen(cases[i].warning)), 0);
-        ck_assert(!logged[0] || logged_level == SFCONV_LOG_WARNING);
-        sfconv_context_destroy(made);
-    }
-    setenv("SFCONV_ISA", sfi_isa_name(best), 1);
-    desc.isa = SFCONV_ISA_REFERENCE;
-    ck_assert_int_eq(sfconv_context_create(&made, &desc), SFCONV_OK);
-    ck_assert_int_eq(sfconv_context_isa(made), SFCONV_ISA_REFERENCE);
-    sfconv_context_destroy(made);
-    unsetenv("SFCONV_ISA");
-}
-END_TEST
-
-START_TEST(the_environment_chooses_the_convolution_and_never_fails)
-{
-    sfconv_context_desc desc = SFCONV_CONTEXT_DESC_INIT;
-    sfconv_context *made;
-    const struct {
-        const char *value;
-        int32_t convolution;
-        const char *warning;
-    } cases[] = {
-        {"direct", SFCONV_CONVOLUTION_DIRECT, ""},
-        {"winograd", SFCONV_CONVOLUTION_WINOGRAD, ""},
-        {"auto", SFCONV_CONVOLUTION_AUTO, ""},
-        {"", SFCONV_CONVOLUTION_WINOGRAD, ""},
-        {"fft", SFCONV_CONVOLUTION_WINOGRAD, "SFCONV_CONVOLUTION=fft is no name"},
-    };
-    desc.log = keep_log;
-    desc.convolution = SFCONV_CONVOLUTION_WINOGRAD;
-    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
-        setenv("SFCONV_CONVOLUTION", cases[i].value, 1);
-        logged[0] = '\0';
-        ck_assert_int_eq(sfconv_context_create(&made, &desc), SFCONV_OK);
-        ck_assert_int_eq(made->convolution, cases[i].convolution);
-        ck_assert_int_eq(strncmp(logged, cases[i].warning, strlen(cases[i].warning)), 0);
-        ck_assert(!logged[0] || logged_level == SFCONV_LOG_WARNING);
-        sfconv_context_destroy(made);
-    }
-    unsetenv("SFCONV_CONVOLUTION");
-}
-END_TEST
 
 START_TEST(questions_about_nothing_have_answers)
 {
@@ -182,22 +47,6 @@ START_TEST(questions_about_nothing_have_answers)
     ck_assert_int_eq(sfconv_view_count(NULL), 0);
     ck_assert_str_eq(sfconv_version(), "0.1.0");
     ck_assert_int_eq(sfconv_abi_number(), SFCONV_ABI_NUMBER);
-}
-END_TEST
-
-START_TEST(the_last_error_is_copied_cut_to_the_room_there_is)
-{
-    sfconv_layer *layer;
-    char text[9] = "12345678";
-    ck_assert_int_eq(sfconv_conv2d_create(&layer, context, NULL), SFCONV_ERROR_ARGUMENT);
-    const size_t length = strlen("sfconv_conv2d_create: desc is NULL");
-    ck_assert_str_eq(sfconv_context_last_error(context), "sfconv_conv2d_create: desc is NULL");
-    ck_assert_uint_eq(sfconv_context_copy_last_error(context, text, 7), length);
-    ck_assert_str_eq(text, "sfconv");
-    ck_assert_int_eq(text[7], '8');
-    ck_assert_uint_eq(sfconv_context_copy_last_error(context, NULL, 100), length);
-    ck_assert_uint_eq(sfconv_context_copy_last_error(context, text, 0), length);
-    ck_assert_str_eq(text, "sfconv");
 }
 END_TEST
 
@@ -574,12 +423,7 @@ int main(void)
     TCase *tests = tcase_create("arguments");
     tcase_set_timeout(tests, 60);
     tcase_add_checked_fixture(tests, open_context, close_context);
-    tcase_add_test(tests, contexts_refuse_settings_out_of_range);
-    tcase_add_test(tests, descriptors_may_be_shorter_or_longer_as_long_as_the_tail_is_zero);
-    tcase_add_test(tests, the_environment_lowers_the_instruction_set_and_never_fails);
-    tcase_add_test(tests, the_environment_chooses_the_convolution_and_never_fails);
     tcase_add_test(tests, questions_about_nothing_have_answers);
-    tcase_add_test(tests, the_last_error_is_copied_cut_to_the_room_there_is);
     tcase_add_test(tests, views_refuse_what_cannot_be_read);
     tcase_add_test(tests, copying_views_follows_strides_and_refuses_other_shapes);
     tcase_add_test(tests, convolutions_refuse_settings_out_of_range);
