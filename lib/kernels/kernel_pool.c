@@ -123,10 +123,23 @@ SFV_INLINE void store_cells(void *to, bool wide, const int32_t *cells, int64_t f
     }
 }
 
-/* Without cells the rows come first, as they lie, and then the columns of each window. */
+/* Small strides and windows go through lines, of which whole vectors are read. */
 #define MAX_LINE_STRIDE 2
 #define MAX_LINE_KERNEL 16
 #define LINE_SIZE (MAX_LINE_STRIDE * (PIECE + SFV_LANES) + MAX_LINE_KERNEL)
+
+SFV_INLINE bool fits_line(const sfk_window *window)
+{
+    return window->stride <= MAX_LINE_STRIDE && window->kernel_width <= MAX_LINE_KERNEL;
+}
+
+/* The cells of windows that follow each other; `stride` is 1 or 2, a constant at every call. */
+SFV_INLINE sfv cells_at(const float *line, int64_t stride)
+{
+    return stride == 1 ? sfv_load(line) : sfv_evens(sfv_load(line), sfv_load(line + SFV_LANES));
+}
+
+/* Without cells the rows come first, as they lie, and then the columns of each window. */
 
 /* The larger of all rows at each column under windows first … first+count-1. */
 SFV_INLINE void fill_line(float line[LINE_SIZE], const sfk_window *window, int64_t first)
@@ -155,10 +168,7 @@ SFV_INLINE void max_of_line(float *out, const float *line, int64_t kernel_width,
     for (int64_t x = 0; x < count; x += SFV_LANES) {
         sfv best = sfv_set1(-__builtin_inff());
         for (int64_t j = 0; j < kernel_width; j++) {
-            const float *from = line + x * stride + j;
-            const sfv value = stride == 1 ? sfv_load(from)
-                                          : sfv_evens(sfv_load(from), sfv_load(from + SFV_LANES));
-            best = sfv_max_or_nan(value, best);
+            best = sfv_max_or_nan(cells_at(line + x * stride + j, stride), best);
         }
         if (x + SFV_LANES <= count) {
             sfv_store(out + x, best);
@@ -179,13 +189,116 @@ SFV_INLINE void max_piece(float *out, const sfk_window *window, int64_t first, i
     }
 }
 
+/* Columns that whole vectors of cells are read of. */
+SFV_INLINE int64_t columns_read(int64_t kernel_width, int64_t stride)
+{
+    return stride * SFV_LANES + kernel_width - 1;
+}
+
+/* Columns left … left+size-1 of the map's row; -infinity outside. */
+SFV_INLINE void copy_columns(float *line, const float *row, int64_t left, int64_t width,
+                             int64_t size)
+{
+    const int64_t end = larger(0, smaller(size, width - left));
+    int64_t x = 0;
+    for (; x < -left && x < size; x++) {
+        line[x] = -__builtin_inff();
+    }
+    for (; x < end; x++) {
+        line[x] = row[left + x];
+    }
+    for (; x < size; x++) {
+        line[x] = -__builtin_inff();
+    }
+}
+
+/* Numbers of the first cells of windows that lie inside the map: the winners where all are
+ * -infinity. */
+SFV_INLINE sfv first_winners(int64_t first_cell, int64_t left, int64_t stride)
+{
+    float cells[SFV_LANES];
+    if (left >= 0) {
+        return sfv_set1((float)first_cell);
+    }
+    for (int64_t x = 0; x < SFV_LANES; x++) {
+        cells[x] = (float)(first_cell + larger(0, -(left + x * stride)));
+    }
+    return sfv_load(cells);
+}
+
+/* Windows from column `left` on: their largest cells, and the numbers of these as floats, which are
+ * exact as they fit a byte. What lies outside the map is -infinity and beats nothing. */
+SFV_INLINE void find_winners(sfv *best, sfv *winners, const sfk_window *window, int64_t left,
+                             int64_t kernel_width, int64_t stride)
+{
+    const int64_t size = columns_read(kernel_width, stride);
+    const bool whole = left >= 0 && left + size <= window->width;
+    float line[MAX_LINE_STRIDE * SFV_LANES + MAX_LINE_KERNEL];
+    sfv number = sfv_set1((float)(window->first_row * kernel_width));
+    *best = sfv_set1(-__builtin_inff());
+    *winners = first_winners(window->first_row * kernel_width, left, stride);
+    for (int64_t i = window->first_row; i < window->end_row; i++) {
+        const float *row = window->in + (i - window->first_row) * window->width;
+        const float *from = row + left;
+        if (!whole) {
+            copy_columns(line, row, left, window->width, size);
+            from = line;
+        }
+        for (int64_t j = 0; j < kernel_width; j++) {
+            const sfv value = cells_at(from + j, stride);
+            *winners = sfv_if_beats(value, *best, number, *winners);
+            *best = sfv_if_beats(value, *best, value, *best);
+            number = sfv_add(number, sfv_set1(1.0f));
+        }
+    }
+}
+
+/* `kernel_width` and `stride` are constants where windows are usual. */
+SFV_INLINE void winners_piece(float *out, uint8_t *cells, const sfk_window *window, int64_t first,
+                              int64_t count, int64_t kernel_width, int64_t stride)
+{
+    float numbers[PIECE];
+    for (int64_t x = 0; x < count; x += SFV_LANES) {
+        sfv best, winners;
+        find_winners(&best, &winners, window, (first + x) * stride - window->padding, kernel_width,
+                     stride);
+        sfv_store(numbers + x, winners);
+        if (x + SFV_LANES <= count) {
+            sfv_store(out + first + x, best);
+        } else {
+            sfv_store_part(out + first + x, best, count - x);
+        }
+    }
+    for (int64_t x = 0; x < count; x++) {
+        cells[first + x] = (uint8_t)(int32_t)numbers[x];
+    }
+}
+
+SFV_INLINE void piece_with_winners(float *out, uint8_t *cells, const sfk_window *window,
+                                   int64_t first, int64_t count)
+{
+    if (window->stride == 2 && window->kernel_width == 2) {
+        winners_piece(out, cells, window, first, count, 2, 2);
+    } else if (window->stride == 2 && window->kernel_width == 3) {
+        winners_piece(out, cells, window, first, count, 3, 2);
+    } else if (window->stride == 2) {
+        winners_piece(out, cells, window, first, count, window->kernel_width, 2);
+    } else {
+        winners_piece(out, cells, window, first, count, window->kernel_width, 1);
+    }
+}
+
 void SFK_NAME(max_row)(float *out, void *cells, bool wide, const sfk_window *window)
 {
     const int64_t kernel_width = window->kernel_width;
     for (int64_t first = 0; first < window->columns; first += PIECE) {
         const int64_t count = smaller(PIECE, window->columns - first);
-        if (!cells && window->stride <= MAX_LINE_STRIDE && kernel_width <= MAX_LINE_KERNEL) {
+        if (!cells && fits_line(window)) {
             max_piece(out, window, first, count);
+            continue;
+        }
+        if (cells && !wide && fits_line(window)) {
+            piece_with_winners(out, cells, window, first, count);
             continue;
         }
         float *best = out + first;
@@ -242,16 +355,29 @@ void SFK_NAME(average_row)(float *out, const sfk_window *window)
     }
 }
 
+/* `kernel_width` is a constant where it matters: a division would take longer than all the rest. */
+SFV_INLINE void add_to_winners(float *grad_in, const float *grad_out, const void *cells, bool wide,
+                               const sfk_window *window, int64_t kernel_width)
+{
+    const uint8_t *bytes = cells;
+    const int32_t *words = cells;
+    const int32_t width = (int32_t)kernel_width;
+    for (int64_t x = 0; x < window->columns; x++) {
+        const int32_t cell = wide ? words[x] : bytes[x];
+        const int64_t row = cell / width - window->first_row;
+        grad_in[row * window->width + column_of(window, x, cell % width)] += grad_out[x];
+    }
+}
+
 void SFK_NAME(max_row_gradient)(float *grad_in, const float *grad_out, const void *cells, bool wide,
                                 const sfk_window *window)
 {
-    const int64_t kernel_width = window->kernel_width;
-    const uint8_t *bytes = cells;
-    const int32_t *words = cells;
-    for (int64_t x = 0; x < window->columns; x++) {
-        const int64_t cell = wide ? words[x] : bytes[x];
-        const int64_t row = cell / kernel_width - window->first_row;
-        grad_in[row * window->width + column_of(window, x, cell % kernel_width)] += grad_out[x];
+    if (!wide && window->kernel_width == 2) {
+        add_to_winners(grad_in, grad_out, cells, false, window, 2);
+    } else if (!wide && window->kernel_width == 3) {
+        add_to_winners(grad_in, grad_out, cells, false, window, 3);
+    } else {
+        add_to_winners(grad_in, grad_out, cells, wide, window, window->kernel_width);
     }
 }
 

@@ -30,12 +30,17 @@ void max_row_cases(kernel_cases *cases)
         KERNEL_CASE(cases, poolings[i].label, moves(window.end_row * window.width, window.columns),
                     cases->kernels->max_row(out, NULL, false, &window));
     }
-    const sfk_window window = window_of(cases, &poolings[0]);
-    float *out = case_floats(cases, window.columns);
-    uint8_t *cells = case_bytes(cases, window.columns);
-    KERNEL_CASE(cases, "2x2 of 304 columns, with cells",
-                moves(2 * window.width, window.columns + window.columns / 4),
-                cases->kernels->max_row(out, cells, false, &window));
+    static const char *const with_cells[] = {"2x2 of 304 columns, with cells",
+                                             "2x2 of 38 columns, with cells",
+                                             "3x3, stride 2, of 112, with cells"};
+    for (int64_t i = 0; i < CASE_COUNT(poolings); i++) {
+        const sfk_window window = window_of(cases, &poolings[i]);
+        float *out = case_floats(cases, window.columns);
+        uint8_t *winners = case_bytes(cases, window.columns);
+        KERNEL_CASE(cases, with_cells[i],
+                    moves(window.end_row * window.width, window.columns + window.columns / 4),
+                    cases->kernels->max_row(out, winners, false, &window));
+    }
 }
 
 void average_row_cases(kernel_cases *cases)
