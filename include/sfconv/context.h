@@ -51,11 +51,11 @@ typedef int32_t (*sfconv_progress_fn)(void *user, double part);
 #define SFCONV_ISA_AVX512 3
 #define SFCONV_ISA_NEON 4
 
-/** Where the counts of operations promise time, by Winograd's F(4x4, 3x3), elsewhere directly. */
+/** Where the counts of operations promise time, by Winograd's algorithms, elsewhere directly. */
 #define SFCONV_CONVOLUTION_AUTO 0
 /** Always directly: one multiply-add a term, each rounded once. */
 #define SFCONV_CONVOLUTION_DIRECT 1
-/** By Winograd's F(4x4, 3x3) wherever it applies. */
+/** By Winograd's algorithms wherever they apply. */
 #define SFCONV_CONVOLUTION_WINOGRAD 2
 
 /**
@@ -81,10 +81,11 @@ typedef struct sfconv_context_desc {
     /** NULL: the context's own threads. */
     sfconv_parallel_for_fn parallel_for;
     void *parallel_user;
-    /** SFCONV_CONVOLUTION_…: how dense convolutions of 3x3 taps without stride, dilation and
-     * groups, and their gradients by the input, are computed. Winograd's algorithm takes about half
-     * the time. On usual data both errors are about 1e-6 of the largest output; docs/mathematics.md
-     * bounds that of Winograd's. Each choice has bits of its own, the same on every machine and for
+    /** SFCONV_CONVOLUTION_…: how dense convolutions without dilation and groups are computed: those
+     * of 3x3 taps without stride, and their gradients by the input, by F(4x4, 3x3); those of 5 to 8
+     * horizontal taps and horizontal stride 2, and their gradients by the weight, by F(4, 4) along
+     * rows. Winograd's algorithms take about half the time. On usual data both errors are about
+     * 1e-6 of the largest output; docs/mathematics.md bounds those of Winograd's. Each choice has bits of its own, the same on every machine and for
      * any number of workers. The environment variable SFCONV_CONVOLUTION (auto, direct, winograd)
      * takes the place of this setting. Since: 0.1 */
     int32_t convolution;

@@ -128,25 +128,105 @@ void SFK_NAME(line_input)(const sfk_line *line)
     }
 }
 
+/* The columns of a vector of tiles. */
+SFV_INLINE void columns_of(sfv columns[TILE], const float *from, int64_t stride)
+{
+    const sfv half = sfv_set1(0.5f), quarter = sfv_set1(0.25f), eighth = sfv_set1(0.125f);
+    sfv in[POINTS];
+    for (int f = 0; f < POINTS; f++) {
+        in[f] = sfv_load(from + f * stride);
+    }
+    const sfv sum_one = sfv_add(in[1], in[2]), difference_one = sfv_sub(in[1], in[2]);
+    const sfv sum_half = sfv_add(in[3], in[4]), difference_half = sfv_sub(in[3], in[4]);
+    columns[0] = sfv_add(sfv_add(in[0], sum_one), sfv_add(sum_half, in[5]));
+    columns[1] = sfv_fma(sfv_set1(2.0f), in[5], sfv_fma(half, difference_half, difference_one));
+    columns[2] = sfv_fma(sfv_set1(4.0f), in[5], sfv_fma(quarter, sum_half, sum_one));
+    columns[3] = sfv_add(sfv_fma(sfv_set1(8.0f), in[5], in[6]),
+                         sfv_fma(eighth, difference_half, difference_one));
+}
+
 void SFK_NAME(line_output)(float *to, int64_t to_stride, const float *from, int64_t from_stride,
                            int64_t tiles)
 {
-    const sfv half = sfv_set1(0.5f), quarter = sfv_set1(0.25f), eighth = sfv_set1(0.125f);
     for (int64_t tile = 0; tile < tiles; tile += SFV_LANES) {
-        sfv in[POINTS];
-        for (int f = 0; f < POINTS; f++) {
-            in[f] = sfv_load(from + f * from_stride + tile);
+        sfv columns[TILE];
+        columns_of(columns, from + tile, from_stride);
+        for (int j = 0; j < TILE; j++) {
+            sfv_store(to + j * to_stride + tile, columns[j]);
         }
-        const sfv sum_one = sfv_add(in[1], in[2]), difference_one = sfv_sub(in[1], in[2]);
-        const sfv sum_half = sfv_add(in[3], in[4]), difference_half = sfv_sub(in[3], in[4]);
-        float *at = to + tile;
-        sfv_store(at, sfv_add(sfv_add(in[0], sum_one), sfv_add(sum_half, in[5])));
-        sfv_store(at + to_stride,
-                  sfv_fma(sfv_set1(2.0f), in[5], sfv_fma(half, difference_half, difference_one)));
-        sfv_store(at + 2 * to_stride,
-                  sfv_fma(sfv_set1(4.0f), in[5], sfv_fma(quarter, sum_half, sum_one)));
-        sfv_store(at + 3 * to_stride, sfv_add(sfv_fma(sfv_set1(8.0f), in[5], in[6]),
-                                              sfv_fma(eighth, difference_half, difference_one)));
+    }
+}
+
+SFV_INLINE void put_some(float *out, sfv value, int64_t left)
+{
+    if (left >= SFV_LANES) {
+        sfv_store(out, value);
+    } else if (left > 0) {
+        sfv_store_part(out, value, left);
+    }
+}
+
+void SFK_NAME(line_row)(float *to, const float *from, int64_t from_stride, float bias,
+                        int64_t columns)
+{
+    for (int64_t first = 0; first < columns; first += TILE * SFV_LANES) {
+        sfv parted[TILE];
+        columns_of(parted, from + first / TILE, from_stride);
+        const sfv even[2] = {sfv_low_pairs(parted[0], parted[2]),
+                             sfv_high_pairs(parted[0], parted[2])};
+        const sfv odd[2] = {sfv_low_pairs(parted[1], parted[3]),
+                            sfv_high_pairs(parted[1], parted[3])};
+        for (int i = 0; i < 2; i++) {
+            const int64_t at = first + 2 * i * SFV_LANES;
+            const sfv low = sfv_add(sfv_low_pairs(even[i], odd[i]), sfv_set1(bias));
+            const sfv high = sfv_add(sfv_high_pairs(even[i], odd[i]), sfv_set1(bias));
+            put_some(to + at, low, columns - at);
+            put_some(to + at + SFV_LANES, high, columns - at - SFV_LANES);
+        }
+    }
+}
+
+SFV_INLINE sfv take_some(const float *from, int64_t left)
+{
+    return left >= SFV_LANES ? sfv_load(from) : left > 0 ? sfv_load_part(from, left) : sfv_zero();
+}
+
+/* The four columns of a vector of tiles; zeros behind the last. */
+SFV_INLINE void part_columns(sfv columns[TILE], const float *row, int64_t left)
+{
+    sfv in[TILE];
+    for (int i = 0; i < TILE; i++) {
+        in[i] = take_some(row + i * SFV_LANES, left - i * SFV_LANES);
+    }
+    const sfv even[2] = {sfv_evens(in[0], in[1]), sfv_evens(in[2], in[3])};
+    const sfv odd[2] = {sfv_odds(in[0], in[1]), sfv_odds(in[2], in[3])};
+    columns[0] = sfv_evens(even[0], even[1]);
+    columns[1] = sfv_evens(odd[0], odd[1]);
+    columns[2] = sfv_odds(even[0], even[1]);
+    columns[3] = sfv_odds(odd[0], odd[1]);
+}
+
+void SFK_NAME(line_row_gradient)(float *to, int64_t to_stride, const float *row, int64_t columns)
+{
+    const sfv half = sfv_set1(0.5f), quarter = sfv_set1(0.25f), eighth = sfv_set1(0.125f);
+    const sfv two = sfv_set1(2.0f), four = sfv_set1(4.0f), eight = sfv_set1(8.0f);
+    for (int64_t first = 0; first < columns; first += TILE * SFV_LANES) {
+        sfv in[TILE];
+        part_columns(in, row + first, columns - first);
+        const sfv even_one = sfv_add(in[0], in[2]), odd_one = sfv_add(in[1], in[3]);
+        const sfv even_half = sfv_fma(quarter, in[2], in[0]);
+        const sfv odd_half = sfv_fma(eighth, in[3], sfv_mul(half, in[1]));
+        const sfv out[POINTS] = {
+            in[0],
+            sfv_add(even_one, odd_one),
+            sfv_sub(even_one, odd_one),
+            sfv_add(even_half, odd_half),
+            sfv_sub(even_half, odd_half),
+            sfv_fma(eight, in[3], sfv_fma(four, in[2], sfv_fma(two, in[1], in[0]))),
+            in[3]};
+        for (int f = 0; f < POINTS; f++) {
+            sfv_store(to + f * to_stride + first / TILE, out[f]);
+        }
     }
 }
 
@@ -165,15 +245,6 @@ SFV_INLINE void larger_of_rows(column_maxima best, const sfk_line_pool *pool, in
             const sfv outer = sfv_max_or_nan(sfv_load(upper + tile), sfv_load(lower + tile));
             sfv_store(best[j] + 1 + tile, sfv_max_or_nan(sfv_load(middle + tile), outer));
         }
-    }
-}
-
-SFV_INLINE void put_pooled(float *out, sfv value, int64_t left)
-{
-    if (left >= SFV_LANES) {
-        sfv_store(out, value);
-    } else if (left > 0) {
-        sfv_store_part(out, value, left);
     }
 }
 
@@ -216,8 +287,8 @@ void SFK_NAME(line_pool)(float *out, const sfk_line_pool *pool)
             const sfv low = bias_and_bend(sfv_low_pairs(even, odd), pool);
             const sfv high = bias_and_bend(sfv_high_pairs(even, odd), pool);
             const int64_t at = 2 * (first + tile);
-            put_pooled(out + at, low, windows - at);
-            put_pooled(out + at + SFV_LANES, high, windows - at - SFV_LANES);
+            put_some(out + at, low, windows - at);
+            put_some(out + at + SFV_LANES, high, windows - at - SFV_LANES);
         }
     }
 }

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* Forward pass and gradient by the data: both are products over the channels of the other side. */
 #include "convolution.h"
+#include "convolution_lines.h"
 #include "convolution_product.h"
 #include "convolution_winograd.h"
 
@@ -49,6 +50,9 @@ bool sfi_conv_forward_scratch(int64_t *bytes, const sfconv_context *context,
                               const sfi_conv_shape *shape)
 {
     const sfi_conv_product product = forward_product(shape);
+    if (sfi_lines_chosen(context, shape)) {
+        return sfi_lines_forward_scratch(bytes, context, shape);
+    }
     if (sfi_winograd_chosen(context, &product)) {
         return sfi_winograd_scratch(bytes, context, &product);
     }
@@ -70,6 +74,10 @@ void sfi_conv_forward(sfconv_context *context, const sfi_conv_shape *shape, cons
                       const float *weight, const float *bias, float *y, void *scratch)
 {
     assert(sfi_conv_shape_fits(shape));
+    if (sfi_lines_chosen(context, shape)) {
+        sfi_lines_forward(context, shape, x, weight, bias, y, scratch);
+        return;
+    }
     sfi_conv_product product = forward_product(shape);
     product.source = x;
     product.weight = weight;

@@ -11,6 +11,7 @@
  * more than the sums. There the lines of x are transposed instead: lanes run over (channel, tap),
  * as the weights do, and tiles write them in place. The chains are the same. */
 #include "convolution.h"
+#include "convolution_lines.h"
 #include "convolution_pixels.h"
 
 #include "parallel.h"
@@ -194,6 +195,9 @@ bool sfi_conv_backward_weight_scratch(int64_t *bytes, const sfconv_context *cont
                                       const sfi_conv_shape *shape)
 {
     struct weight_run run = {0};
+    if (sfi_lines_chosen(context, shape)) {
+        return sfi_lines_weight_scratch(bytes, context, shape);
+    }
     plan(&run, shape, NULL, NULL);
     return measure(bytes, &run, context);
 }
@@ -450,6 +454,10 @@ void sfi_conv_backward_weight(sfconv_context *context, const sfi_conv_shape *sha
         .kernels = context->kernels, .dweight = dweight, .accumulate = accumulate};
     int64_t bytes;
     assert(sfi_conv_shape_fits(shape));
+    if (sfi_lines_chosen(context, shape)) {
+        sfi_lines_weight(context, shape, x, dy, dweight, accumulate, scratch);
+        return;
+    }
     plan(&run, shape, x, dy);
     const bool counted = measure(&bytes, &run, context);
     assert(counted);

@@ -2,6 +2,7 @@
 #include "rank_plan.h"
 
 #include "conv2d.h"
+#include "convolution_lines.h"
 #include "kernels.h"
 #include "layer_facts.h"
 #include "memory.h"
@@ -234,14 +235,12 @@ static int32_t open_chain(sfi_rank_plan *plan, const sfconv_net *net, int32_t co
     return user;
 }
 
-/* Rows whose taps of one parity are three or four: Winograd's F(4, 4) pays. */
+/* Rows for which Winograd's F(4, 4) pays. */
 static bool has_lines(const sfconv_net *net, int32_t stem)
 {
     const sfconv_conv2d_desc *desc = &sfi_as_conv2d(net->nodes[stem].layer)->desc;
-    const int64_t taps = sfi_ceil_div(desc->kernel[1], SFK_LINE_PHASES);
     return net->context->convolution != SFCONV_CONVOLUTION_DIRECT &&
-           desc->stride[1] == SFK_LINE_PHASES && desc->dilation[1] == 1 && taps >= 3 &&
-           taps <= SFK_LINE_TAPS;
+           sfi_lines_fit(desc->kernel[1], desc->stride[1], desc->dilation[1]);
 }
 
 /* The pooling behind the unit of a stem whose chain ends in `end`. */

@@ -45,44 +45,6 @@ int64_t sfi_rank_stem_lines(const sfi_rank_stem *stem)
     return stem->channels * stem->kept_rows * SFK_LINE_TILE * stem->pitch;
 }
 
-/* Values of w0 + w1·z + w2·z² + w3·z³ at the points, over what the other points leave: the product
- * of the distances to them. */
-static void transform_taps(const double w[SFK_LINE_TAPS], double out[SFK_LINE_POINTS])
-{
-    const double even_one = w[0] + w[2], odd_one = w[1] + w[3];
-    const double even_half = w[0] + w[2] / 4, odd_half = w[1] / 2 + w[3] / 8;
-    out[0] = -2 * w[0];
-    out[1] = (even_one + odd_one) * (-2.0 / 3);
-    out[2] = (even_one - odd_one) * (-2.0 / 9);
-    out[3] = (even_half + odd_half) * (16.0 / 9);
-    out[4] = (even_half - odd_half) * (16.0 / 15);
-    out[5] = (w[0] + 2 * w[1] + 4 * w[2] + 8 * w[3]) * (2.0 / 45);
-    out[6] = w[3];
-}
-
-/* [point][in][parity][vertical tap] from [in][vertical tap][horizontal tap]. */
-void sfi_rank_stem_weights(const sfconv_layer *layer, int64_t c, double factor, float *row)
-{
-    const sfi_parameter *weight = &layer->parameters[0];
-    const int64_t in = weight->shape[1], height = weight->shape[2], width = weight->shape[3];
-    const int64_t depth = in * SFK_LINE_PHASES * height;
-    const float *from = weight->data + c * in * height * width;
-    for (int64_t line = 0; line < in * height; line++, from += width) {
-        for (int64_t phase = 0; phase < SFK_LINE_PHASES; phase++) {
-            const int64_t at = (line / height * SFK_LINE_PHASES + phase) * height + line % height;
-            double taps[SFK_LINE_TAPS] = {0};
-            double points[SFK_LINE_POINTS];
-            for (int64_t i = phase; i < width; i += SFK_LINE_PHASES) {
-                taps[i / SFK_LINE_PHASES] = factor * (double)from[i];
-            }
-            transform_taps(taps, points);
-            for (int64_t f = 0; f < SFK_LINE_POINTS; f++) {
-                row[f * depth + at] = (float)points[f];
-            }
-        }
-    }
-}
-
 /* A block of channels of a task. */
 typedef struct stem_block {
     const sfi_rank_task *task;

@@ -2,6 +2,7 @@
 #include "rank_work.h"
 
 #include "conv2d.h"
+#include "convolution_lines.h"
 #include "layer_facts.h"
 #include "parallel.h"
 #include "sfconv2d.h"
@@ -51,7 +52,10 @@ static void fold_part(const sfconv_run *run, const sfi_rank_unit *unit, int32_t 
             sfi_batchnorm2d_line(nodes[norm].layer, c, &scale, &shift);
         }
         if (unit->lines) {
-            sfi_rank_stem_weights(conv, c, scale, weights + c * unit->depth);
+            const int64_t *shape = conv->parameters[0].shape;
+            const float *filter = conv->parameters[0].data + c * shape[1] * shape[2] * shape[3];
+            sfi_line_weights(weights + c * unit->depth, filter, shape[1], shape[2], shape[3],
+                             scale);
         } else {
             copy_taps(conv, c, (float)scale, weights + c * unit->depth + first);
         }

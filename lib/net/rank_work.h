@@ -160,8 +160,6 @@ int64_t sfi_rank_stem_macs(const sfi_plan *plan, const sfconv_net *net, int32_t 
 /* Floats of the two buffers in a worker's memory. */
 int64_t sfi_rank_stem_points(const sfi_rank_stem *stem);
 int64_t sfi_rank_stem_lines(const sfi_rank_stem *stem);
-/* The coefficients of channel c times `factor`. */
-void sfi_rank_stem_weights(const sfconv_layer *layer, int64_t c, double factor, float *row);
 /* The task's rows of the pooled map. */
 void sfi_rank_stem_rows(const sfi_rank_task *task);
 

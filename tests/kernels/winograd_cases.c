@@ -73,6 +73,25 @@ void line_output_cases(kernel_cases *cases)
                 cases->kernels->line_output(to, LINE_PITCH, from, LINE_PITCH, LINE_PITCH));
 }
 
+void line_row_cases(kernel_cases *cases)
+{
+    const float *from = case_floats(cases, POINTS * LINE_PITCH);
+    const int64_t columns = SFK_LINE_TILE * LINE_TILES;
+    float *to = case_floats(cases, columns);
+    KERNEL_CASE(cases, "112 columns", moves(POINTS * LINE_TILES, columns),
+                cases->kernels->line_row(to, from, LINE_PITCH, 0.3f, columns));
+}
+
+/* Whole vectors of tiles on every table, as they write whole ones. */
+void line_row_gradient_cases(kernel_cases *cases)
+{
+    const int64_t columns = SFK_LINE_TILE * LINE_PITCH;
+    const float *row = case_floats(cases, columns);
+    float *to = case_floats(cases, POINTS * LINE_PITCH);
+    KERNEL_CASE(cases, "128 columns", moves(columns, POINTS * LINE_PITCH),
+                cases->kernels->line_row_gradient(to, LINE_PITCH, row, columns));
+}
+
 void line_pool_cases(kernel_cases *cases)
 {
     sfk_line_pool pool = {.stride = LINE_PITCH,

@@ -128,6 +128,51 @@ START_TEST(rows_of_every_width_are_convolved)
 }
 END_TEST
 
+/* The columns that line_output leaves parted, and a bias; nothing else is written. */
+START_TEST(a_row_is_put_together_from_its_columns)
+{
+    static float from[POINTS * PITCH], parted[TILE][PITCH], row[TILE * PITCH];
+    const sfk_table *kernels = table_number(_i);
+    fill(from, POINTS * PITCH, 5);
+    for (int64_t columns = 1; kernels && columns <= 600; columns++) {
+        for (int64_t x = 0; x < TILE * PITCH; x++) {
+            row[x] = CANARY;
+        }
+        kernels->line_output(parted[0], PITCH, from, PITCH, (columns + TILE - 1) / TILE);
+        kernels->line_row(row + 1, from, PITCH, 0.375f, columns);
+        ck_assert(row[0] == CANARY && row[columns + 1] == CANARY);
+        for (int64_t x = 0; x < columns; x++) {
+            ck_assert_msg(row[x + 1] == parted[x % TILE][x / TILE] + 0.375f, "%d columns: %d",
+                          (int)columns, (int)x);
+        }
+    }
+}
+END_TEST
+
+/* <row of c, g> = <c, gradient of g>. */
+START_TEST(the_gradient_of_a_row_is_its_transpose)
+{
+    static float from[POINTS][PITCH], row[TILE * PITCH], grad[TILE * PITCH], to[POINTS][PITCH];
+    const sfk_table *kernels = table_number(_i);
+    fill(from[0], POINTS * PITCH, 6);
+    for (int64_t columns = 1; kernels && columns <= 600; columns++) {
+        double forward = 0, backward = 0, size = 0;
+        fill(grad, TILE * PITCH, (uint64_t)columns);
+        kernels->line_row(row, from[0], PITCH, 0.0f, columns);
+        kernels->line_row_gradient(to[0], PITCH, grad, columns);
+        for (int64_t x = 0; x < columns; x++) {
+            forward += (double)row[x] * (double)grad[x];
+            size += fabs((double)row[x] * (double)grad[x]);
+        }
+        for (int64_t i = 0; i < POINTS * ((columns + TILE - 1) / TILE); i++) {
+            backward += (double)from[i % POINTS][i / POINTS] * (double)to[i % POINTS][i / POINTS];
+        }
+        ck_assert_msg(fabs(forward - backward) <= 1e-6 * size + 1e-6, "%d columns: %g, %g",
+                      (int)columns, forward, backward);
+    }
+}
+END_TEST
+
 static float beating(float value, float best)
 {
     return isnan(best) || value <= best ? best : value;
@@ -199,6 +244,8 @@ int main(void)
     Suite *suite = suite_create("lines");
     TCase *tests = tcase_create("lines");
     tcase_add_test(tests, rows_of_every_width_are_convolved);
+    tcase_add_loop_test(tests, a_row_is_put_together_from_its_columns, 0, TABLE_COUNT);
+    tcase_add_loop_test(tests, the_gradient_of_a_row_is_its_transpose, 0, TABLE_COUNT);
     tcase_add_loop_test(tests, the_largest_of_every_window_is_found, 0, TABLE_COUNT);
     suite_add_tcase(suite, tests);
     return run_suite(suite);
