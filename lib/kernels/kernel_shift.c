@@ -78,13 +78,6 @@ void SFK_NAME(shift_add)(float *to, const sfk_shift *shift)
     }
 }
 
-SFV_INLINE sfv pool_vectors(sfv above, sfv above_next, sfv below, sfv below_next)
-{
-    const sfv first = sfv_max_or_nan(above, below);
-    const sfv second = sfv_max_or_nan(above_next, below_next);
-    return sfv_max_or_nan(sfv_evens(first, second), sfv_odds(first, second));
-}
-
 /* `count` elements, which may be more than a vector or less than one. */
 SFV_INLINE sfv load_some(const float *from, int64_t count)
 {
@@ -100,16 +93,16 @@ void SFK_NAME(pool_pairs)(float *restrict out, const float *restrict upper,
     for (; x + SFV_LANES <= count; x += SFV_LANES) {
         const float *above = upper + 2 * x;
         const float *below = lower + 2 * x;
-        sfv_store(out + x, pool_vectors(sfv_load(above), sfv_load(above + SFV_LANES),
-                                        sfv_load(below), sfv_load(below + SFV_LANES)));
+        sfv_store(out + x, sfv_pool_pairs(sfv_load(above), sfv_load(above + SFV_LANES),
+                                          sfv_load(below), sfv_load(below + SFV_LANES)));
     }
     if (x < count) {
         const int64_t left = 2 * (count - x);
         const float *above = upper + 2 * x;
         const float *below = lower + 2 * x;
         const sfv pooled =
-            pool_vectors(load_some(above, left), load_some(above + SFV_LANES, left - SFV_LANES),
-                         load_some(below, left), load_some(below + SFV_LANES, left - SFV_LANES));
+            sfv_pool_pairs(load_some(above, left), load_some(above + SFV_LANES, left - SFV_LANES),
+                           load_some(below, left), load_some(below + SFV_LANES, left - SFV_LANES));
         sfv_store_part(out + x, pooled, count - x);
     }
 }

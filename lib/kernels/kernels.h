@@ -64,6 +64,75 @@ typedef struct sfk_strip {
     float slope;
 } sfk_strip;
 
+/* A mixed map of a pair: where its pixels go, and where its sums start: at `start`, or where
+ * `accumulate` at what is there. */
+typedef struct sfk_mixed {
+    float *to;
+    float start;
+    bool accumulate;
+} sfk_mixed;
+
+/* Both products of a strip at once, taps to channels to mixed maps, without a channel being stored:
+ *   a[c][n] = activation(bias[c] + Σ_k expand[c][k] · sources[k][first + n]
+ *                        + Σ_i residuals[i][c·plane + first + n])
+ *   mixed[j].to[mixed_first + n] = start + Σ_c mix[j][c] · a[c][n]
+ * each sum one chain of fma in the order of k or c, the residuals added in theirs. Where `rows` is
+ * 2, as only pooled maps need it, the same for the pixels `lower` elements behind, one row below,
+ * and from both rows pooled[j].to[pooled_first + x] = start + Σ_c mix[mixed_count + j][c] ·
+ * largest(a[c][2x], a[c][2x + 1], a[c][lower + 2x], a[c][lower + 2x + 1]) for x < columns / 2, the
+ * largest as pool_pairs has it. */
+typedef struct sfk_pair {
+    /* As pack_pair leaves them. */
+    const float *weights;
+    int64_t channels;
+    /* Whole vectors are read of sources and residuals: up to 15 elements behind the last column
+     * must exist. */
+    const float *const *sources;
+    int64_t depth;
+    int64_t first;
+    int64_t columns;
+    int64_t rows;
+    int64_t lower;
+    const float *const *residuals;
+    int64_t residual_count;
+    /* From channel to channel of residuals and map. */
+    int64_t plane;
+    /* NULL, or where the channels are kept: a[c][n] at map[c·plane + first + n]. */
+    float *map;
+    const sfk_mixed *mixed;
+    int64_t mixed_count;
+    int64_t mixed_first;
+    const sfk_mixed *pooled;
+    int64_t pooled_count;
+    int64_t pooled_first;
+    /* SFK_IDENTITY, SFK_RELU or SFK_LEAKY_RELU with 0 < slope <= 1. */
+    int32_t activation;
+    float slope;
+    /* SFK_PAIR_PIXELS elements for each source and each mixed or pooled map. */
+    float *scratch;
+} sfk_pair;
+
+/* Pixels of the largest tile of any instruction set. */
+#define SFK_PAIR_PIXELS 64
+
+/* The weights of a pair as they come; rows of `mix` and `mix_step` are those of the mixed maps,
+ * then those of the pooled ones: mix[j][c] at mix[j] + c·mix_step[j]. */
+typedef struct sfk_pair_weights {
+    int64_t channels;
+    /* Packed are the blocks of channels that begin from first_channel on and before end_channel:
+     * all, or parts for several calls that share the work. */
+    int64_t first_channel;
+    int64_t end_channel;
+    int64_t depth;
+    /* [channels][depth] and [channels]. */
+    const float *expand;
+    const float *bias;
+    const float *const *mix;
+    const int64_t *mix_step;
+    int64_t mixed_count;
+    int64_t pooled_count;
+} sfk_pair_weights;
+
 /* The horizontal taps of a convolution whose channels are mixed already:
  *   to[x] = start + Σ_tap from[tap][x·stride + tap·dilation - padding], zeros outside the row,
  * in the order of the taps; start is 0 or, where `accumulate`, to[x]. */

@@ -36,6 +36,14 @@ SFV_INLINE sfv sfv_zero(void)
     return sfv_set1(0.0f);
 }
 
+/* The largest of each two columns of two rows; a NaN wins. */
+SFV_INLINE sfv sfv_pool_pairs(sfv above, sfv above_next, sfv below, sfv below_next)
+{
+    const sfv first = sfv_max_or_nan(above, below);
+    const sfv second = sfv_max_or_nan(above_next, below_next);
+    return sfv_max_or_nan(sfv_evens(first, second), sfv_odds(first, second));
+}
+
 /* Reductions over pixels keep 16 running sums on every machine: pixel p belongs to sum p % 16. */
 #define SFV_SUMS 16
 #define SFV_PER_16 (SFV_SUMS / SFV_LANES)

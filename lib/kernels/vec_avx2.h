@@ -10,6 +10,8 @@
 #define SFV_LANES 8
 #define SFV_TILE_ROWS 6
 #define SFV_TILE_VECTORS 2
+#define SFV_PAIR_ROWS 4
+#define SFV_POOLED_ROWS 3
 
 typedef __m256 sfv;
 

@@ -10,6 +10,8 @@
 #define SFV_LANES 4
 #define SFV_TILE_ROWS 8
 #define SFV_TILE_VECTORS 3
+#define SFV_PAIR_ROWS 8
+#define SFV_POOLED_ROWS 6
 
 typedef float32x4_t sfv;
 

@@ -7,16 +7,21 @@
 
 #include <string.h>
 
-/* SFV_TILE_…: registers of a matrix tile. */
+/* SFV_TILE_…: registers of a matrix tile. Channels of a tile of a pair of products beside three
+ * vectors of pixels; beside two of each of two rows. */
 #if defined(SFK_BUILD_WIDE)
 /* The lanes and tiles of the widest instruction set, for tests of their paths on any machine. */
 #define SFV_LANES 16
 #define SFV_TILE_ROWS 8
 #define SFV_TILE_VECTORS 3
+#define SFV_PAIR_ROWS 8
+#define SFV_POOLED_ROWS 6
 #else
 #define SFV_LANES 4
 #define SFV_TILE_ROWS 4
 #define SFV_TILE_VECTORS 2
+#define SFV_PAIR_ROWS 4
+#define SFV_POOLED_ROWS 3
 #endif
 
 typedef struct sfv {

@@ -21,11 +21,23 @@ static int64_t pixels_wanted(sfi_shape shape)
     return sfi_max(least, sfi_min(MAX_TASK_PIXELS, plane / TASKS_WANTED));
 }
 
-bool sfi_rank_is_direct(const sfi_rank_sink *sink, const sfi_rank_maps *maps)
+/* A unit's sums start from what it finds, so one sink of it adds to a map at a time. */
+static bool is_begun_by_base(const sfi_rank_plan *plan, const sfi_rank_sink *sink)
+{
+    for (const sfi_rank_sink *other = plan->sinks; other < sink; other++) {
+        if (other->base == sink->base && other->consumer == sink->consumer) {
+            return true;
+        }
+    }
+    return false;
+}
+
+bool sfi_rank_is_direct(const sfi_rank_plan *plan, const sfi_rank_sink *sink,
+                        const sfi_rank_maps *maps)
 {
     return sink->via == SFI_VIA_UPSAMPLE ||
            (sink->via == SFI_VIA_NOTHING && maps->taps == 1 && maps->stride == 1 &&
-            maps->shift == 0 && maps->residues == 1);
+            maps->shift == 0 && maps->residues == 1 && !is_begun_by_base(plan, sink));
 }
 
 sfi_rank_cut sfi_rank_cut_of(const sfi_plan *plan, int32_t node)
@@ -51,41 +63,73 @@ int64_t sfi_rank_mixed_stride(const sfi_rank_cut *cut, enum sfi_rank_via via)
     return sfi_ceil_div(pixels, SFK_SLACK) * SFK_SLACK;
 }
 
+const sfi_rank_sink *sfi_rank_next_mixed(const sfi_rank_plan *plan, int32_t node, int32_t *index)
+{
+    while (*index < 2 * plan->sink_count) {
+        const bool pooled = *index >= plan->sink_count;
+        const sfi_rank_sink *sink = &plan->sinks[(*index)++ % plan->sink_count];
+        if (sink->base == node && sink->via != SFI_VIA_COPY &&
+            (sink->via == SFI_VIA_POOL) == pooled) {
+            return sink;
+        }
+    }
+    return NULL;
+}
+
+sfi_rank_mixing sfi_rank_mixing_of(const sfi_plan *plan, const sfconv_net *net, int32_t node)
+{
+    const sfi_rank_cut cut = sfi_rank_cut_of(plan, node);
+    sfi_rank_mixing mixing = {0};
+    const sfi_rank_sink *sink;
+    int32_t index = 0;
+    while ((sink = sfi_rank_next_mixed(&plan->rank, node, &index)) != NULL) {
+        const sfi_rank_maps maps = sfi_rank_maps_of(plan, net, sink->consumer);
+        const int64_t count = sfi_rank_mixed_count(&maps);
+        mixing.sinks++;
+        *(sink->via == SFI_VIA_POOL ? &mixing.pooled : &mixing.full) += count;
+        if (!sfi_rank_is_direct(&plan->rank, sink, &maps)) {
+            mixing.elements += count * sfi_rank_mixed_stride(&cut, sink->via);
+        }
+    }
+    return mixing;
+}
+
+static void lay_out_pair(sfi_rank_bench *bench, const sfi_rank_unit *unit,
+                         const sfi_rank_mixing *mixing, uintptr_t *at)
+{
+    const int64_t maps = mixing->full + mixing->pooled;
+    bench->residuals = sfi_rank_take(at, unit->residual_count, sizeof(float *));
+    bench->mixed_maps = sfi_rank_take(at, maps, sizeof *bench->mixed_maps);
+    bench->tiles = sfi_rank_take(at, SFK_PAIR_PIXELS * (unit->depth + maps), sizeof(float));
+}
+
+static void lay_out_strip(sfi_rank_bench *bench, const sfi_rank_mixing *mixing, uintptr_t *at)
+{
+    const int64_t strip = SFI_RANK_CHANNELS * SFI_RANK_STRIP + SFK_SLACK;
+    bench->strip = sfi_rank_take(at, sfi_rank_gathers(mixing) ? strip : 0, sizeof(float));
+    bench->pooled = sfi_rank_take(at, mixing->pooled ? strip : 0, sizeof(float));
+    bench->rows = sfi_rank_take(at, SFI_RANK_CHANNELS, sizeof(float *));
+    bench->lower_rows = sfi_rank_take(at, SFI_RANK_CHANNELS, sizeof(float *));
+    bench->pooled_rows = sfi_rank_take(at, SFI_RANK_CHANNELS, sizeof(float *));
+}
+
 int64_t sfi_rank_lay_out(sfi_rank_bench *bench, const sfi_plan *plan, const sfconv_net *net,
                          int32_t node, uintptr_t memory)
 {
-    const sfi_rank_cut cut = sfi_rank_cut_of(plan, node);
-    const bool has_unit = plan->rank.nodes[node].role == SFI_RANK_UNIT;
-    const int64_t strip = SFI_RANK_CHANNELS * SFI_RANK_STRIP + SFK_SLACK;
+    const sfi_rank_mixing mixing = sfi_rank_mixing_of(plan, net, node);
     sfi_rank_unit unit = {0};
     uintptr_t at = memory;
-    int64_t mixed = 0;
-    int64_t sinks = 0;
-    if (has_unit) {
+    if (plan->rank.nodes[node].role == SFI_RANK_UNIT) {
         sfi_rank_unit_of(&unit, &plan->rank, net, node);
     }
-    for (int32_t i = 0; i < plan->rank.sink_count; i++) {
-        const sfi_rank_sink *sink = &plan->rank.sinks[i];
-        const bool served = sink->base == node && sink->via != SFI_VIA_COPY;
-        const sfi_rank_maps maps = sfi_rank_maps_of(plan, net, sink->consumer);
-        sinks += served ? 1 : 0;
-        if (served && !sfi_rank_is_direct(sink, &maps)) {
-            mixed += sfi_rank_mixed_count(&maps) * sfi_rank_mixed_stride(&cut, sink->via);
-        }
-    }
-    bench->strip = sfi_rank_take(&at, strip, sizeof(float));
-    bench->lower = sfi_rank_take(&at, cut.pooled ? strip : 0, sizeof(float));
-    bench->pooled = sfi_rank_take(&at, cut.pooled ? strip : 0, sizeof(float));
+    bench->sinks = sfi_rank_take(&at, mixing.sinks, sizeof *bench->sinks);
+    bench->mixed = sfi_rank_take(&at, mixing.elements + SFK_SLACK, sizeof(float));
     bench->taps = sfi_rank_take(&at, unit.depth, sizeof(float *));
-    const int64_t copied = sfi_rank_copies_taps(&unit) ? (cut.pooled ? 2 : 1) * unit.depth : 0;
-    bench->copies = sfi_rank_take(&at, copied * SFI_RANK_COPY_PITCH, sizeof(float));
-    bench->copied = sfi_rank_take(&at, copied, sizeof(float *));
-    bench->rows = sfi_rank_take(&at, SFI_RANK_CHANNELS, sizeof(float *));
-    bench->lower_rows = sfi_rank_take(&at, SFI_RANK_CHANNELS, sizeof(float *));
-    bench->pooled_rows = sfi_rank_take(&at, SFI_RANK_CHANNELS, sizeof(float *));
-    bench->residuals = sfi_rank_take(&at, unit.residual_count, sizeof(float *));
-    bench->sinks = sfi_rank_take(&at, sinks, sizeof *bench->sinks);
-    bench->mixed = sfi_rank_take(&at, mixed + SFK_SLACK, sizeof(float));
+    if (sfi_rank_is_pair(&unit)) {
+        lay_out_pair(bench, &unit, &mixing, &at);
+    } else {
+        lay_out_strip(bench, &mixing, &at);
+    }
     if (unit.lines) {
         const sfi_rank_stem stem = sfi_rank_stem_of(plan, net, unit.conv[0]);
         bench->points = sfi_rank_take(&at, sfi_rank_stem_points(&stem), sizeof(float));
@@ -118,16 +162,29 @@ int64_t sfi_rank_mixed_bytes(const sfi_plan *plan, const sfconv_net *net, const 
     return (in.n * sfi_rank_mixed_count(&maps) * in.h * in.w + SFK_SLACK) * (int64_t)sizeof(float);
 }
 
-static int64_t weight_elements(const sfi_rank_unit *unit, int64_t channels)
+/* Folded weights, and tables of weights of the sinks. */
+static int64_t folded_bytes(const sfi_plan *plan, const sfconv_net *net, int32_t node)
 {
-    return channels * unit->depth;
+    const sfi_rank_mixing mixing = sfi_rank_mixing_of(plan, net, node);
+    const int64_t maps = mixing.full + mixing.pooled;
+    const int64_t channels = plan->steps[node].shape.c;
+    int64_t bytes =
+        sfi_round64(maps * (int64_t)sizeof(float *)) + sfi_round64(maps * (int64_t)sizeof(int64_t));
+    sfi_rank_unit unit;
+    if (plan->rank.nodes[node].role == SFI_RANK_UNIT) {
+        sfi_rank_unit_of(&unit, &plan->rank, net, node);
+        bytes += sfi_round64(channels * unit.depth * (int64_t)sizeof(float)) +
+                 sfi_round64(channels * (int64_t)sizeof(float)) +
+                 sfi_round64(channels * (int64_t)sizeof(float *));
+        bytes += sfi_rank_is_pair(&unit) ? sfi_rank_packed_bytes(&unit, channels, maps) : 0;
+    }
+    return bytes;
 }
 
 sfi_rank_bytes sfi_rank_step_bytes(const sfi_plan *plan, const sfconv_net *net, int32_t node)
 {
     sfi_rank_bytes bytes = {0, 0};
     sfi_rank_bench bench;
-    int64_t pointers = 0;
     if (!sfi_rank_has_step(&plan->rank, node)) {
         return bytes;
     }
@@ -135,24 +192,11 @@ sfi_rank_bytes sfi_rank_step_bytes(const sfi_plan *plan, const sfconv_net *net, 
         sfi_rank_lay_out(&bench, plan, net, node, 0) * (int64_t)sfi_workers(net->context);
     for (int32_t i = 0; i < plan->rank.sink_count; i++) {
         const sfi_rank_sink *sink = &plan->rank.sinks[i];
-        const sfi_rank_maps maps = sfi_rank_maps_of(plan, net, sink->consumer);
-        if (sink->base != node || sink->via == SFI_VIA_COPY) {
-            continue;
-        }
-        pointers += sfi_rank_mixed_count(&maps);
-        if (sink->via == SFI_VIA_UPSAMPLE) {
+        if (sink->base == node && sink->via == SFI_VIA_UPSAMPLE) {
             bytes.scratch = sfi_max(bytes.scratch, sfi_rank_upsample_bytes(plan, net, sink));
         }
     }
-    bytes.folded = sfi_round64(pointers * (int64_t)sizeof(float *));
-    if (plan->rank.nodes[node].role == SFI_RANK_UNIT) {
-        const int64_t channels = plan->steps[node].shape.c;
-        sfi_rank_unit unit;
-        sfi_rank_unit_of(&unit, &plan->rank, net, node);
-        bytes.folded += sfi_round64(weight_elements(&unit, channels) * (int64_t)sizeof(float)) +
-                        sfi_round64(channels * (int64_t)sizeof(float)) +
-                        sfi_round64(channels * (int64_t)sizeof(float *));
-    }
+    bytes.folded = folded_bytes(plan, net, node);
     return bytes;
 }
 

@@ -7,7 +7,7 @@
  * horizontal tap; where its stride is 2 and a 3x3 max pooling follows, the unit takes that in too,
  * and the rank maps are coefficients of a Winograd transform along the rows (rank_stem.c). Whatever
  * is linear and mixes channels behind the map, the horizontal half Q of an sfconv2d or a 1x1
- * convolution, is a sink: it is computed while a strip of the map is in the cache, also through a
+ * convolution, is a sink: it is computed while a piece of the map is in registers, also through a
  * 2x2 max pooling, an up-sampling (which commutes with mixing) or a concatenation (whose parts
  * add). The map itself is stored only if somebody else reads it. A map that an ordinary layer has
  * stored, or an input, may feed sinks too. */

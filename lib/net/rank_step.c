@@ -37,13 +37,13 @@ static const float *own_bias(const sfconv_layer *layer)
 /* BatchNorm folds into the weights and the bias: scale·(P·z + b) + shift. In training the mean is
  * that of P·z, as b cancels. */
 static void fold_part(const sfconv_run *run, const sfi_rank_unit *unit, int32_t part, int64_t first,
-                      int64_t channels, float *weights, float *bias)
+                      int64_t channel, int64_t end, float *weights, float *bias)
 {
     const sfi_node *nodes = run->net->nodes;
     const sfconv_layer *conv = nodes[unit->conv[part]].layer;
     const int32_t norm = unit->norm[part];
     const float *added = norm >= 0 && run->training ? NULL : own_bias(conv);
-    for (int64_t c = 0; c < channels; c++) {
+    for (int64_t c = channel; c < end; c++) {
         double scale = 1.0;
         double shift = 0.0;
         if (norm >= 0 && run->training) {
@@ -64,21 +64,43 @@ static void fold_part(const sfconv_run *run, const sfi_rank_unit *unit, int32_t 
     }
 }
 
+typedef struct fold_job {
+    const sfconv_run *run;
+    const sfi_rank_unit *unit;
+    int64_t channels;
+    int64_t channels_per_task;
+    float *weights;
+    float *bias;
+} fold_job;
+
+static void fold_task(void *argument, int64_t index, int32_t worker)
+{
+    const fold_job *job = argument;
+    const int64_t channel = index * job->channels_per_task;
+    const int64_t end = sfi_min(job->channels, channel + job->channels_per_task);
+    int64_t first = 0;
+    (void)worker;
+    for (int32_t part = 0; part < job->unit->part_count; part++) {
+        fold_part(job->run, job->unit, part, first, channel, end, job->weights, job->bias);
+        first += sfi_rank_taps(job->run->net->nodes[job->unit->conv[part]].layer);
+    }
+}
+
 void sfi_rank_fold(sfi_rank_folded *folded, const sfconv_run *run, const sfi_rank_unit *unit,
                    int64_t channels, uintptr_t *memory)
 {
-    float *weights = sfi_rank_take(memory, channels * unit->depth, sizeof(float));
-    float *bias = sfi_rank_take(memory, channels, sizeof(float));
+    fold_job job = {.run = run,
+                    .unit = unit,
+                    .channels = channels,
+                    .channels_per_task = sfi_rank_channels_of_task(unit->depth),
+                    .weights = sfi_rank_take(memory, channels * unit->depth, sizeof(float)),
+                    .bias = sfi_rank_take(memory, channels, sizeof(float))};
     const float **rows = sfi_rank_take(memory, channels, sizeof(float *));
-    int64_t first = 0;
-    for (int32_t part = 0; part < unit->part_count; part++) {
-        fold_part(run, unit, part, first, channels, weights, bias);
-        first += sfi_rank_taps(run->net->nodes[unit->conv[part]].layer);
-    }
+    sfi_parallel_for(run->context, sfi_ceil_div(channels, job.channels_per_task), fold_task, &job);
     for (int64_t c = 0; c < channels; c++) {
-        rows[c] = weights + c * unit->depth;
+        rows[c] = job.weights + c * unit->depth;
     }
-    *folded = (sfi_rank_folded){rows, bias};
+    *folded = (sfi_rank_folded){rows, job.bias};
 }
 
 const float *sfi_rank_mixing_weights(const sfconv_layer *layer)
@@ -90,22 +112,21 @@ const float *sfi_rank_mixing_weights(const sfconv_layer *layer)
 static void point_at_weights(sfi_rank_job *job, uintptr_t *memory)
 {
     const sfconv_run *run = job->run;
-    const sfi_rank_plan *plan = &run->plan.rank;
-    const float **rows = (const float **)*memory;
+    const int64_t count = job->mixing.full + job->mixing.pooled;
+    const float **rows = sfi_rank_take(memory, count, sizeof(float *));
+    int64_t *steps = sfi_rank_take(memory, count, sizeof(int64_t));
+    const sfi_rank_sink *sink;
+    int32_t index = 0;
     job->sink_weights = rows;
-    for (int32_t i = 0; i < plan->sink_count; i++) {
-        const sfi_rank_sink *sink = &plan->sinks[i];
-        if (sink->base != job->node || sink->via == SFI_VIA_COPY) {
-            continue;
-        }
+    job->sink_steps = steps;
+    while ((sink = sfi_rank_next_mixed(&run->plan.rank, job->node, &index)) != NULL) {
         const sfi_rank_maps maps = sfi_rank_maps_of(&run->plan, run->net, sink->consumer);
         const sfi_node *consumer = &run->net->nodes[sink->consumer];
         const float *weights = sfi_rank_mixing_weights(consumer->layer);
         const int64_t per_map = run->plan.steps[consumer->inputs[0]].shape.c * maps.taps;
-        for (int64_t t = 0; t < maps.count; t++) {
-            for (int64_t tap = 0; tap < maps.taps; tap++) {
-                *rows++ = weights + t * per_map + sink->channel * maps.taps + tap;
-            }
+        for (int64_t j = 0; j < sfi_rank_mixed_count(&maps); j++) {
+            *rows++ = weights + j / maps.taps * per_map + sink->channel * maps.taps + j % maps.taps;
+            *steps++ = maps.taps;
         }
     }
 }
@@ -185,7 +206,8 @@ static void open_one(const sfi_rank_task *task, const sfi_rank_sink *sink, sfi_r
     open->maps = sfi_rank_maps_of(&run->plan, run->net, sink->consumer);
     open->mixed_count = sfi_rank_mixed_count(&open->maps);
     open->bias = sink_bias(run, sink);
-    open->direct = sfi_rank_is_direct(sink, &open->maps);
+    open->direct = sfi_rank_is_direct(&run->plan.rank, sink, &open->maps);
+    open->adds = open->direct && sink->accumulate && sink->via == SFI_VIA_NOTHING;
     if (sink->via == SFI_VIA_UPSAMPLE) {
         open->stride = job->cut.plane;
         open->to = (float *)(run->memory + sink->mixed) +
@@ -203,17 +225,17 @@ static void open_one(const sfi_rank_task *task, const sfi_rank_sink *sink, sfi_r
 
 static int32_t open_sinks(const sfi_rank_task *task)
 {
-    const sfi_rank_plan *plan = &task->job->run->plan.rank;
-    const float *const *weights = task->job->sink_weights;
+    const sfi_rank_job *job = task->job;
+    const float *const *weights = job->sink_weights;
     float *mixed = task->bench.mixed;
+    const sfi_rank_sink *sink;
+    int32_t index = 0;
     int32_t count = 0;
-    for (int32_t i = 0; i < plan->sink_count; i++) {
-        if (plan->sinks[i].base == task->job->node && plan->sinks[i].via != SFI_VIA_COPY) {
-            sfi_rank_open *open = &task->bench.sinks[count++];
-            open_one(task, &plan->sinks[i], open, &mixed);
-            open->weights = weights;
-            weights += open->mixed_count;
-        }
+    while ((sink = sfi_rank_next_mixed(&job->run->plan.rank, job->node, &index)) != NULL) {
+        sfi_rank_open *open = &task->bench.sinks[count++];
+        open_one(task, sink, open, &mixed);
+        open->weights = weights;
+        weights += open->mixed_count;
     }
     return count;
 }
@@ -234,10 +256,14 @@ static void run_task(void *argument, int64_t index, int32_t worker)
             sfi_run_value(run, job->unit.residual[i]) + task.image * cut->shape.c * cut->plane;
     }
     task.sink_count = open_sinks(&task);
-    if (job->unit.lines) {
-        sfi_rank_stem_rows(&task);
+    if (sfi_rank_is_pair(&job->unit)) {
+        sfi_rank_run_pairs(&task);
+    } else {
+        if (job->unit.lines) {
+            sfi_rank_stem_rows(&task);
+        }
+        sfi_rank_run_strips(&task);
     }
-    sfi_rank_run_strips(&task);
     for (int32_t i = 0; i < task.sink_count; i++) {
         if (!task.bench.sinks[i].direct) {
             shift_rows(&task, &task.bench.sinks[i]);
@@ -258,16 +284,6 @@ static void clear_paddings(const sfconv_run *run, int32_t node)
             sfi_rank_clear_padding(&maps, in.n, in.h, sfi_rank_target(run, sink->consumer));
         }
     }
-}
-
-static bool mixes(const sfi_rank_plan *plan, int32_t node)
-{
-    for (int32_t i = 0; i < plan->sink_count; i++) {
-        if (plan->sinks[i].base == node && plan->sinks[i].via != SFI_VIA_COPY) {
-            return true;
-        }
-    }
-    return false;
 }
 
 /* Of a task that copies rows for a stem. */
@@ -359,17 +375,20 @@ void sfi_rank_step(const sfconv_run *run, int32_t node)
                         .kernels = run->context->kernels,
                         .node = node,
                         .cut = sfi_rank_cut_of(&run->plan, node),
-                        .has_unit = self->role == SFI_RANK_UNIT,
                         .map = self->stored ? sfi_run_value(run, node) : NULL,
                         .scratch = run->memory + self->scratch};
     job.scratch_per_worker = sfi_rank_lay_out(&bench, &run->plan, run->net, node, 0);
-    if (job.has_unit) {
+    job.mixing = sfi_rank_mixing_of(&run->plan, run->net, node);
+    point_at_weights(&job, &folded);
+    if (self->role == SFI_RANK_UNIT) {
         sfi_rank_unit_of(&job.unit, plan, run->net, node);
         sfi_rank_fold(&job.folded, run, &job.unit, job.cut.shape.c, &folded);
     }
-    point_at_weights(&job, &folded);
+    if (sfi_rank_is_pair(&job.unit)) {
+        sfi_rank_pack(&job, &folded);
+    }
     clear_paddings(run, node);
-    if (job.has_unit || mixes(plan, node)) {
+    if (self->role == SFI_RANK_UNIT || job.mixing.sinks > 0) {
         sfi_parallel_for(run->context, job.cut.shape.n * job.cut.tasks_per_image, run_task, &job);
     }
     for (int32_t i = 0; i < plan->sink_count; i++) {

@@ -10,10 +10,8 @@
 /* A strip of channels times pixels fits the first-level cache beside its sources and weights. */
 #define SFI_RANK_STRIP 96
 #define SFI_RANK_CHANNELS 64
-/* Rows that are used so often are copied to where they lie close together, an odd number of cache
- * lines apart, before a strip is made of them. */
+/* Channels of a stored map that so many mixed maps are made of are brought together first. */
 #define SFI_RANK_DEEP 64
-#define SFI_RANK_COPY_PITCH 112
 
 /* How the work on one base is cut, by its shape alone. */
 typedef struct sfi_rank_cut {
@@ -36,24 +34,25 @@ typedef struct sfi_rank_open {
     int64_t stride;
     /* They are the consumer's maps already. */
     bool direct;
+    /* And hold what an earlier sink has mixed. */
+    bool adds;
 } sfi_rank_open;
 
-/* A worker's memory: a strip of expanded channels (two where rows are pooled in pairs, and the
- * pooled one), tables of row pointers, mixed maps of each sink. */
+/* A worker's memory: tables of pointers, mixed maps of each sink. */
 typedef struct sfi_rank_bench {
-    float *strip;
-    float *lower;
-    float *pooled;
+    sfi_rank_open *sinks;
+    float *mixed;
+    /* Of a unit, see sfk_pair. */
     const float **taps;
-    /* The taps of a strip, brought together: of two where rows are pooled in pairs. */
-    float *copies;
-    const float **copied;
+    const float **residuals;
+    sfk_mixed *mixed_maps;
+    float *tiles;
+    /* Of a stored map: its channels, brought together; of the lower of two rows; pooled. */
+    float *strip;
+    float *pooled;
     const float **rows;
     const float **lower_rows;
     const float **pooled_rows;
-    const float **residuals;
-    sfi_rank_open *sinks;
-    float *mixed;
     /* Of a stem in lines: sums at the points, and rows of outputs that wait for their pooling. */
     float *points;
     float *lines;
@@ -79,20 +78,36 @@ typedef struct sfi_rank_stem {
 
 /* Of a unit: one row of `depth` weights a channel, and a bias, with BatchNorm taken in. */
 typedef struct sfi_rank_folded {
+    /* The rows follow each other. */
     const float *const *weights;
     const float *bias;
 } sfi_rank_folded;
+
+/* What the sinks of a base mix in all. */
+typedef struct sfi_rank_mixing {
+    int32_t sinks;
+    /* Mixed maps of the map as it is, and of the pooled one. */
+    int64_t full;
+    int64_t pooled;
+    /* Of a task's mixed maps that are shifted before they reach the consumers' maps. */
+    int64_t elements;
+} sfi_rank_mixing;
 
 typedef struct sfi_rank_job {
     const sfconv_run *run;
     const sfk_table *kernels;
     int32_t node;
     sfi_rank_cut cut;
-    bool has_unit;
+    /* Without parts where the map is there already. */
     sfi_rank_unit unit;
     sfi_rank_folded folded;
-    /* Of the sinks, one after the other: a row of weights for each mixed map. */
+    /* Of the sinks, one after the other, those of the pooled map last: a row of weights for each
+     * mixed map, and the distance of its elements. */
     const float *const *sink_weights;
+    const int64_t *sink_steps;
+    sfi_rank_mixing mixing;
+    /* Of a unit: the weights of both products as strip_pair takes them. */
+    float *packed;
     /* The stored map, or NULL. */
     float *map;
     unsigned char *scratch;
@@ -108,11 +123,23 @@ typedef struct sfi_rank_task {
     int64_t end_row;
 } sfi_rank_task;
 
-/* Whether the taps of a strip are brought together first. */
-static inline bool sfi_rank_copies_taps(const sfi_rank_unit *unit)
+/* Whether a unit (none: without parts) is made by strip_pair: all but a stem in lines. */
+static inline bool sfi_rank_is_pair(const sfi_rank_unit *unit)
 {
-    return unit->depth >= SFI_RANK_DEEP && !unit->lines;
+    return unit->part_count > 0 && !unit->lines;
 }
+
+/* The sinks of `node` that mix, those of the pooled map last: the one behind *index, which begins
+ * at 0; NULL at the end. */
+const sfi_rank_sink *sfi_rank_next_mixed(const sfi_rank_plan *plan, int32_t node, int32_t *index);
+
+/* Whether the channels of a stored map are brought together. */
+static inline bool sfi_rank_gathers(const sfi_rank_mixing *mixing)
+{
+    return mixing->full >= SFI_RANK_DEEP;
+}
+
+sfi_rank_mixing sfi_rank_mixing_of(const sfi_plan *plan, const sfconv_net *net, int32_t node);
 
 /* A map that an up-sampled or pooled base mixes for each horizontal tap. */
 static inline int64_t sfi_rank_mixed_count(const sfi_rank_maps *maps)
@@ -121,9 +148,10 @@ static inline int64_t sfi_rank_mixed_count(const sfi_rank_maps *maps)
 }
 
 sfi_rank_cut sfi_rank_cut_of(const sfi_plan *plan, int32_t node);
-/* Without horizontal taps, and with rows in the order of the image, mixing is all there is to do.
- */
-bool sfi_rank_is_direct(const sfi_rank_sink *sink, const sfi_rank_maps *maps);
+/* Without horizontal taps, and with rows in the order of the image, mixing is all there is to do;
+ * not, where another sink of the same base has mixed into the same maps. */
+bool sfi_rank_is_direct(const sfi_rank_plan *plan, const sfi_rank_sink *sink,
+                        const sfi_rank_maps *maps);
 /* Distance between mixed maps in a worker's memory. */
 int64_t sfi_rank_mixed_stride(const sfi_rank_cut *cut, enum sfi_rank_via via);
 /* Lays out a worker's memory from address `memory` on and returns its bytes. */
@@ -144,6 +172,11 @@ void sfi_rank_batch_line(const sfconv_run *run, int32_t norm, int64_t channel, d
 /* Folds the parts of a unit into memory from address *memory on. */
 void sfi_rank_fold(sfi_rank_folded *folded, const sfconv_run *run, const sfi_rank_unit *unit,
                    int64_t channels, uintptr_t *memory);
+/* Channels that are worth a task of their own where `elements` weights of each are laid out. */
+static inline int64_t sfi_rank_channels_of_task(int64_t elements)
+{
+    return sfi_max(32, 16384 / (1 + elements));
+}
 /* Q of an sfconv2d [rank][in][kw], or the weight of a 1x1 convolution [out][in]. */
 const float *sfi_rank_mixing_weights(const sfconv_layer *layer);
 /* Where tap `tap` of a gathered map lies, counted from the first. */
@@ -163,7 +196,12 @@ int64_t sfi_rank_stem_lines(const sfi_rank_stem *stem);
 /* The task's rows of the pooled map. */
 void sfi_rank_stem_rows(const sfi_rank_task *task);
 
-/* Makes the strips of a task and contracts them for its sinks. */
+/* Both products of a unit: its weights, packed into memory from address *memory on; and a task. */
+int64_t sfi_rank_packed_bytes(const sfi_rank_unit *unit, int64_t channels, int64_t mixed_count);
+void sfi_rank_pack(sfi_rank_job *job, uintptr_t *memory);
+void sfi_rank_run_pairs(const sfi_rank_task *task);
+
+/* Contracts a task's part of a stored map for its sinks. */
 void sfi_rank_run_strips(const sfi_rank_task *task);
 
 #endif

@@ -88,70 +88,129 @@ void pack_rows_cases(kernel_cases *cases)
     pack_case(cases, "7x7 of 3", 3, 49, false);
 }
 
-#define STRIP 96
-#define CHANNELS 64
-
-/* `channels` made of `taps` from row to row of a map, with ReLU, and mixed to as many rows at once:
- * a strip of pixels and CHANNELS channels at a time, as a run in rank space does. */
+/* `channels` made of `taps`, with ReLU, and mixed to as many maps at once, for a row of pixels or
+ * for two rows that are pooled and mixed again. */
 typedef struct pair {
-    int64_t channels;
-    int64_t taps;
-    int64_t pixels;
-    const float **sources;
-    const float **expand;
-    const float **contract;
-    const float **strip_rows;
-    const float *bias;
-    float *strip;
-    float *mixed;
+    sfk_pair_weights weights;
+    float *packed;
+    /* Each table packs in its own way. */
+    const sfk_table *packed_by;
+    sfk_pair pair;
 } pair;
 
-static void run_pair(const sfk_table *kernels, const pair *work)
+/* Maps that are mixed for each of three horizontal taps: weights [map][channel][tap]. */
+static void mix_for_taps(kernel_cases *cases, sfk_pair_weights *weights)
 {
-    for (int64_t first = 0; first < work->pixels; first += STRIP) {
-        const int64_t columns = smaller(STRIP, work->pixels - first);
-        for (int64_t c = 0; c < work->channels; c += CHANNELS) {
-            const sfk_strip expansion = {.weights = work->expand + c,
-                                         .weight_step = 1,
-                                         .sources = work->sources,
-                                         .first = first,
-                                         .depth = work->taps,
-                                         .to = work->strip,
-                                         .to_stride = STRIP,
-                                         .rows = CHANNELS,
-                                         .columns = columns,
-                                         .bias = work->bias + c,
-                                         .activation = SFK_RELU};
-            const sfk_strip contraction = {.weights = work->contract,
-                                           .weight_first = c,
-                                           .weight_step = 1,
-                                           .sources = work->strip_rows,
-                                           .depth = CHANNELS,
-                                           .to = work->mixed + first,
-                                           .to_stride = work->pixels,
-                                           .rows = work->taps,
-                                           .columns = columns,
-                                           .accumulate = c > 0};
-            kernels->strip_product(&expansion);
-            kernels->strip_product(&contraction);
-        }
+    enum { TAPS = 3 };
+    const int64_t maps = weights->mixed_count + weights->pooled_count;
+    const float *mix = case_floats(cases, maps * weights->channels);
+    const float **rows = case_rows(cases, mix, 0, maps);
+    int64_t *steps = case_steps(cases, 0, maps);
+    for (int64_t j = 0; j < maps; j++) {
+        rows[j] = mix + j / TAPS * weights->channels * TAPS + j % TAPS;
+        steps[j] = TAPS;
     }
+    weights->mix = rows;
+    weights->mix_step = steps;
+}
+
+static pair make_pair(kernel_cases *cases, int64_t channels, int64_t taps, int64_t pixels,
+                      int64_t rows)
+{
+    const int64_t pitch = rows * pixels + SFK_SLACK;
+    const int64_t pooled = rows == 2 ? taps : 0;
+    const int64_t maps = taps + pooled;
+    pair work = {.weights = {.channels = channels,
+                             .end_channel = channels,
+                             .depth = taps,
+                             .expand = case_floats(cases, channels * taps),
+                             .bias = case_floats(cases, channels),
+                             .mixed_count = taps,
+                             .pooled_count = pooled},
+                 .packed = case_scratch(cases, (1 + taps + maps) * channels)};
+    const int64_t floats = maps * (int64_t)(sizeof(sfk_mixed) / sizeof(float));
+    sfk_mixed *mixed = (sfk_mixed *)case_scratch(cases, floats);
+    float *to = case_floats(cases, maps * pitch);
+    for (int64_t j = 0; j < maps; j++) {
+        mixed[j] = (sfk_mixed){.to = to + j * pitch};
+    }
+    mix_for_taps(cases, &work.weights);
+    work.pair =
+        (sfk_pair){.weights = work.packed,
+                   .channels = channels,
+                   .sources = case_rows(cases, case_floats(cases, taps * pitch), pitch, taps),
+                   .depth = taps,
+                   .columns = pixels,
+                   .rows = rows,
+                   .lower = pixels,
+                   .mixed = mixed,
+                   .mixed_count = taps,
+                   .pooled = mixed + taps,
+                   .pooled_count = pooled,
+                   .activation = SFK_RELU,
+                   .scratch = case_scratch(cases, SFK_PAIR_PIXELS * (taps + maps))};
+    return work;
+}
+
+static void run_pair(const sfk_table *kernels, pair *work)
+{
+    if (work->packed_by != kernels) {
+        kernels->pack_pair(work->packed, &work->weights);
+        work->packed_by = kernels;
+    }
+    kernels->strip_pair(&work->pair);
 }
 
 static void pair_case(kernel_cases *cases, const char *label, int64_t channels, int64_t taps,
-                      int64_t pixels)
+                      int64_t pixels, int64_t rows)
 {
-    pair work = {.channels = channels, .taps = taps, .pixels = pixels};
-    const int64_t pitch = pixels + SFK_SLACK;
-    work.sources = case_rows(cases, case_floats(cases, taps * pitch), pitch, taps);
-    work.expand = case_rows(cases, case_floats(cases, channels * taps), taps, channels);
-    work.contract = case_rows(cases, case_floats(cases, taps * channels), channels, taps);
-    work.bias = case_floats(cases, channels);
-    work.strip = case_floats(cases, CHANNELS * STRIP);
-    work.strip_rows = case_rows(cases, work.strip, STRIP, CHANNELS);
-    work.mixed = case_floats(cases, taps * pixels);
-    KERNEL_CASE(cases, label, multiply_adds(2 * channels * taps * pixels),
+    pair work = make_pair(cases, channels, taps, pixels, rows);
+    const int64_t pooled = rows == 2 ? channels * taps * (pixels / 2) : 0;
+    KERNEL_CASE(cases, label, multiply_adds(2 * channels * taps * pixels * rows + pooled),
                 run_pair(cases->kernels, &work));
+}
+
+void strip_pair_cases(kernel_cases *cases)
+{
+    pair_case(cases, "64 of 3 taps, 768 pixels", 64, 3, 768, 1);
+    pair_case(cases, "64 of 6 taps, 768 pixels", 64, 6, 768, 1);
+    pair_case(cases, "128 of 12 taps, 768 pixels", 128, 12, 768, 1);
+    pair_case(cases, "256 of 24 taps, 768 pixels", 256, 24, 768, 1);
+    pair_case(cases, "512 of 48 taps, 38x38", 512, 48, 1444, 1);
+    pair_case(cases, "512 of 48 taps, 7x7", 512, 48, 49, 1);
+    pair_case(cases, "64 of 48 taps, 768 pixels", 64, 48, 768, 1);
+    pair_case(cases, "256 of 192 taps, 14x14", 256, 192, 196, 1);
+    pair_case(cases, "64 of 6 taps, 2x304 pixels, pooled", 64, 6, 304, 2);
+    pair_case(cases, "128 of 12 taps, 2x152 pixels, pooled", 128, 12, 152, 2);
+    pair_case(cases, "256 of 24 taps, 2x76 pixels, pooled", 256, 24, 76, 2);
+    pair_case(cases, "512 of 48 taps, 2x38 pixels, pooled", 512, 48, 38, 2);
+}
+
+/* The last call of a batch goes on to the product for a pixel: tables have that in common. */
+static void pack_and_show(const sfk_table *kernels, const pair *work, bool last)
+{
+    kernels->pack_pair(work->packed, &work->weights);
+    if (last) {
+        kernels->strip_pair(&work->pair);
+    }
+}
+
+static void pack_pair_case(kernel_cases *cases, const char *label, int64_t channels, int64_t taps,
+                           int64_t rows)
+{
+    const pair work = make_pair(cases, channels, taps, 1, rows);
+    const int64_t count =
+        (1 + taps + work.weights.mixed_count + work.weights.pooled_count) * channels;
+    KERNEL_CASE(cases, label, moves(count, count),
+                pack_and_show(cases->kernels, &work, calls_left == 1));
+}
+
+void pack_pair_cases(kernel_cases *cases)
+{
+    pack_pair_case(cases, "64 of 6 taps", 64, 6, 1);
+    pack_pair_case(cases, "512 of 48 taps", 512, 48, 1);
+    pack_pair_case(cases, "512 of 384 taps", 512, 384, 1);
+    pack_pair_case(cases, "256 of 24 taps, pooled", 256, 24, 2);
 }
 
 /* One product alone. */
@@ -177,14 +236,9 @@ static void strip_case(kernel_cases *cases, const char *label, int64_t rows, int
 
 void strip_product_cases(kernel_cases *cases)
 {
-    pair_case(cases, "pair 64 of 3 taps, 768 pixels", 64, 3, 768);
-    pair_case(cases, "pair 64 of 6 taps, 768 pixels", 64, 6, 768);
-    pair_case(cases, "pair 128 of 12 taps, 768 pixels", 128, 12, 768);
-    pair_case(cases, "pair 256 of 24 taps, 768 pixels", 256, 24, 768);
-    pair_case(cases, "pair 512 of 48 taps, 38x38", 512, 48, 1444);
-    pair_case(cases, "pair 512 of 48 taps, 7x7", 512, 48, 49);
-    pair_case(cases, "pair 64 of 48 taps, 768 pixels", 64, 48, 768);
-    pair_case(cases, "pair 256 of 192 taps, 14x14", 256, 192, 196);
+    strip_case(cases, "48 of 64, 96 pixels", 48, 64, 96);
+    strip_case(cases, "192 of 64, 96 pixels", 192, 64, 96);
+    strip_case(cases, "64 of 48, 96 pixels", 64, 48, 96);
     strip_case(cases, "7x7 stem, 64 of 147 taps, 112 pixels", 64, 147, 112);
     strip_case(cases, "1x1 head, 1 of 64, 304 pixels", 1, 64, 304);
 }

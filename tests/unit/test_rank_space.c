@@ -95,8 +95,22 @@ START_TEST(random_nets_agree_with_the_layer_path)
 }
 END_TEST
 
+static sfconv_layer *new_pointwise(sfconv_context *context, int64_t in, int64_t out)
+{
+    sfconv_conv2d_desc desc = SFCONV_CONV2D_DESC_INIT;
+    sfconv_layer *layer;
+    desc.in_channels = in;
+    desc.out_channels = out;
+    desc.kernel[0] = desc.kernel[1] = 1;
+    desc.padding[0] = desc.padding[1] = 0;
+    desc.has_bias = 1;
+    ck_assert_int_eq(sfconv_conv2d_create(&layer, context, &desc), SFCONV_OK);
+    return layer;
+}
+
 /* What random nets seldom hit: a concatenation of one map with itself, as it is and through
- * up-samplings by 1, which its step leaves to the end, in every order. */
+ * up-samplings by 1, which its step leaves to the end, in every order; mixed for the taps of a
+ * factorized layer, and straight into the map of a 1x1 convolution. */
 START_TEST(a_map_may_stand_in_a_concatenation_in_several_ways)
 {
     sfconv_context *context = public_context(1, SFCONV_ISA_BEST);
@@ -116,6 +130,7 @@ START_TEST(a_map_may_stand_in_a_concatenation_in_several_ways)
         const int32_t inputs[] = {ways[order % 3], ways[order / 3 % 3], ways[order / 9]};
         const int32_t all = put_layer(net, "d", new_concat(context), inputs, 3);
         put_output(net, put_after(net, "e", new_sfconv(context, 18, 7, 3, 0, 0, 2), all));
+        put_output(net, put_after(net, "f", new_pointwise(context, 18, 4), all));
         check_engines_agree(net, (sfconv_shape){2, 5, 9, 11}, 1e-5, "one map in several ways");
         sfconv_net_destroy(net);
     }

@@ -129,6 +129,206 @@ START_TEST(a_strip_is_one_chain_of_fma_an_element_and_nothing_else_is_written)
 }
 END_TEST
 
+#define PAIR_CHANNELS 17
+#define PAIR_DEPTH 7
+#define PAIR_MAPS 8
+#define PAIR_PLANE (2 * 101 + 23)
+
+typedef struct pair_data {
+    float sources[PAIR_DEPTH][PAIR_PLANE];
+    float residuals[2][PAIR_CHANNELS * PAIR_PLANE];
+    float expand[PAIR_CHANNELS * PAIR_DEPTH];
+    float bias[PAIR_CHANNELS];
+    float mix[PAIR_MAPS][3 * PAIR_CHANNELS];
+    float before[PAIR_MAPS][PAIR_PLANE];
+} pair_data;
+
+/* What a call leaves. */
+typedef struct pair_result {
+    float map[PAIR_CHANNELS][PAIR_PLANE];
+    float mixed[PAIR_MAPS][PAIR_PLANE];
+} pair_result;
+
+typedef struct pair_call {
+    sfk_pair pair;
+    sfk_pair_weights weights;
+    const float *sources[PAIR_DEPTH];
+    const float *residuals[2];
+    const float *mix[PAIR_MAPS];
+    int64_t steps[PAIR_MAPS];
+    /* Pooled ones last. */
+    sfk_mixed mixed[PAIR_MAPS];
+} pair_call;
+
+static void fill_pair_data(pair_data *data)
+{
+    fill(data->sources[0], sizeof data->sources / sizeof(float), 9);
+    fill(data->residuals[0], sizeof data->residuals / sizeof(float), 10);
+    fill(data->expand, sizeof data->expand / sizeof(float), 11);
+    fill(data->bias, PAIR_CHANNELS, 12);
+    fill(data->mix[0], sizeof data->mix / sizeof(float), 13);
+    fill(data->before[0], sizeof data->before / sizeof(float), 14);
+}
+
+/* `variant` turns rows, residuals, activations, the stored map, pooled maps and accumulation on and
+ * off. */
+static void make_call(pair_call *call, const pair_data *data, pair_result *result, int channels,
+                      int columns, int variant)
+{
+    const int mixed_count = variant % 5 + (variant % 4 == 1);
+    const int pooled_count = variant / 4 % 3;
+    const int rows = pooled_count > 0 ? variant % 2 + 1 : 1;
+    memcpy(result->mixed, data->before, sizeof result->mixed);
+    fill(result->map[0], sizeof result->map / sizeof(float), 15);
+    for (int k = 0; k < PAIR_DEPTH; k++) {
+        call->sources[k] = data->sources[k * 3 % PAIR_DEPTH];
+    }
+    call->residuals[0] = data->residuals[0];
+    call->residuals[1] = data->residuals[1];
+    for (int j = 0; j < PAIR_MAPS; j++) {
+        /* The first three as a map's taps lie. */
+        call->mix[j] = j < 3 ? data->mix[0] + j : data->mix[j];
+        call->steps[j] = j < 4 ? 3 : j % 2 + 1;
+        call->mixed[j] = (sfk_mixed){result->mixed[j], (float)j * 0.25f, j % 3 == 1};
+    }
+    call->weights = (sfk_pair_weights){.channels = channels,
+                                       .end_channel = channels,
+                                       .depth = variant % (PAIR_DEPTH + 1),
+                                       .expand = data->expand,
+                                       .bias = data->bias,
+                                       .mix = call->mix,
+                                       .mix_step = call->steps,
+                                       .mixed_count = mixed_count,
+                                       .pooled_count = pooled_count};
+    call->pair = (sfk_pair){.channels = channels,
+                            .sources = call->sources,
+                            .depth = call->weights.depth,
+                            .first = 1,
+                            .columns = columns,
+                            .rows = rows,
+                            .lower = columns + variant / 2 % 2,
+                            .residuals = call->residuals,
+                            .residual_count = variant / 3 % 3,
+                            .plane = PAIR_PLANE,
+                            .map = variant / 6 % 2 ? result->map[0] : NULL,
+                            .mixed = call->mixed,
+                            .mixed_count = mixed_count,
+                            .mixed_first = 2,
+                            .pooled = call->mixed + mixed_count,
+                            .pooled_count = pooled_count,
+                            .pooled_first = 3,
+                            .activation = variant % 3 == 0   ? SFK_IDENTITY
+                                          : variant % 3 == 1 ? SFK_RELU
+                                                             : SFK_LEAKY_RELU,
+                            .slope = 0.125f};
+}
+
+static float defined_channel(const pair_call *call, int64_t c, int64_t at)
+{
+    const sfk_pair *pair = &call->pair;
+    float sum = call->weights.bias[c];
+    for (int64_t k = 0; k < pair->depth; k++) {
+        sum = fmaf(call->weights.expand[c * pair->depth + k], pair->sources[k][pair->first + at],
+                   sum);
+    }
+    for (int64_t i = 0; i < pair->residual_count; i++) {
+        sum += pair->residuals[i][c * pair->plane + pair->first + at];
+    }
+    const float below = pair->activation == SFK_RELU         ? 0.0f
+                        : pair->activation == SFK_LEAKY_RELU ? sum * pair->slope
+                                                             : sum;
+    return sum < 0 ? below : sum;
+}
+
+static float defined_mixed(const pair_call *call, int64_t j, const float *channels, float before)
+{
+    float sum = call->mixed[j].accumulate ? before : call->mixed[j].start;
+    for (int64_t c = 0; c < call->pair.channels; c++) {
+        sum = fmaf(call->mix[j][c * call->steps[j]], channels[c], sum);
+    }
+    return sum;
+}
+
+/* By the definition, from `result` as it is before the call. */
+static void define_pair(const pair_call *call, pair_result *result)
+{
+    const sfk_pair *pair = &call->pair;
+    float channels[2][101][PAIR_CHANNELS];
+    for (int64_t row = 0; row < pair->rows; row++) {
+        for (int64_t x = 0; x < pair->columns; x++) {
+            float *values = channels[row][x];
+            const int64_t at = row * pair->lower + x;
+            for (int64_t c = 0; c < pair->channels; c++) {
+                values[c] = defined_channel(call, c, at);
+                if (pair->map) {
+                    result->map[c][pair->first + at] = values[c];
+                }
+            }
+            for (int64_t j = 0; j < pair->mixed_count; j++) {
+                float *to = &result->mixed[j][pair->mixed_first + at];
+                *to = defined_mixed(call, j, values, *to);
+            }
+        }
+    }
+    for (int64_t x = 0; pair->rows == 2 && x < pair->columns / 2; x++) {
+        float largest[PAIR_CHANNELS];
+        for (int64_t c = 0; c < pair->channels; c++) {
+            largest[c] = fmaxf(fmaxf(channels[0][2 * x][c], channels[1][2 * x][c]),
+                               fmaxf(channels[0][2 * x + 1][c], channels[1][2 * x + 1][c]));
+        }
+        for (int64_t j = pair->mixed_count; j < pair->mixed_count + pair->pooled_count; j++) {
+            float *to = &result->mixed[j][pair->pooled_first + x];
+            *to = defined_mixed(call, j, largest, *to);
+        }
+    }
+}
+
+static void check_pair(const sfk_table *table, const pair_data *data, int channels, int columns,
+                       int variant)
+{
+    static float packed[PAIR_CHANNELS * (1 + PAIR_DEPTH + PAIR_MAPS)];
+    static float scratch[SFK_PAIR_PIXELS * (PAIR_DEPTH + PAIR_MAPS)] __attribute__((aligned(64)));
+    static pair_result result, expected;
+    pair_call call;
+    make_call(&call, data, &expected, channels, columns, variant);
+    define_pair(&call, &expected);
+    make_call(&call, data, &result, channels, columns, variant);
+    call.weights.end_channel = variant % (channels + 1);
+    table->pack_pair(packed, &call.weights);
+    call.weights.first_channel = call.weights.end_channel;
+    call.weights.end_channel = channels;
+    table->pack_pair(packed, &call.weights);
+    call.pair.weights = packed;
+    call.pair.scratch = scratch;
+    table->strip_pair(&call.pair);
+    if (memcmp(&result, &expected, sizeof result) != 0) {
+        ck_abort_msg("isa %d, %d channels, %d columns, variant %d: %s differs", table->isa,
+                     channels, columns, variant,
+                     memcmp(result.map, expected.map, sizeof result.map) ? "the map"
+                                                                         : "what is mixed");
+    }
+}
+
+START_TEST(a_pair_is_two_chains_of_fma_and_nothing_else_is_written)
+{
+    static const int columns[] = {1,  2,  3,  7,  8,  9,  15, 16, 17, 24, 31,
+                                  32, 33, 40, 47, 48, 49, 64, 65, 97, 101};
+    static pair_data data;
+    const sfk_table *table = table_number(_i);
+    if (!table) {
+        return;
+    }
+    fill_pair_data(&data);
+    for (int channels = 1; channels <= PAIR_CHANNELS; channels++) {
+        for (size_t c = 0; c < sizeof columns / sizeof *columns; c++) {
+            for (int step = 0; step < 5; step++) {
+                check_pair(table, &data, channels, columns[c], (int)c * 85 + channels * 5 + step);
+            }
+        }
+    }
+}
+END_TEST
+
 static void check_shift(const sfk_table *table, sfk_shift shift)
 {
     float from[7 * STRIDE], to[STRIDE], expected[STRIDE];
@@ -216,6 +416,8 @@ int main(void)
     tcase_set_timeout(tests, 120);
     tcase_add_loop_test(tests, a_strip_is_one_chain_of_fma_an_element_and_nothing_else_is_written,
                         0, TABLE_COUNT);
+    tcase_add_loop_test(tests, a_pair_is_two_chains_of_fma_and_nothing_else_is_written, 0,
+                        TABLE_COUNT);
     tcase_add_loop_test(tests, shifted_taps_add_up_and_stop_at_the_ends_of_the_row, 0, TABLE_COUNT);
     tcase_add_loop_test(tests, pairs_of_two_rows_are_pooled_and_a_nan_wins, 0, TABLE_COUNT);
     suite_add_tcase(suite, tests);

@@ -1,0 +1,521 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#include "vec.h"
+
+#include <string.h>
+
+/* A tile is a block of channels of a few vectors of pixels: its sums stay in registers from the
+ * taps to the mixed maps, so that no channel is ever stored. What it reads and adds to - the taps
+ * and the mixed maps of its pixels - is copied side by side into the scratch memory first, as all
+ * blocks of channels pass over it. */
+#define MAX_ROWS (SFV_PAIR_ROWS > SFV_POOLED_ROWS ? SFV_PAIR_ROWS : SFV_POOLED_ROWS)
+/* Vectors of a tile of one row of pixels; of each of two rows. */
+#define WIDE 3
+#define PAIRED 2
+#define MAX_VECTORS (2 * PAIRED)
+
+typedef struct pair_tile {
+    sfk_pair pair;
+    /* Of the strip, and how many of its pixels are the tile's. */
+    int64_t column;
+    int64_t columns;
+    /* Vector v of tap k at taps[k·vectors + v], and so on; rows one behind the other. */
+    float *taps;
+    float *mixed;
+    float *pooled;
+    const float *weights;
+} pair_tile;
+
+SFV_INLINE int64_t smaller(int64_t a, int64_t b)
+{
+    return a < b ? a : b;
+}
+
+/* Where vector v of the tile lies in a row of pixels that begins at the strip's first. */
+SFV_INLINE int64_t place_of(const pair_tile *tile, int v, int vectors)
+{
+    return tile->column + v / vectors * tile->pair.lower + v % vectors * SFV_LANES;
+}
+
+/* How many lanes of vector v are pixels. */
+SFV_INLINE int64_t lanes_of(const pair_tile *tile, int v, int vectors)
+{
+    return smaller(SFV_LANES, tile->columns - v % vectors * SFV_LANES);
+}
+
+SFV_INLINE void store_lanes(float *to, sfv value, int64_t lanes)
+{
+    if (lanes == SFV_LANES) {
+        sfv_store(to, value);
+    } else {
+        sfv_store_part(to, value, lanes);
+    }
+}
+
+/* One source more in every sum of the tile; the fewer of weights and vectors are kept. */
+SFV_INLINE void multiply_add(sfv (*sums)[MAX_VECTORS], const float *weights, const float *source,
+                             int rows, int vectors)
+{
+    sfv kept[MAX_ROWS];
+    if (vectors > rows) {
+        SFV_UNROLL
+        for (int m = 0; m < rows; m++) {
+            kept[m] = sfv_set1(weights[m]);
+        }
+        SFV_UNROLL
+        for (int v = 0; v < vectors; v++) {
+            const sfv pixels = sfv_load(source + v * SFV_LANES);
+            SFV_UNROLL
+            for (int m = 0; m < rows; m++) {
+                sums[m][v] = sfv_fma(kept[m], pixels, sums[m][v]);
+            }
+        }
+        return;
+    }
+    SFV_UNROLL
+    for (int v = 0; v < vectors; v++) {
+        kept[v] = sfv_load(source + v * SFV_LANES);
+    }
+    SFV_UNROLL
+    for (int m = 0; m < rows; m++) {
+        const sfv weight = sfv_set1(weights[m]);
+        SFV_UNROLL
+        for (int v = 0; v < vectors; v++) {
+            sums[m][v] = sfv_fma(weight, kept[v], sums[m][v]);
+        }
+    }
+}
+
+/* A block of channels in one mixed map; the sums of a map are one chain in the order of the
+ * channels. */
+SFV_INLINE void mix(float *to, const float *weights, sfv (*channels)[MAX_VECTORS], int rows,
+                    int vectors)
+{
+    sfv kept[MAX_ROWS];
+    if (vectors > rows) {
+        SFV_UNROLL
+        for (int m = 0; m < rows; m++) {
+            kept[m] = sfv_set1(weights[m]);
+        }
+        SFV_UNROLL
+        for (int v = 0; v < vectors; v++) {
+            sfv sum = sfv_load(to + v * SFV_LANES);
+            SFV_UNROLL
+            for (int m = 0; m < rows; m++) {
+                sum = sfv_fma(kept[m], channels[m][v], sum);
+            }
+            sfv_store(to + v * SFV_LANES, sum);
+        }
+        return;
+    }
+    SFV_UNROLL
+    for (int v = 0; v < vectors; v++) {
+        kept[v] = sfv_load(to + v * SFV_LANES);
+    }
+    SFV_UNROLL
+    for (int m = 0; m < rows; m++) {
+        const sfv weight = sfv_set1(weights[m]);
+        SFV_UNROLL
+        for (int v = 0; v < vectors; v++) {
+            kept[v] = sfv_fma(weight, channels[m][v], kept[v]);
+        }
+    }
+    SFV_UNROLL
+    for (int v = 0; v < vectors; v++) {
+        sfv_store(to + v * SFV_LANES, kept[v]);
+    }
+}
+
+SFV_INLINE void add_residuals(sfv (*sums)[MAX_VECTORS], const pair_tile *tile, int64_t channel,
+                              int rows, int height, int vectors)
+{
+    const sfk_pair *pair = &tile->pair;
+    for (int64_t i = 0; i < pair->residual_count; i++) {
+        const float *residual = pair->residuals[i] + channel * pair->plane + pair->first;
+        SFV_UNROLL
+        for (int m = 0; m < rows; m++) {
+            SFV_UNROLL
+            for (int v = 0; v < height * vectors; v++) {
+                const sfv more = sfv_load(residual + m * pair->plane + place_of(tile, v, vectors));
+                sums[m][v] = sfv_add(sums[m][v], more);
+            }
+        }
+    }
+}
+
+SFV_INLINE void activate(sfv (*sums)[MAX_VECTORS], const sfk_pair *pair, int rows, int vectors)
+{
+    if (pair->activation == SFK_RELU) {
+        SFV_UNROLL
+        for (int m = 0; m < rows; m++) {
+            SFV_UNROLL
+            for (int v = 0; v < vectors; v++) {
+                sums[m][v] = sfv_max(sfv_zero(), sums[m][v]);
+            }
+        }
+    } else if (pair->activation == SFK_LEAKY_RELU) {
+        const sfv slope = sfv_set1(pair->slope);
+        SFV_UNROLL
+        for (int m = 0; m < rows; m++) {
+            SFV_UNROLL
+            for (int v = 0; v < vectors; v++) {
+                sums[m][v] = sfv_max(sfv_mul(slope, sums[m][v]), sums[m][v]);
+            }
+        }
+    }
+}
+
+SFV_INLINE void keep(const pair_tile *tile, sfv (*sums)[MAX_VECTORS], int64_t channel, int rows,
+                     int height, int vectors)
+{
+    float *to = tile->pair.map + channel * tile->pair.plane + tile->pair.first;
+    SFV_UNROLL
+    for (int m = 0; m < rows; m++) {
+        SFV_UNROLL
+        for (int v = 0; v < height * vectors; v++) {
+            const int64_t lanes = lanes_of(tile, v, vectors);
+            if (lanes > 0) {
+                store_lanes(to + m * tile->pair.plane + place_of(tile, v, vectors), sums[m][v],
+                            lanes);
+            }
+        }
+    }
+}
+
+/* Windows of two rows: one vector of them from two of each row. Lanes that are no window's hold
+ * anything. */
+SFV_INLINE void mix_pooled(const pair_tile *tile, const float *weights, sfv (*sums)[MAX_VECTORS],
+                           int rows, int vectors)
+{
+    sfv windows[MAX_ROWS][MAX_VECTORS];
+    SFV_UNROLL
+    for (int m = 0; m < rows; m++) {
+        const sfv *upper = sums[m];
+        const sfv *lower = sums[m] + vectors;
+        windows[m][0] = sfv_pool_pairs(upper[0], upper[vectors - 1], lower[0], lower[vectors - 1]);
+    }
+    for (int64_t j = 0; j < tile->pair.pooled_count; j++, weights += rows) {
+        mix(tile->pooled + j * SFV_LANES, weights, windows, rows, 1);
+    }
+}
+
+/* `count` blocks of `rows` channels, `height` rows of `vectors` of pixels: constants at every
+ * call, so that the arrays become registers. */
+SFV_INLINE void run_blocks(pair_tile *tile, int64_t channel, int64_t count, int rows, int height,
+                           int vectors)
+{
+    const sfk_pair *pair = &tile->pair;
+    const int all = height * vectors;
+    const float *weights = tile->weights;
+    for (; count > 0; count--, channel += rows) {
+        sfv sums[MAX_ROWS][MAX_VECTORS];
+        SFV_UNROLL
+        for (int m = 0; m < rows; m++) {
+            const sfv bias = sfv_set1(weights[m]);
+            SFV_UNROLL
+            for (int v = 0; v < all; v++) {
+                sums[m][v] = bias;
+            }
+        }
+        weights += rows;
+        const float *source = tile->taps;
+        for (int64_t k = 0; k < pair->depth; k++, weights += rows, source += all * SFV_LANES) {
+            multiply_add(sums, weights, source, rows, all);
+        }
+        if (pair->residual_count) {
+            add_residuals(sums, tile, channel, rows, height, vectors);
+        }
+        activate(sums, pair, rows, all);
+        if (pair->map) {
+            keep(tile, sums, channel, rows, height, vectors);
+        }
+        float *to = tile->mixed;
+        for (int64_t j = 0; j < pair->mixed_count; j++, weights += rows, to += all * SFV_LANES) {
+            mix(to, weights, sums, rows, all);
+        }
+        if (height == 2) {
+            mix_pooled(tile, weights, sums, rows, vectors);
+        }
+        weights += pair->pooled_count * rows;
+    }
+    tile->weights = weights;
+}
+
+SFV_INLINE void run_if_compiled(pair_tile *tile, int64_t channel, int64_t count, int rows,
+                                int height, int vectors)
+{
+    const bool flat = height == 1 && rows <= SFV_PAIR_ROWS && vectors <= WIDE;
+    const bool paired = height == 2 && rows <= SFV_POOLED_ROWS && vectors <= PAIRED;
+    if (flat || paired) {
+        run_blocks(tile, channel, count, rows, height, vectors);
+    }
+}
+
+#define SHAPE(rows, height, vectors)                                                               \
+    case ((rows)*4 + (height)) * 4 + (vectors):                                                    \
+        run_if_compiled(tile, channel, count, rows, height, vectors);                              \
+        break;
+#define SHAPES(rows)                                                                               \
+    SHAPE(rows, 1, 1)                                                                              \
+    SHAPE(rows, 1, 2) SHAPE(rows, 1, 3) SHAPE(rows, 2, 1) SHAPE(rows, 2, 2)
+
+/* The one place where each shape of tile is compiled. */
+static void run_some(pair_tile *tile, int64_t channel, int64_t count, int64_t rows, int64_t height,
+                     int64_t vectors)
+{
+    switch ((rows * 4 + height) * 4 + vectors) {
+        SHAPES(1)
+        SHAPES(2)
+        SHAPES(3)
+        SHAPES(4)
+        SHAPES(5)
+        SHAPES(6)
+        SHAPES(7)
+        SHAPES(8)
+    default:
+        break;
+    }
+}
+
+/* Channels in blocks of nearly equal height: the first `higher` are a row higher. */
+typedef struct channel_cut {
+    int64_t blocks;
+    int64_t height;
+    int64_t higher;
+} channel_cut;
+
+SFV_INLINE channel_cut cut_channels(int64_t channels, int64_t pooled_count)
+{
+    const int64_t most = pooled_count > 0 ? SFV_POOLED_ROWS : SFV_PAIR_ROWS;
+    const int64_t blocks = (channels + most - 1) / most;
+    return (channel_cut){blocks, channels / blocks, channels % blocks};
+}
+
+static void load_taps(const pair_tile *tile, int64_t vectors)
+{
+    const sfk_pair *pair = &tile->pair;
+    float *to = tile->taps;
+    for (int64_t k = 0; k < pair->depth; k++) {
+        const float *from = pair->sources[k] + pair->first + tile->column;
+        for (int64_t row = 0; row < pair->rows; row++, from += pair->lower) {
+            for (int64_t v = 0; v < vectors; v++, to += SFV_LANES) {
+                sfv_store(to, sfv_load(from + v * SFV_LANES));
+            }
+        }
+    }
+}
+
+/* Where the sums of the maps start: lane x of row r of map i from element r·lower + x of its
+ * memory on. */
+static void start_maps(float *to, const sfk_mixed *maps, int64_t count, int64_t first,
+                       int64_t columns, int64_t rows, int64_t lower, int64_t vectors)
+{
+    for (int64_t i = 0; i < count; i++) {
+        const sfv start = sfv_set1(maps[i].start);
+        const float *from = maps[i].to + first;
+        for (int64_t row = 0; row < rows; row++, from += lower) {
+            for (int64_t v = 0; v < vectors; v++, to += SFV_LANES) {
+                const int64_t left = columns - v * SFV_LANES;
+                sfv_store(to, !maps[i].accumulate ? start
+                              : left >= SFV_LANES ? sfv_load(from + v * SFV_LANES)
+                              : left > 0          ? sfv_load_part(from + v * SFV_LANES, left)
+                                                  : start);
+            }
+        }
+    }
+}
+
+static void store_maps(const float *from, const sfk_mixed *maps, int64_t count, int64_t first,
+                       int64_t columns, int64_t rows, int64_t lower, int64_t vectors)
+{
+    for (int64_t i = 0; i < count; i++) {
+        float *to = maps[i].to + first;
+        for (int64_t row = 0; row < rows; row++, to += lower) {
+            for (int64_t v = 0; v < vectors; v++, from += SFV_LANES) {
+                const int64_t left = columns - v * SFV_LANES;
+                if (left > 0) {
+                    store_lanes(to + v * SFV_LANES, sfv_load(from), smaller(SFV_LANES, left));
+                }
+            }
+        }
+    }
+}
+
+static void run_tile(pair_tile *tile, int64_t vectors)
+{
+    const sfk_pair *pair = &tile->pair;
+    const channel_cut cut = cut_channels(pair->channels, pair->pooled_count);
+    const int64_t place = pair->mixed_first + tile->column;
+    const int64_t window = pair->pooled_first + tile->column / 2;
+    const int64_t first = cut.higher * (cut.height + 1);
+    tile->mixed = tile->taps + pair->depth * pair->rows * vectors * SFV_LANES;
+    tile->pooled = tile->mixed + pair->mixed_count * pair->rows * vectors * SFV_LANES;
+    tile->weights = pair->weights;
+    load_taps(tile, vectors);
+    start_maps(tile->mixed, pair->mixed, pair->mixed_count, place, tile->columns, pair->rows,
+               pair->lower, vectors);
+    if (pair->rows == 2) {
+        start_maps(tile->pooled, pair->pooled, pair->pooled_count, window, tile->columns / 2, 1, 0,
+                   1);
+    }
+    if (cut.higher) {
+        run_some(tile, 0, cut.higher, cut.height + 1, pair->rows, vectors);
+    }
+    run_some(tile, first, cut.blocks - cut.higher, cut.height, pair->rows, vectors);
+    store_maps(tile->mixed, pair->mixed, pair->mixed_count, place, tile->columns, pair->rows,
+               pair->lower, vectors);
+    if (pair->rows == 2) {
+        store_maps(tile->pooled, pair->pooled, pair->pooled_count, window, tile->columns / 2, 1, 0,
+                   1);
+    }
+}
+
+/* Tiles as wide as the registers allow; two of two vectors rather than one of one, which has too
+ * few sums to hide the latency of the multiply-add. */
+void SFK_NAME(strip_pair)(const sfk_pair *pair)
+{
+    pair_tile tile = {.pair = *pair, .taps = pair->scratch};
+    const int64_t most = pair->rows == 2 ? PAIRED : WIDE;
+    int64_t rest = (pair->columns + SFV_LANES - 1) / SFV_LANES;
+    while (rest > 0) {
+        const int64_t vectors = rest == most + 1 && most == WIDE ? 2 : smaller(rest, most);
+        tile.columns = smaller(vectors * SFV_LANES, pair->columns - tile.column);
+        run_tile(&tile, vectors);
+        tile.column += vectors * SFV_LANES;
+        rest -= vectors;
+    }
+}
+
+/* Four floats on every machine: packed rows come in fours. */
+typedef float quad __attribute__((vector_size(16)));
+
+SFV_INLINE quad load_quad(const float *from)
+{
+    quad value;
+    memcpy(&value, from, sizeof value);
+    return value;
+}
+
+SFV_INLINE void store_quad(float *to, quad value)
+{
+    memcpy(to, &value, sizeof value);
+}
+
+/* Four steps of four rows. */
+SFV_INLINE void transpose_quads(float *to, int64_t to_step, const float *from, int64_t from_step)
+{
+    const quad first = load_quad(from), second = load_quad(from + from_step);
+    const quad third = load_quad(from + 2 * from_step), fourth = load_quad(from + 3 * from_step);
+    const quad low = __builtin_shufflevector(first, second, 0, 4, 1, 5);
+    const quad high = __builtin_shufflevector(first, second, 2, 6, 3, 7);
+    const quad lower = __builtin_shufflevector(third, fourth, 0, 4, 1, 5);
+    const quad higher = __builtin_shufflevector(third, fourth, 2, 6, 3, 7);
+    store_quad(to, __builtin_shufflevector(low, lower, 0, 1, 4, 5));
+    store_quad(to + to_step, __builtin_shufflevector(low, lower, 2, 3, 6, 7));
+    store_quad(to + 2 * to_step, __builtin_shufflevector(high, higher, 0, 1, 4, 5));
+    store_quad(to + 3 * to_step, __builtin_shufflevector(high, higher, 2, 3, 6, 7));
+}
+
+/* Every third of twelve, from each of the first three on. */
+SFV_INLINE void part_thirds(float *to, int64_t to_step, const float *from)
+{
+    const quad first = load_quad(from), second = load_quad(from + 4), third = load_quad(from + 8);
+    store_quad(to, __builtin_shufflevector(__builtin_shufflevector(first, second, 0, 3, 6, 6),
+                                           third, 0, 1, 2, 5));
+    store_quad(to + to_step,
+               __builtin_shufflevector(__builtin_shufflevector(first, second, 1, 4, 7, 7), third, 0,
+                                       1, 2, 6));
+    store_quad(to + 2 * to_step,
+               __builtin_shufflevector(__builtin_shufflevector(first, second, 2, 5, 5, 5), third, 0,
+                                       1, 4, 7));
+}
+
+static void pack_expansion(float *to, const sfk_pair_weights *from, int64_t channel, int64_t rows)
+{
+    const int64_t depth = from->depth;
+    const float *weights = from->expand + channel * depth;
+    int64_t k = 0;
+    for (int64_t m = 0; m < rows; m++) {
+        *to++ = from->bias[channel + m];
+    }
+    for (; rows % 4 == 0 && k + 4 <= depth; k += 4) {
+        for (int64_t m = 0; m < rows; m += 4) {
+            transpose_quads(to + k * rows + m, rows, weights + m * depth + k, depth);
+        }
+    }
+    for (; k < depth; k++) {
+        for (int64_t m = 0; m < rows; m++) {
+            to[k * rows + m] = weights[m * depth + k];
+        }
+    }
+}
+
+/* `count` mixed maps from the j-th on are the taps of one: weights of a channel lie side by side.
+ */
+SFV_INLINE bool are_thirds(const sfk_pair_weights *from, int64_t j, int64_t count)
+{
+    const float *const *mix = from->mix + j;
+    const int64_t *step = from->mix_step + j;
+    return count >= 3 && step[0] == 3 && step[1] == 3 && step[2] == 3 && mix[1] == mix[0] + 1 &&
+           mix[2] == mix[0] + 2;
+}
+
+/* Blocks of channels that follow each other: a row of weights is a cache line or two for all. */
+static void pack_mixing(float *to, int64_t to_step, const sfk_pair_weights *from, int64_t channel,
+                        int64_t blocks, int64_t rows)
+{
+    const int64_t count = from->mixed_count + from->pooled_count;
+    int64_t j = 0;
+    while (j < count) {
+        const int64_t step = from->mix_step[j];
+        const float *weights = from->mix[j] + channel * step;
+        const bool thirds = rows % 4 == 0 && are_thirds(from, j, count - j);
+        for (int64_t block = 0; block < blocks; block++, weights += rows * step) {
+            float *row = to + block * to_step + j * rows;
+            for (int64_t m = 0; thirds && m < rows; m += 4) {
+                part_thirds(row + m, rows, weights + 3 * m);
+            }
+            for (int64_t m = 0; !thirds && m < rows; m++) {
+                row[m] = weights[m * step];
+            }
+        }
+        j += thirds ? 3 : 1;
+    }
+}
+
+SFV_INLINE int64_t channel_of(const channel_cut *cut, int64_t block)
+{
+    return block * cut->height + smaller(block, cut->higher);
+}
+
+/* The first block that begins at the channel or behind it. */
+SFV_INLINE int64_t block_from(const channel_cut *cut, int64_t channel)
+{
+    int64_t block = 0;
+    while (block < cut->blocks && channel_of(cut, block) < channel) {
+        block++;
+    }
+    return block;
+}
+
+#define BLOCKS_AT_ONCE 8
+
+void SFK_NAME(pack_pair)(float *to, const sfk_pair_weights *from)
+{
+    const channel_cut cut = cut_channels(from->channels, from->pooled_count);
+    const int64_t maps = from->mixed_count + from->pooled_count;
+    const int64_t end = block_from(&cut, from->end_channel);
+    int64_t block = block_from(&cut, from->first_channel);
+    while (block < end) {
+        const int64_t rows = cut.height + (block < cut.higher);
+        const int64_t alike = block < cut.higher ? smaller(end, cut.higher) : end;
+        const int64_t blocks = smaller(alike - block, BLOCKS_AT_ONCE);
+        const int64_t step = (1 + from->depth + maps) * rows;
+        const int64_t channel = channel_of(&cut, block);
+        float *at = to + channel * (1 + from->depth + maps);
+        for (int64_t i = 0; i < blocks; i++) {
+            pack_expansion(at + i * step, from, channel + i * rows, rows);
+        }
+        pack_mixing(at + (1 + from->depth) * rows, step, from, channel, blocks, rows);
+        block += blocks;
+    }
+}

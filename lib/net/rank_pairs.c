@@ -1,0 +1,93 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* Units: both products at once, from the taps to what the sinks mix of the map. Its channels exist
+ * in registers alone, unless somebody reads the map; then they are stored in passing. */
+#include "rank_work.h"
+
+#include "parallel.h"
+
+int64_t sfi_rank_packed_bytes(const sfi_rank_unit *unit, int64_t channels, int64_t mixed_count)
+{
+    return sfi_round64(channels * (1 + unit->depth + mixed_count) * (int64_t)sizeof(float));
+}
+
+static int64_t channels_of_task(const sfi_rank_job *job)
+{
+    return sfi_rank_channels_of_task(job->unit.depth + job->mixing.full + job->mixing.pooled);
+}
+
+static void pack_task(void *argument, int64_t index, int32_t worker)
+{
+    const sfi_rank_job *job = argument;
+    const int64_t channels = channels_of_task(job);
+    const sfk_pair_weights weights = {.channels = job->cut.shape.c,
+                                      .first_channel = index * channels,
+                                      .end_channel = (index + 1) * channels,
+                                      .depth = job->unit.depth,
+                                      .expand = job->folded.weights[0],
+                                      .bias = job->folded.bias,
+                                      .mix = job->sink_weights,
+                                      .mix_step = job->sink_steps,
+                                      .mixed_count = job->mixing.full,
+                                      .pooled_count = job->mixing.pooled};
+    (void)worker;
+    job->kernels->pack_pair(job->packed, &weights);
+}
+
+void sfi_rank_pack(sfi_rank_job *job, uintptr_t *memory)
+{
+    const int64_t channels = job->cut.shape.c;
+    const int64_t bytes =
+        sfi_rank_packed_bytes(&job->unit, channels, job->mixing.full + job->mixing.pooled);
+    job->packed = sfi_rank_take(memory, bytes, 1);
+    sfi_parallel_for(job->run->context, sfi_ceil_div(channels, channels_of_task(job)), pack_task,
+                     job);
+}
+
+/* Where the mixed maps go, in the order of their weights. */
+static void list_mixed(const sfi_rank_task *task)
+{
+    sfk_mixed *mixed = task->bench.mixed_maps;
+    for (int32_t i = 0; i < task->sink_count; i++) {
+        const sfi_rank_open *sink = &task->bench.sinks[i];
+        for (int64_t j = 0; j < sink->mixed_count; j++) {
+            *mixed++ = (sfk_mixed){.to = sink->to + j * sink->stride,
+                                   .start = sink->bias ? sink->bias[j] : 0.0f,
+                                   .accumulate = sink->adds};
+        }
+    }
+}
+
+void sfi_rank_run_pairs(const sfi_rank_task *task)
+{
+    const sfi_rank_job *job = task->job;
+    const sfi_rank_bench *bench = &task->bench;
+    const sfi_shape shape = job->cut.shape;
+    const int64_t rows = job->cut.pooled ? 2 : task->end_row - task->first_row;
+    sfk_pair pair = {.weights = job->packed,
+                     .channels = shape.c,
+                     .sources = bench->taps,
+                     .depth = job->unit.depth,
+                     .lower = shape.w,
+                     .residuals = bench->residuals,
+                     .residual_count = job->unit.residual_count,
+                     .plane = job->cut.plane,
+                     .map = job->map ? job->map + task->image * shape.c * job->cut.plane : NULL,
+                     .mixed = bench->mixed_maps,
+                     .mixed_count = job->mixing.full,
+                     .pooled = bench->mixed_maps + job->mixing.full,
+                     .pooled_count = job->mixing.pooled,
+                     .activation = job->unit.activation,
+                     .slope = job->unit.slope,
+                     .scratch = bench->tiles};
+    list_mixed(task);
+    /* Rows that are not pooled are as good as one; the last row of an odd height stands alone. */
+    for (int64_t row = task->first_row; row < task->end_row; row += rows) {
+        const bool paired = job->cut.pooled && row + 1 < task->end_row;
+        pair.rows = paired ? 2 : 1;
+        pair.columns = job->cut.pooled ? shape.w : rows * shape.w;
+        pair.first = row * shape.w;
+        pair.mixed_first = (row - task->first_row) * shape.w;
+        pair.pooled_first = (row - task->first_row) / 2 * (shape.w / 2);
+        job->kernels->strip_pair(&pair);
+    }
+}
