@@ -21,12 +21,23 @@ SFV_INLINE void copy(float *to, const float *from, int64_t count)
     }
 }
 
+/* Every other element, at least a vector of them. What comes behind the last may not exist: its
+ * vector is read one element earlier, by halves. */
+SFV_INLINE void copy_pairs(float *to, const float *from, int64_t count)
+{
+    for (int64_t i = 0; i + SFV_LANES < count; i += SFV_LANES) {
+        sfv_store(to + i, sfv_evens(sfv_load(from + 2 * i), sfv_load(from + 2 * i + SFV_LANES)));
+    }
+    const sfv low = sfv_load(from + 2 * (count - SFV_LANES));
+    const sfv high = sfv_load(from + 2 * count - SFV_LANES - 1);
+    sfv_store(to + count - SFV_LANES, sfv_evens(low, low));
+    sfv_store(to + count - SFV_LANES / 2, sfv_odds(high, high));
+}
+
 SFV_INLINE void copy_strided(float *to, const float *from, int64_t count, int64_t step)
 {
-    if (step == 2) {
-        for (int64_t i = 0; i < count; i++) {
-            to[i] = from[2 * i];
-        }
+    if (step == 2 && count >= SFV_LANES) {
+        copy_pairs(to, from, count);
         return;
     }
     for (int64_t i = 0; i < count; i++) {

@@ -30,6 +30,28 @@ typedef struct sfk_tile {
     int64_t depth;
 } sfk_tile;
 
+/* One tile of the same product with lanes over channels, which have no ends of rows to waste:
+ *   to[m·panel_columns + n] = start + Σ_k pixels[steps[k] + places[m]] * weights[k·panel_columns +
+ * n] for m < rows and all n < panel_columns, with one chain of fma in the order of k for each
+ * element.
+ */
+typedef struct sfk_panel_tile {
+    const float *pixels;
+    const int64_t *steps;
+    const int64_t *places;
+    /* A panel, as pack_panel() of the layers lays it out. */
+    const float *weights;
+    float *to;
+    /* Where the chain starts: NULL: 0, otherwise bias[n] for n < channels and 0 behind; unless
+     * `accumulate`: then to[m][n]. */
+    const float *bias;
+    bool accumulate;
+    /* rows <= panel_rows, channels <= panel_columns of the table; depth may be 0. */
+    int32_t rows;
+    int32_t channels;
+    int64_t depth;
+} sfk_panel_tile;
+
 #define SFK_IDENTITY 0
 #define SFK_RELU 1
 #define SFK_LEAKY_RELU 2
@@ -325,6 +347,10 @@ typedef struct sfk_table {
      * tile_rows at most SFK_MAX_ROWS. */
     int32_t tile_rows;
     int32_t tile_columns;
+    /* Largest tile of panel_tile: pixels, and channels, a multiple of 8 and of lanes and a divisor
+     * of SFK_MAX_PANEL. */
+    int32_t panel_rows;
+    int32_t panel_columns;
 #define SFK_KERNEL(name, parameters) void(*name) parameters;
 #include "kernel_list.inc"
 #undef SFK_KERNEL
@@ -332,6 +358,7 @@ typedef struct sfk_table {
 
 #define SFK_MAX_ROWS 8
 #define SFK_MAX_COLUMNS 48
+#define SFK_MAX_PANEL 32
 
 /* The table of SFCONV_ISA_… `isa`; NULL when it is not in this build or the processor lacks it. */
 const sfk_table *sfk_table_for(int32_t isa);

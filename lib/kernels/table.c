@@ -19,6 +19,8 @@ const sfk_table SFK_NAME(table) = {
     .lanes = SFV_LANES,
     .tile_rows = SFV_TILE_ROWS,
     .tile_columns = SFV_TILE_VECTORS * SFV_LANES,
+    .panel_rows = SFV_PANEL_ROWS,
+    .panel_columns = SFV_PANEL_VECTORS * SFV_LANES,
 #define SFK_KERNEL(name, parameters) .name = SFK_NAME(name),
 #include "kernel_list.inc"
 #undef SFK_KERNEL

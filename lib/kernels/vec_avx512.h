@@ -12,6 +12,8 @@
 #define SFV_TILE_VECTORS 3
 #define SFV_PAIR_ROWS 8
 #define SFV_POOLED_ROWS 6
+#define SFV_PANEL_ROWS 8
+#define SFV_PANEL_VECTORS 2
 
 typedef __m512 sfv;
 

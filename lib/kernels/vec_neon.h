@@ -12,6 +12,8 @@
 #define SFV_TILE_VECTORS 3
 #define SFV_PAIR_ROWS 8
 #define SFV_POOLED_ROWS 6
+#define SFV_PANEL_ROWS 6
+#define SFV_PANEL_VECTORS 4
 
 typedef float32x4_t sfv;
 

@@ -16,12 +16,16 @@
 #define SFV_TILE_VECTORS 3
 #define SFV_PAIR_ROWS 8
 #define SFV_POOLED_ROWS 6
+#define SFV_PANEL_ROWS 8
+#define SFV_PANEL_VECTORS 2
 #else
 #define SFV_LANES 4
 #define SFV_TILE_ROWS 4
 #define SFV_TILE_VECTORS 2
 #define SFV_PAIR_ROWS 4
 #define SFV_POOLED_ROWS 3
+#define SFV_PANEL_ROWS 4
+#define SFV_PANEL_VECTORS 2
 #endif
 
 typedef struct sfv {

@@ -56,9 +56,10 @@ bool sfi_conv_forward_scratch(int64_t *bytes, const sfconv_context *context,
     if (sfi_winograd_chosen(context, &product)) {
         return sfi_winograd_scratch(bytes, context, &product);
     }
-    return sfi_conv_product_scratch(bytes, context, taps_of(shape),
-                                    shape->batch * shape->out_height * shape->out_width,
-                                    product.target_channels);
+    const sfi_product_sizes sizes = {taps_of(shape),
+                                     shape->batch * shape->out_height * shape->out_width,
+                                     shape->out_width, product.target_channels};
+    return sfi_conv_product_scratch(bytes, context, &sizes);
 }
 
 static void run_product(sfconv_context *context, const sfi_conv_product *product, void *scratch)
@@ -174,9 +175,10 @@ bool sfi_conv_backward_data_scratch(int64_t *bytes, const sfconv_context *contex
     if (shape->stride[0] == 1 && shape->stride[1] == 1 && sfi_winograd_chosen(context, &product)) {
         return sfi_winograd_scratch(bytes, context, &product);
     }
-    return sfi_conv_product_scratch(bytes, context, taps_of(shape),
-                                    shape->batch * shape->in_height * shape->in_width,
-                                    product.target_channels);
+    const sfi_product_sizes sizes = {taps_of(shape),
+                                     shape->batch * shape->in_height * shape->in_width,
+                                     shape->in_width, product.target_channels};
+    return sfi_conv_product_scratch(bytes, context, &sizes);
 }
 
 static void run_phase(sfconv_context *context, const sfi_conv_shape *shape, const float *dy,

@@ -26,14 +26,23 @@ typedef struct sfi_conv_product {
     int64_t target_step[2];
     const float *bias;
     bool accumulate;
+    /* The weight in panels, see sfi_conv_product_freeze(), or NULL. */
+    const float *frozen;
 } sfi_conv_product;
 
-/* `taps`: the largest number of taps; `pixels`: the largest number of pixels of a grid; `rows`:
- * target channels of a group. */
-bool sfi_conv_product_scratch(int64_t *bytes, const sfconv_context *context, int64_t taps,
-                              int64_t pixels, int64_t rows);
+/* The largest number of taps, of pixels of a grid and of a row, and the target channels of a group.
+ */
+typedef struct sfi_product_sizes {
+    int64_t taps;
+    int64_t pixels;
+    int64_t columns;
+    int64_t rows;
+} sfi_product_sizes;
 
-/* Needs a finished grid and the scratch of a query with its taps, pixels and rows. */
+bool sfi_conv_product_scratch(int64_t *bytes, const sfconv_context *context,
+                              const sfi_product_sizes *sizes);
+
+/* Needs a finished grid and the scratch of a query with its sizes. */
 void sfi_conv_product_run(sfconv_context *context, const sfi_conv_product *product, void *scratch);
 
 #endif

@@ -63,6 +63,67 @@ void matrix_tile_cases(kernel_cases *cases)
     tile_case(cases, "512 channels, 7x7, 3x3 of 32", 512, 49, 288);
 }
 
+/* The same with lanes over channels: weights as they lie are packed, sums come back by channels. */
+typedef struct panelled {
+    int64_t channels;
+    int64_t pixels;
+    const float *from;
+    const int64_t *weight_steps;
+    float *panel;
+    float *sums;
+    float *out;
+    sfk_panel_tile tile;
+} panelled;
+
+static void run_panels(const sfk_table *kernels, const panelled *product)
+{
+    const int64_t columns = kernels->panel_columns;
+    for (int64_t n = 0; n < product->channels; n += columns) {
+        sfk_panel_tile tile = product->tile;
+        tile.channels = (int32_t)smaller(columns, product->channels - n);
+        for (int64_t m = 0; m < tile.channels; m += SFK_MAX_ROWS) {
+            kernels->pack_rows(product->panel + m, columns, product->from + (n + m) * tile.depth,
+                               tile.depth, product->weight_steps,
+                               smaller(SFK_MAX_ROWS, tile.channels - m), tile.depth);
+        }
+        for (int64_t pixel = 0; pixel < product->pixels; pixel += kernels->panel_rows) {
+            tile.rows = (int32_t)smaller(kernels->panel_rows, product->pixels - pixel);
+            tile.places = product->tile.places + pixel;
+            tile.to = product->sums + pixel * columns;
+            kernels->panel_tile(&tile);
+        }
+        kernels->transpose(product->out + n * product->pixels, product->pixels, product->sums,
+                           columns, product->pixels, tile.channels);
+    }
+}
+
+static void panel_case(kernel_cases *cases, const char *label, int64_t channels, int64_t pixels,
+                       int64_t depth)
+{
+    float *panel = case_scratch(cases, SFK_MAX_PANEL * depth);
+    const panelled product = {.channels = channels,
+                              .pixels = pixels,
+                              .from = case_floats(cases, channels * depth),
+                              .weight_steps = case_steps(cases, 1, depth),
+                              .panel = panel,
+                              .sums = case_scratch(cases, pixels * SFK_MAX_PANEL),
+                              .out = case_floats(cases, channels * pixels),
+                              .tile = {.pixels = case_floats(cases, pixels * depth),
+                                       .steps = case_steps(cases, pixels, depth),
+                                       .places = case_steps(cases, 1, pixels),
+                                       .weights = panel,
+                                       .depth = depth}};
+    KERNEL_CASE(cases, label, multiply_adds(channels * pixels * depth),
+                run_panels(cases->kernels, &product));
+}
+
+void panel_tile_cases(kernel_cases *cases)
+{
+    panel_case(cases, "64 channels, 392 pixels, 3x3 of 32", 64, 392, 288);
+    panel_case(cases, "128 channels, 14x14, 3x3 of 32", 128, 196, 288);
+    panel_case(cases, "128 channels, 7x7, 3x3 of 32", 128, 49, 288);
+}
+
 /* The weight [rows][channels][taps] of a convolution, by output channels, or by input channels as
  * the data gradient takes it. */
 static void pack_case(kernel_cases *cases, const char *label, int64_t channels, int64_t taps,

@@ -90,6 +90,15 @@ static int large_shapes(sfi_conv_shape *shapes)
     shapes[count++] = square(1, 2, 2, 80, 3, 1);
     shapes[count++] = square(1, 2, 210, 23, 3, 2);
     shapes[count++] = square(1, 2, 3, 25, 19, 1);
+    /* Lanes over channels: of several images, in groups whose last panel is not full, on long
+     * rows, on rows that a stride parts. */
+    shapes[count++] = square(2, 70, 300, 7, 3, 1);
+    shapes[count] = square(1, 40, 74, 13, 3, 1);
+    shapes[count++].groups = 2;
+    shapes[count] = square(1, 17, 18, 5, 3, 1);
+    shapes[count].in_width = 700;
+    fit_output(&shapes[count++]);
+    shapes[count++] = square(1, 30, 33, 21, 5, 3);
     return count;
 }
 

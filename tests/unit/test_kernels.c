@@ -140,6 +140,68 @@ START_TEST(matrix_tile_is_one_chain_of_fma_an_element_and_writes_nothing_else)
 }
 END_TEST
 
+static void check_panel(const sfk_table *table, const struct tile_data *data, int rows,
+                        int channels, int depth, int start)
+{
+    float weights[DEPTH * SFK_MAX_PANEL];
+    float to[SFK_MAX_ROWS * SFK_MAX_PANEL];
+    float before[SFK_MAX_ROWS * SFK_MAX_PANEL];
+    const int columns = table->panel_columns;
+    /* Anywhere and in any order. */
+    const int64_t places[SFK_MAX_ROWS] = {5, 2, 3, 9, 20, 0, 7, 5};
+    const sfk_panel_tile tile = {.pixels = data->b,
+                                 .steps = data->b_steps,
+                                 .places = places,
+                                 .weights = weights,
+                                 .to = to,
+                                 .bias = start == 1 ? data->a : NULL,
+                                 .accumulate = start == 2,
+                                 .rows = rows,
+                                 .channels = channels,
+                                 .depth = depth};
+    fill(weights, COUNT(weights), (sfi_random){13, 0});
+    fill(to, COUNT(to), (sfi_random){13, 1});
+    memcpy(before, to, sizeof to);
+    table->panel_tile(&tile);
+    for (int i = 0; i < COUNT(to); i++) {
+        const int m = i / columns, n = i % columns;
+        float expected = before[i];
+        if (m < rows) {
+            const float bias = start == 1 && n < channels ? data->a[n] : 0.0f;
+            expected = start == 2 ? before[i] : bias;
+            for (int k = 0; k < depth; k++) {
+                expected = __builtin_fmaf(data->b[data->b_steps[k] + places[m]],
+                                          weights[k * columns + n], expected);
+            }
+        }
+        ck_assert_msg(memcmp(&to[i], &expected, sizeof expected) == 0,
+                      "isa %d, %d pixels, %d channels, depth %d: [%d][%d] is %a, expected %a",
+                      table->isa, rows, channels, depth, m, n, (double)to[i], (double)expected);
+    }
+}
+
+START_TEST(panel_tile_is_one_chain_of_fma_an_element_and_writes_nothing_else)
+{
+    struct tile_data data;
+    fill_tile_data(&data, false);
+    for (int i = 0; i < TABLE_COUNT; i++) {
+        const sfk_table *table = table_number(i);
+        if (!table) {
+            continue;
+        }
+        ck_assert_int_eq(SFK_MAX_PANEL % table->panel_columns, 0);
+        ck_assert_int_eq(table->panel_columns % SFK_MAX_ROWS, 0);
+        for (int rows = 1; rows <= table->panel_rows; rows++) {
+            for (int channels = 1; channels <= table->panel_columns; channels++) {
+                check_panel(table, &data, rows, channels, DEPTH, channels % 3);
+            }
+            check_panel(table, &data, rows, table->panel_columns, 1, 1);
+            check_panel(table, &data, rows, table->panel_columns, 0, rows % 3);
+        }
+    }
+}
+END_TEST
+
 #define CANARY 777.0f
 
 static void fill_canaries(float *values, int count)
@@ -314,6 +376,7 @@ int main(void)
     tcase_add_test(tests, the_reference_is_always_there_and_unknown_sets_never);
     tcase_add_test(tests, a_table_is_given_only_where_the_processor_runs_it);
     tcase_add_test(tests, the_best_set_respects_the_limit);
+    tcase_add_test(tests, panel_tile_is_one_chain_of_fma_an_element_and_writes_nothing_else);
     tcase_add_loop_test(tests, matrix_tile_is_one_chain_of_fma_an_element_and_writes_nothing_else,
                         0, 2);
     tcase_add_loop_test(tests, packed_rows_lie_side_by_side_whatever_their_steps, 0, 3);

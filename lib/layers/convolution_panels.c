@@ -1,0 +1,206 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* Products whose lanes run over channels: the pixels of a task are cut into tiles as if they were
+ * one row, so no end of a row leaves lanes empty. Weights come in panels of as many channels as a
+ * tile has: [panel][channel of the source and tap][channel]. */
+#include "convolution_operand.h"
+
+#include "sizes.h"
+
+#include <string.h>
+
+/* Target channels that fill lanes well enough. */
+#define LEAST_CHANNELS 16
+/* Pixels that pay for packing weights which are used once. */
+#define PACKED_PIXELS 64
+/* Rows of a task; more where copying pixels for each task would show: on tiny maps, and where a
+ * stride parts the columns; most where lines are gathered for each tap. */
+#define TASK_ROWS 64
+#define MORE_ROWS 128
+#define LINE_ROWS 256
+/* Pixels of a task that pay for packing its weights, and of tiny maps. */
+#define SMALL_PIXELS 192
+#define TINY_PIXELS 64
+/* Most pixels of a task: its sums fit the second-level cache. */
+#define TASK_PIXELS 640
+/* Terms of one block: a panel of them stays in the first-level cache beside the pixels of a tile.
+ */
+#define DEPTH 216
+
+bool sfi_product_by_channels(const sfi_conv_product *product)
+{
+    return product->target_channels >= LEAST_CHANNELS &&
+           (product->frozen || product->grid.count >= PACKED_PIXELS);
+}
+
+bool sfi_product_has_patches(const sfi_pixel_grid *grid)
+{
+    return sfi_pixel_taps(grid) > grid->axis[0].step * grid->axis[1].step;
+}
+
+static int64_t rows_wanted(const sfi_pixel_grid *grid)
+{
+    if (!sfi_product_has_patches(grid)) {
+        return LINE_ROWS;
+    }
+    return grid->count < TINY_PIXELS || grid->axis[1].step > 1 ? MORE_ROWS : TASK_ROWS;
+}
+
+int64_t sfi_product_panel_rows(const sfi_conv_product *product)
+{
+    const int64_t rows = product->target_channels;
+    const int64_t even = sfi_ceil_div(rows, sfi_ceil_div(rows, rows_wanted(&product->grid)));
+    return sfi_ceil_div(even, SFK_MAX_PANEL) * SFK_MAX_PANEL;
+}
+
+int64_t sfi_product_patch_rows(const sfi_conv_product *product, int64_t row_blocks)
+{
+    const sfi_pixel_axis *axis = product->grid.axis;
+    const int64_t parts = sfi_max(1, sfi_min(sfi_ceil_div(SFI_TASKS_WANTED, row_blocks),
+                                             axis[0].size * axis[1].size / SMALL_PIXELS));
+    return sfi_min(sfi_ceil_div(axis[0].size, parts), sfi_max(TASK_PIXELS / axis[1].size, 1));
+}
+
+int64_t sfi_product_panel_depth(int64_t taps)
+{
+    return sfi_max(DEPTH / sfi_max(taps, 1), 1);
+}
+
+int64_t sfi_product_panel_sums(const sfi_product_sizes *sizes)
+{
+    const int64_t rows = sfi_ceil_div(sizes->rows, SFK_MAX_PANEL) * SFK_MAX_PANEL;
+    const int64_t most = sfi_max(TASK_PIXELS, sfi_min(sizes->columns, SFI_PATCH_PIXELS));
+    return sfi_max(sfi_min(rows, MORE_ROWS) * sfi_min(sizes->pixels, most),
+                   sfi_min(rows, LINE_ROWS) * sfi_min(sizes->pixels, SFI_BLOCK_PIXELS));
+}
+
+static int64_t count_pixels(const sfi_product_operand *operand)
+{
+    return operand->rows * operand->pixels;
+}
+
+/* Target channels of the part's panel from row `row` on. */
+static int64_t panel_channels(const sfi_product_run *run, const sfi_product_part *part, int64_t row)
+{
+    return sfi_min(run->kernels->panel_columns, part->rows - row);
+}
+
+static void pack_panel(const sfk_table *kernels, float *panel, const float *from, int64_t row_step,
+                       const int64_t *steps, int64_t rows, int64_t depth)
+{
+    const int64_t columns = kernels->panel_columns;
+    if (rows < columns) {
+        memset(panel, 0, (size_t)(depth * columns) * sizeof *panel);
+    }
+    for (int64_t m = 0; m < rows; m += SFK_MAX_ROWS) {
+        kernels->pack_rows(panel + m, columns, from + m * row_step, row_step, steps,
+                           sfi_min(SFK_MAX_ROWS, rows - m), depth);
+    }
+}
+
+/* The panel of the rows from `row` of the part on, for this block of depth. */
+static const float *panel_of(const sfi_product_run *run, const sfi_product_part *part,
+                             const sfi_product_operand *operand, int64_t row, float *packed)
+{
+    const sfi_conv_product *product = run->product;
+    const int64_t taps = sfi_pixel_taps(&product->grid);
+    if (product->frozen) {
+        const int64_t depth = product->source_channels * taps;
+        const int64_t padded =
+            sfi_ceil_div(product->target_channels, SFK_MAX_PANEL) * SFK_MAX_PANEL;
+        return product->frozen + (part->group * padded + part->first_row + row) * depth +
+               operand->channel * taps * run->kernels->panel_columns;
+    }
+    pack_panel(run->kernels, packed,
+               product->weight + part->group * product->weight_group +
+                   (part->first_row + row) * product->weight_row +
+                   operand->channel * product->weight_channel,
+               product->weight_row, run->weight_steps, panel_channels(run, part, row),
+               operand->depth);
+    return packed;
+}
+
+/* Neighbours among the offsets from `first` on. */
+static int64_t neighbours_from(const sfi_product_operand *operand, int64_t first)
+{
+    const int64_t count = count_pixels(operand);
+    int64_t end = first + 1;
+    while (end < count && operand->offsets[end] == operand->offsets[end - 1] + 1) {
+        end++;
+    }
+    return end - first;
+}
+
+/* Between sums and target: `channels` planes, some pixels. */
+static void move_sums(const sfi_product_run *run, const sfi_product_operand *operand, float *planes,
+                      int64_t channels, float *sums, bool to_target)
+{
+    const int64_t plane = run->product->target_plane;
+    const int64_t columns = run->kernels->panel_columns;
+    int64_t length;
+    for (int64_t first = 0; first < count_pixels(operand); first += length) {
+        float *pixels = planes + operand->offsets[first];
+        length = neighbours_from(operand, first);
+        if (to_target) {
+            run->kernels->transpose(pixels, plane, sums + first * columns, columns, length,
+                                    channels);
+        } else {
+            run->kernels->transpose(sums + first * columns, columns, pixels, plane, channels,
+                                    length);
+        }
+    }
+}
+
+/* Adds one block of depth to the sums of a panel. */
+static void multiply_panel(const sfi_product_run *run, const sfi_product_operand *operand,
+                           sfk_panel_tile tile)
+{
+    int64_t places[SFK_MAX_ROWS];
+    const int64_t count = count_pixels(operand);
+    const int64_t tiles = sfi_ceil_div(count, run->kernels->panel_rows);
+    int64_t column = 0;
+    int64_t place = 0;
+    for (int64_t i = 0; i < tiles; i++) {
+        const int64_t first = i * count / tiles;
+        tile.rows = (int32_t)((i + 1) * count / tiles - first);
+        for (int32_t m = 0; m < tile.rows; m++) {
+            places[m] = place + column;
+            if (++column == operand->pixels) {
+                column = 0;
+                place += operand->row_pitch;
+            }
+        }
+        tile.places = places;
+        run->kernels->panel_tile(&tile);
+        tile.to += tile.rows * run->kernels->panel_columns;
+    }
+}
+
+void sfi_product_multiply_panels(const sfi_product_run *run, const sfi_product_part *part,
+                                 const sfi_product_operand *operand, const sfi_product_area *area)
+{
+    const sfi_conv_product *product = run->product;
+    const int64_t columns = run->kernels->panel_columns;
+    float *sums = area->sums;
+    for (int64_t row = 0; row < part->rows; row += columns) {
+        const int64_t channel = part->group * product->target_channels + part->first_row + row;
+        const int64_t channels = panel_channels(run, part, row);
+        float *planes = product->target + channel * product->target_plane;
+        const bool begins = operand->channel == 0;
+        if (begins && product->accumulate) {
+            move_sums(run, operand, planes, channels, sums, false);
+        }
+        const sfk_panel_tile tile = {.pixels = operand->values,
+                                     .steps = operand->steps,
+                                     .weights = panel_of(run, part, operand, row, area->panels),
+                                     .to = sums,
+                                     .bias = product->bias ? product->bias + channel : NULL,
+                                     .accumulate = product->accumulate || !begins,
+                                     .channels = (int32_t)channels,
+                                     .depth = operand->depth};
+        multiply_panel(run, operand, tile);
+        if (operand->last) {
+            move_sums(run, operand, planes, channels, sums, true);
+        }
+        sums += count_pixels(operand) * columns;
+    }
+}
