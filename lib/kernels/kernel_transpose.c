@@ -37,7 +37,60 @@ SFV_INLINE void transpose_square(float *to, int64_t to_stride, const float *cons
                          _mm256_shuffle_ps(pair[half + 1], pair[half + 3], 0xee));
     }
 }
+
+/* Of 24 numbers that follow each other, those with index i modulo 3 lie in other lanes of one
+ * vector than of the next: a blend brings them together, a permutation orders them. The opposite
+ * does the same backwards. */
+SFV_INLINE __m256 blend_three(__m256 with_073, __m256 with_2, __m256 with_5)
+{
+    /* Lanes 0, 3, 6; lanes 1, 4, 7; lanes 2, 5. */
+    return _mm256_blend_ps(_mm256_blend_ps(with_073, with_2, 0x92), with_5, 0x24);
+}
+
+SFV_INLINE void deal_eight(float *to, int64_t to_stride, const float *from)
+{
+    const __m256 a = _mm256_loadu_ps(from);
+    const __m256 b = _mm256_loadu_ps(from + 8);
+    const __m256 c = _mm256_loadu_ps(from + 16);
+    const __m256i first = _mm256_setr_epi32(0, 3, 6, 1, 4, 7, 2, 5);
+    const __m256i second = _mm256_setr_epi32(1, 4, 7, 2, 5, 0, 3, 6);
+    const __m256i third = _mm256_setr_epi32(2, 5, 0, 3, 6, 1, 4, 7);
+    _mm256_storeu_ps(to, _mm256_permutevar8x32_ps(blend_three(a, b, c), first));
+    _mm256_storeu_ps(to + to_stride, _mm256_permutevar8x32_ps(blend_three(c, a, b), second));
+    _mm256_storeu_ps(to + 2 * to_stride, _mm256_permutevar8x32_ps(blend_three(b, c, a), third));
+}
+
+SFV_INLINE void collect_eight(float *to, const float *from, int64_t from_stride)
+{
+    const __m256i first = _mm256_setr_epi32(0, 3, 6, 1, 4, 7, 2, 5);
+    const __m256i second = _mm256_setr_epi32(5, 0, 3, 6, 1, 4, 7, 2);
+    const __m256i third = _mm256_setr_epi32(2, 5, 0, 3, 6, 1, 4, 7);
+    const __m256 x = _mm256_permutevar8x32_ps(_mm256_loadu_ps(from), first);
+    const __m256 y = _mm256_permutevar8x32_ps(_mm256_loadu_ps(from + from_stride), second);
+    const __m256 z = _mm256_permutevar8x32_ps(_mm256_loadu_ps(from + 2 * from_stride), third);
+    _mm256_storeu_ps(to, blend_three(x, y, z));
+    _mm256_storeu_ps(to + 8, blend_three(z, x, y));
+    _mm256_storeu_ps(to + 16, blend_three(y, z, x));
+}
 #else
+SFV_INLINE void deal_eight(float *to, int64_t to_stride, const float *from)
+{
+    for (int i = 0; i < SQUARE; i++) {
+        to[i] = from[3 * i];
+        to[to_stride + i] = from[3 * i + 1];
+        to[2 * to_stride + i] = from[3 * i + 2];
+    }
+}
+
+SFV_INLINE void collect_eight(float *to, const float *from, int64_t from_stride)
+{
+    for (int i = 0; i < SQUARE; i++) {
+        to[3 * i] = from[i];
+        to[3 * i + 1] = from[from_stride + i];
+        to[3 * i + 2] = from[2 * from_stride + i];
+    }
+}
+
 SFV_INLINE void transpose_square(float *to, int64_t to_stride, const float *const from[SQUARE])
 {
     for (int r = 0; r < SQUARE; r++) {
@@ -89,6 +142,25 @@ SFV_INLINE void transpose_rest(float *to, int64_t to_stride, const float *from, 
     }
 }
 
+/* Three columns side by side, the vertical taps of a factor, and three rows that become such. */
+SFV_INLINE void deal_three(float *to, int64_t to_stride, const float *from, int64_t rows)
+{
+    int64_t r = 0;
+    for (; r + SQUARE <= rows; r += SQUARE) {
+        deal_eight(to + r, to_stride, from + 3 * r);
+    }
+    transpose_rest(to + r, to_stride, from + 3 * r, 3, rows - r, 3);
+}
+
+SFV_INLINE void collect_three(float *to, const float *from, int64_t from_stride, int64_t columns)
+{
+    int64_t c = 0;
+    for (; c + SQUARE <= columns; c += SQUARE) {
+        collect_eight(to + 3 * c, from + c, from_stride);
+    }
+    transpose_rest(to + 3 * c, 3, from + c, from_stride, 3, columns - c);
+}
+
 /* The inner loop follows the rows of the matrix with the longer stride: the other then stays in a
  * few cache lines and pages. */
 void SFK_NAME(transpose)(float *to, int64_t to_stride, const float *from, int64_t from_stride,
@@ -96,6 +168,14 @@ void SFK_NAME(transpose)(float *to, int64_t to_stride, const float *from, int64_
 {
     const int64_t whole_rows = rows / SQUARE * SQUARE;
     const int64_t whole_columns = columns / SQUARE * SQUARE;
+    if (columns == 3 && from_stride == 3) {
+        deal_three(to, to_stride, from, rows);
+        return;
+    }
+    if (rows == 3 && to_stride == 3) {
+        collect_three(to, from, from_stride, columns);
+        return;
+    }
     if (to_stride > from_stride) {
         for (int64_t c = 0; c < whole_columns; c += SQUARE) {
             for (int64_t r = 0; r < whole_rows; r += SQUARE) {

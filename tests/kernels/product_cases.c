@@ -406,4 +406,6 @@ void transpose_cases(kernel_cases *cases)
     transpose_case(cases, "64 x 96", 64, 96);
     transpose_case(cases, "576 x 64", 576, 64);
     transpose_case(cases, "49 x 7", 49, 7);
+    transpose_case(cases, "128 x 3", 128, 3);
+    transpose_case(cases, "3 x 128", 3, 128);
 }

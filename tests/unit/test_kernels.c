@@ -351,6 +351,31 @@ START_TEST(transpose_swaps_rows_and_columns_of_any_size)
 }
 END_TEST
 
+START_TEST(three_taps_that_lie_together_are_parted_and_brought_together)
+{
+    enum { MOST = 37, PITCH = 40 };
+    float from[3 * PITCH], to[3 * PITCH];
+    fill(from, 3 * PITCH, (sfi_random){15, 0});
+    for (int i = 0; i < TABLE_COUNT; i++) {
+        const sfk_table *table = table_number(i);
+        for (int count = 0; table && count <= MOST; count++) {
+            fill_canaries(to, 3 * PITCH);
+            table->transpose(to, PITCH, from, 3, count, 3);
+            for (int n = 0; n < 3 * PITCH; n++) {
+                const int at = n % PITCH, tap = n / PITCH;
+                ck_assert_float_eq(to[n], at < count ? from[3 * at + tap] : CANARY);
+            }
+            fill_canaries(to, 3 * PITCH);
+            table->transpose(to, 3, from, PITCH, 3, count);
+            for (int n = 0; n < 3 * PITCH; n++) {
+                const int at = n / 3, tap = n % 3;
+                ck_assert_float_eq(to[n], at < count ? from[tap * PITCH + at] : CANARY);
+            }
+        }
+    }
+}
+END_TEST
+
 START_TEST(add_to_adds_what_is_asked_for_and_no_more)
 {
     float x[70], sums[70];
@@ -382,6 +407,7 @@ int main(void)
     tcase_add_loop_test(tests, packed_rows_lie_side_by_side_whatever_their_steps, 0, 3);
     tcase_add_test(tests, gather_shows_what_a_tap_sees_and_zeros_outside);
     tcase_add_test(tests, transpose_swaps_rows_and_columns_of_any_size);
+    tcase_add_test(tests, three_taps_that_lie_together_are_parted_and_brought_together);
     tcase_add_test(tests, add_to_adds_what_is_asked_for_and_no_more);
     suite_add_tcase(suite, tests);
     return run_suite(suite);
