@@ -219,7 +219,9 @@ SFCONV_API sfconv_status sfconv_run_backward(sfconv_run *run);
 SFCONV_API sfconv_status sfconv_run_zero_gradients(sfconv_run *run);
 
 /** Adds each sfconv2d's regularizer gradient, times its λ, to the parameter gradients; *value is
- * Σ λ · F over the layers (may be NULL). Singular values by Gram matrix in double.
+ * Σ λ · F over the layers (may be NULL). KL terms by Gram matrix, without a decomposition where
+ * singular values are close together; their errors are some 1e-6 of value and gradient
+ * (docs/mathematics.md).
  * Errors: ARGUMENT, STATE, NUMERIC (a factor that is zero or not finite, named). Since: 0.1 */
 SFCONV_API sfconv_status sfconv_run_regularize(sfconv_run *run, double *value);
 

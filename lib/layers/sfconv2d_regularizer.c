@@ -58,10 +58,11 @@ int32_t sfi_sfconv2d_regularizer_parts(const sfconv_layer *layer,
         return 0;
     }
     for (int32_t i = Q; i <= P; i++) {
-        /* Two products of the factor with a square, and the eigensolver. */
+        /* Two products of the factor with a square, and some of squares; more where it takes the
+         * eigensolver. */
         const sfi_factor_view view = view_of(self, i);
         const double rank = (double)view.rank;
-        work[i] = rank * rank * (2.0 * (double)(view.count * view.inner) + 20.0 * rank);
+        work[i] = rank * rank * (1.5 * (double)(view.count * view.inner) + 4.0 * rank);
     }
     if (self->desc.regularizer == SFCONV_REGULARIZER_FROBENIUS) {
         work[0] += work[1];

@@ -9,21 +9,26 @@
 #include <math.h>
 #include <string.h>
 
-/* Magnitude of the largest element as the bits of a float, which order as the floats do: 0 where
- * all are zero, at least INFINITY_BITS where one is not finite. */
-static uint32_t largest_bits(const sfi_parameter *parameter)
+/* What a parameter holds. */
+struct contents {
+    bool finite;
+    bool zero;
+};
+
+static struct contents contents_of(const sfi_parameter *parameter)
 {
-    uint32_t largest = 0;
+    uint32_t some = 0;
+    uint32_t carried = 0;
     for (int64_t i = 0; i < parameter->count; i++) {
         uint32_t bits;
         memcpy(&bits, &parameter->data[i], sizeof bits);
         bits &= 0x7fffffffu;
-        largest = bits > largest ? bits : largest;
+        some |= bits;
+        /* The exponent of NaN and infinity is all ones: one more carries into the sign. */
+        carried |= bits + 0x00800000u;
     }
-    return largest;
+    return (struct contents){carried >> 31 == 0, some == 0};
 }
-
-#define INFINITY_BITS 0x7f800000u
 
 static sfconv_status fail_not_finite(const sfconv_run *run, const sfi_node *node,
                                      const sfi_parameter *parameter)
@@ -46,11 +51,11 @@ static sfconv_status check_factors(const sfconv_run *run, const sfi_node *node)
             parameter->role != SFCONV_PARAMETER_FACTOR_Q) {
             continue;
         }
-        const uint32_t largest = largest_bits(parameter);
-        if (largest >= INFINITY_BITS) {
+        const struct contents contents = contents_of(parameter);
+        if (!contents.finite) {
             return fail_not_finite(run, node, parameter);
         }
-        if (largest == 0) {
+        if (contents.zero) {
             return sfi_fail(run->context, SFCONV_ERROR_NUMERIC,
                             "%s.%s: all elements are zero, its spectrum is undefined", node->name,
                             parameter->name);

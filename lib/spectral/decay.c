@@ -66,9 +66,9 @@ const char *sfi_decay(const sfk_table *kernels, const sfi_factor_view *p, const 
             return "the gradient is beyond float";
         }
         scale_matrix(square, scale, gram_q, core);
-        sfi_view_add_product(kernels, p, core, false, gradient_p, rest);
+        sfi_view_add_product(kernels, p, core, gradient_p, rest);
         scale_matrix(square, scale, gram_p, core);
-        sfi_view_add_product(kernels, q, core, false, gradient_q, rest);
+        sfi_view_add_product(kernels, q, core, gradient_q, rest);
     }
     /* ||P Q||² = trace(PᵀP · Q Qᵀ), never negative but for rounding. */
     *value = 0.5 * fmax(sfi_dot(square, gram_p, gram_q), 0.0);

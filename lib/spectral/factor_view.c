@@ -3,47 +3,71 @@
 
 #include "products.h"
 #include "sizes.h"
+#include "symmetric.h"
 
 #include <string.h>
 
 /* Rows of M in a chunk, as near as whole inner groups allow: strips of 16 lanes, whole vectors. */
 #define CHUNK 96
+/* The same for Gram matrices in float, whose chains end with the chunk, and for products in float
+ * of rows of M. */
+#define GRAM_CHUNK 192
+#define ROWS_CHUNK 48
+
+/* Groups that are turned back together: they stay in the nearest cache. */
+#define TURNED 8
 
 /* Working room, one after the other. A chunk lies as Mᵀ does: `rank` lines of its rows. */
 struct room {
     float *chunk;         /* rank * chunk_rows, and slack for whole vectors */
-    float *product;       /* the same */
+    float *product;       /* rank * chunk_rows, and slack */
     double *wide;         /* chunk_rows x pitch(rank), or rank x pitch(chunk_rows) */
     double *wide_product; /* pitch(rank) x pitch(chunk_rows) */
     double *sums;         /* pitch(rank) squared */
-    float *core;          /* rank x rank */
     const float **core_rows;
     const float **chunk_rows;
+    float *rows;         /* of the longest chunk in the pitch of symmetric.h, and slack */
+    float *row_products; /* the same, of the shortest chunk */
+    int64_t *steps;      /* one for each row, or for each column */
 };
 
-#define ROOM_BLOCKS 8
+#define ROOM_BLOCKS 10
 
-/* Groups of `inner` rows in a chunk. */
-static int64_t chunk_step(const sfi_factor_view *view)
+/* Groups of `inner` rows in a chunk of about `rows`. */
+static int64_t chunk_step(const sfi_factor_view *view, int64_t rows)
 {
-    return sfi_max(1, CHUNK / view->inner);
+    return sfi_max(1, rows / view->inner);
+}
+
+/* Floats of some groups' rows of M in the pitch of symmetric.h. */
+static bool rows_size(int64_t *floats, const sfi_factor_view *view, int64_t groups)
+{
+    return sfi_mul(floats, groups * view->inner, sfi_symmetric_pitch(view->rank)) &&
+           sfi_add(floats, *floats, SFK_SLACK) && *floats < INT64_MAX / 16;
 }
 
 static bool room_sizes(const sfi_factor_view *view, int64_t bytes[ROOM_BLOCKS])
 {
     const int64_t rank = view->rank;
-    const int64_t rows = chunk_step(view) * view->inner;
-    int64_t lines, wide, square, total;
+    const int64_t rows = chunk_step(view, CHUNK) * view->inner;
+    const int64_t most = sfi_min(chunk_step(view, GRAM_CHUNK), view->count);
+    int64_t lines, wide, square, total, gram, products;
     if (!sfi_mul(&lines, rank, rows) || !sfi_mul(&wide, sfi_pitch(rank), sfi_pitch(rows)) ||
         !sfi_mul(&square, sfi_pitch(rank), sfi_pitch(rank)) ||
-        !sfi_mul(&total, wide + square, 8 * (int64_t)sizeof(double))) {
+        !sfi_mul(&total, wide + square, 8 * (int64_t)sizeof(double)) ||
+        !rows_size(&gram, view, most) ||
+        !rows_size(&products, view, chunk_step(view, ROWS_CHUNK))) {
         return false;
     }
     lines = (lines + SFK_SLACK) * (int64_t)sizeof(float);
     wide *= (int64_t)sizeof(double);
     square *= (int64_t)sizeof(double);
+    gram = sfi_max(gram, products) * (int64_t)sizeof(float);
+    products *= (int64_t)sizeof(float);
     const int64_t pointers = rank * (int64_t)sizeof(float *);
-    memcpy(bytes, (int64_t[]){lines, lines, wide, wide, square, square / 2, pointers, pointers},
+    const int64_t steps = sfi_max(most * view->inner, rank) * (int64_t)sizeof(int64_t);
+    memcpy(bytes,
+           (int64_t[]){lines, lines, wide, wide, square, pointers, pointers, gram, products, steps},
            ROOM_BLOCKS * sizeof *bytes);
     return true;
 }
@@ -73,8 +97,8 @@ static struct room room_in(const sfi_factor_view *view, void *scratch)
         blocks[i] = next;
         next += sfi_round64(bytes[i]);
     }
-    return (struct room){blocks[0], blocks[1], blocks[2], blocks[3],
-                         blocks[4], blocks[5], blocks[6], blocks[7]};
+    return (struct room){blocks[0], blocks[1], blocks[2], blocks[3], blocks[4],
+                         blocks[5], blocks[6], blocks[7], blocks[8], blocks[9]};
 }
 
 /* Groups from `first` on as `rank` lines of groups * inner numbers. */
@@ -92,7 +116,7 @@ static void load_chunk(const sfk_table *kernels, const sfi_factor_view *view, in
     kernels->transpose(chunk, groups, view->weight + first * length, length, groups, length);
 }
 
-/* The opposite, added to the gradient; `turned` is room for another chunk. */
+/* The opposite, added to the gradient a few groups at a time; `turned` is room for them. */
 static void add_chunk(const sfk_table *kernels, const sfi_factor_view *view, int64_t first,
                       int64_t groups, const float *chunk, float *turned, float *gradient)
 {
@@ -103,8 +127,11 @@ static void add_chunk(const sfk_table *kernels, const sfi_factor_view *view, int
         return;
     }
     const int64_t length = view->rank * view->inner;
-    kernels->transpose(turned, length, chunk, groups, length, groups);
-    kernels->add_to(gradient + first * length, turned, groups * length);
+    for (int64_t i = 0; i < groups; i += TURNED) {
+        const int64_t count = sfi_min(TURNED, groups - i);
+        kernels->transpose(turned, length, chunk + i, groups, length, count);
+        kernels->add_to(gradient + (first + i) * length, turned, count * length);
+    }
 }
 
 /* Groups from `first` on as rows of M in double, `pitch` apart, behind whose end nothing changes.
@@ -136,7 +163,7 @@ void sfi_view_gram(const sfk_table *kernels, const sfi_factor_view *view, double
     const struct room room = room_in(view, scratch);
     const int64_t rank = view->rank;
     const int64_t pitch = sfi_pitch(rank);
-    const int64_t step = chunk_step(view);
+    const int64_t step = chunk_step(view, CHUNK);
     memset(room.wide, 0, (size_t)(step * view->inner * pitch) * sizeof(double));
     memset(room.sums, 0, (size_t)(pitch * pitch) * sizeof(double));
     for (int64_t first = 0; first < view->count; first += step) {
@@ -157,25 +184,77 @@ void sfi_view_gram(const sfk_table *kernels, const sfi_factor_view *view, double
     }
 }
 
-static void multiply_single(const sfk_table *kernels, int64_t rank, int64_t columns,
-                            const struct room *room)
+/* Groups from `first` on as rows of M, in the pitch of symmetric.h. */
+static void load_single_rows(const sfk_table *kernels, const sfi_factor_view *view, int64_t first,
+                             int64_t groups, float *rows)
 {
-    for (int64_t t = 0; t < rank; t++) {
-        room->chunk_rows[t] = room->chunk + t * columns;
+    const int64_t rank = view->rank;
+    const int64_t pitch = sfi_symmetric_pitch(rank);
+    if (view->lying) {
+        kernels->transpose(rows, pitch, view->weight + first, view->count, rank, groups);
+        return;
     }
+    const int64_t length = rank * view->inner;
+    for (int64_t group = 0; group < groups; group++) {
+        kernels->transpose(rows + group * view->inner * pitch, pitch,
+                           view->weight + (first + group) * length, view->inner, rank, view->inner);
+    }
+}
+
+/* gram = sums, or += where `accumulate`: the part on and above the diagonal. */
+static void collect_sums(int64_t rank, const float *sums, bool accumulate, double *gram)
+{
+    for (int64_t i = 0; i < rank; i++) {
+        double *to = gram + i * rank;
+        const float *from = sums + i * sfi_symmetric_pitch(rank);
+        for (int64_t j = i; j < rank; j++) {
+            to[j] = (accumulate ? to[j] : 0.0) + (double)from[j];
+        }
+    }
+}
+
+void sfi_view_gram_single(const sfk_table *kernels, const sfi_factor_view *view, double *gram,
+                          void *scratch)
+{
+    const struct room room = room_in(view, scratch);
+    const int64_t rank = view->rank;
+    const int64_t pitch = sfi_symmetric_pitch(rank);
+    const int64_t step = sfi_min(chunk_step(view, GRAM_CHUNK), view->count);
+    float *sums = (float *)(void *)room.sums;
+    for (int64_t i = 0; i < step * view->inner; i++) {
+        memset(room.rows + i * pitch + rank, 0, (size_t)(pitch - rank) * sizeof(float));
+    }
+    for (int64_t first = 0; first < view->count; first += step) {
+        const int64_t groups = sfi_min(step, view->count - first);
+        load_single_rows(kernels, view, first, groups, room.rows);
+        sfi_symmetric_multiply(kernels, rank, groups * view->inner, room.rows, room.rows, false,
+                               sums, room.steps);
+        collect_sums(rank, sums, first > 0, gram);
+    }
+    sfi_symmetric_mirror_double(rank, gram, rank);
+}
+
+/* Rows of core * chunk, `stride` apart, to `to` or, where `add`, added to what is there. */
+static void multiply_single(const sfk_table *kernels, int64_t rank, int64_t columns,
+                            const struct room *room, float *to, int64_t stride, bool add)
+{
+    const float *old = to;
     const sfk_strip strip = {.weights = room->core_rows,
                              .weight_step = 1,
                              .sources = room->chunk_rows,
                              .depth = rank,
-                             .to = room->product,
-                             .to_stride = columns,
+                             .residuals = &old,
+                             .residual_count = add,
+                             .residual_stride = stride,
+                             .to = to,
+                             .to_stride = stride,
                              .rows = rank,
                              .columns = columns,
                              .activation = SFK_IDENTITY};
     kernels->strip_product(&strip);
 }
 
-/* product = core * chunk; the core's rows are `pitch` apart in `sums`. */
+/* product = core * chunk. The core's rows are `pitch` apart in `sums`. */
 static void multiply_double(const sfk_table *kernels, int64_t rank, int64_t columns,
                             const struct room *room)
 {
@@ -203,28 +282,99 @@ static void multiply_double(const sfk_table *kernels, int64_t rank, int64_t colu
 }
 
 void sfi_view_add_product(const sfk_table *kernels, const sfi_factor_view *view, const double *core,
-                          bool single, float *gradient, void *scratch)
+                          float *gradient, void *scratch)
 {
     const struct room room = room_in(view, scratch);
     const int64_t rank = view->rank;
     const int64_t pitch = sfi_pitch(rank);
-    const int64_t step = chunk_step(view);
+    const int64_t step = chunk_step(view, CHUNK);
     memset(room.sums, 0, (size_t)(pitch * pitch) * sizeof(double));
     for (int64_t t = 0; t < rank; t++) {
         memcpy(room.sums + t * pitch, core + t * rank, (size_t)rank * sizeof(double));
-        room.core_rows[t] = room.core + t * rank;
-        for (int64_t j = 0; single && j < rank; j++) {
-            room.core[t * rank + j] = (float)core[t * rank + j];
-        }
     }
     for (int64_t first = 0; first < view->count; first += step) {
         const int64_t groups = sfi_min(step, view->count - first);
         load_chunk(kernels, view, first, groups, room.chunk);
-        if (single) {
-            multiply_single(kernels, rank, groups * view->inner, &room);
-        } else {
-            multiply_double(kernels, rank, groups * view->inner, &room);
-        }
+        multiply_double(kernels, rank, groups * view->inner, &room);
         add_chunk(kernels, view, first, groups, room.product, room.chunk, gradient);
+    }
+}
+
+/* Of Q, which lies: gradient += core * Qᵀ, lines of it. */
+static void add_lying_single(const sfk_table *kernels, const sfi_factor_view *view,
+                             const float *core, const struct room *room, float *gradient)
+{
+    const int64_t rank = view->rank;
+    for (int64_t first = 0; first < view->count; first += CHUNK) {
+        const int64_t columns = sfi_min(CHUNK, view->count - first);
+        for (int64_t t = 0; t < rank; t++) {
+            room->core_rows[t] = core + t * sfi_symmetric_pitch(rank);
+            room->chunk_rows[t] = room->chunk + t * columns;
+        }
+        load_chunk(kernels, view, first, columns, room->chunk);
+        /* Only whole vectors may be read of a gradient. */
+        if (columns % SFK_SLACK == 0) {
+            multiply_single(kernels, rank, columns, room, gradient + first, view->count, true);
+        } else {
+            multiply_single(kernels, rank, columns, room, room->product, columns, false);
+            add_chunk(kernels, view, first, columns, room->product, room->chunk, gradient);
+        }
+    }
+}
+
+/* row_products = rows * core, all in the pitch of symmetric.h. */
+static void multiply_rows(const sfk_table *kernels, int64_t rank, int64_t count, const float *core,
+                          const struct room *room)
+{
+    const int64_t pitch = sfi_symmetric_pitch(rank);
+    for (int64_t column = 0; column < rank; column += kernels->tile_columns) {
+        for (int64_t row = 0; row < count; row += kernels->tile_rows) {
+            const sfk_tile tile = {.a = room->rows + row * pitch,
+                                   .a_row = pitch,
+                                   .a_step = 1,
+                                   .b = core + column,
+                                   .b_steps = room->steps,
+                                   .c = room->row_products + row * pitch + column,
+                                   .c_stride = pitch,
+                                   .rows = (int32_t)sfi_min(kernels->tile_rows, count - row),
+                                   .columns =
+                                       (int32_t)sfi_min(kernels->tile_columns, rank - column),
+                                   .depth = rank};
+            kernels->matrix_tile(&tile);
+        }
+    }
+}
+
+/* Of P, which stands: gradient += P * core, rows of it. */
+static void add_standing_single(const sfk_table *kernels, const sfi_factor_view *view,
+                                const float *core, const struct room *room, float *gradient)
+{
+    const int64_t rank = view->rank;
+    const int64_t inner = view->inner;
+    const int64_t pitch = sfi_symmetric_pitch(rank);
+    const int64_t step = chunk_step(view, ROWS_CHUNK);
+    for (int64_t k = 0; k < rank; k++) {
+        room->steps[k] = k * pitch;
+    }
+    for (int64_t first = 0; first < view->count; first += step) {
+        const int64_t groups = sfi_min(step, view->count - first);
+        load_single_rows(kernels, view, first, groups, room->rows);
+        multiply_rows(kernels, rank, groups * inner, core, room);
+        for (int64_t group = 0; group < groups; group++) {
+            kernels->transpose(room->chunk, inner, room->row_products + group * inner * pitch,
+                               pitch, inner, rank);
+            kernels->add_to(gradient + (first + group) * rank * inner, room->chunk, rank * inner);
+        }
+    }
+}
+
+void sfi_view_add_product_single(const sfk_table *kernels, const sfi_factor_view *view,
+                                 const float *core, float *gradient, void *scratch)
+{
+    const struct room room = room_in(view, scratch);
+    if (view->lying) {
+        add_lying_single(kernels, view, core, &room, gradient);
+    } else {
+        add_standing_single(kernels, view, core, &room, gradient);
     }
 }

@@ -30,9 +30,18 @@ bool sfi_view_scratch(int64_t *bytes, const sfi_factor_view *view);
 void sfi_view_gram(const sfk_table *kernels, const sfi_factor_view *view, double *gram,
                    void *scratch);
 
-/* gradient += M * core, core symmetric, rank x rank, in the order of the weight. `single`: core is
- * rounded to float and products are summed in float; else all is in double until the end. */
+/* The same for matrices whose squares fit floats, by sums of floats. The error is as if each
+ * element of M were off by some 2^-23 of its column's root mean square. */
+void sfi_view_gram_single(const sfk_table *kernels, const sfi_factor_view *view, double *gram,
+                          void *scratch);
+
+/* gradient += M * core, core symmetric, rank x rank, in the order of the weight. All is in double
+ * until the end. */
 void sfi_view_add_product(const sfk_table *kernels, const sfi_factor_view *view, const double *core,
-                          bool single, float *gradient, void *scratch);
+                          float *gradient, void *scratch);
+
+/* The same in float; the core is a matrix of symmetric.h. */
+void sfi_view_add_product_single(const sfk_table *kernels, const sfi_factor_view *view,
+                                 const float *core, float *gradient, void *scratch);
 
 #endif

@@ -3,9 +3,11 @@
 
 #include "eigen.h"
 #include "error.h"
+#include "kl_series.h"
 #include "maths.h"
 #include "products.h"
 #include "sizes.h"
+#include "symmetric.h"
 
 #include <assert.h>
 #include <float.h>
@@ -121,38 +123,102 @@ sfconv_status sfi_kl_add_gradient(sfconv_context *context, const sfi_svd *svd,
     return SFCONV_OK;
 }
 
-/* Working room of a whole evaluation. */
+/* Working room of a whole evaluation. The series and the decomposition take turns in one place. */
 struct room {
     double *gram; /* then the eigenvectors */
+    void *series;
     double *core;
     double *values;
     double *weights;
     double *eigen;
+    float *single; /* core, in float */
     void *view;
 };
 
-static struct room room_in(int64_t rank, void *scratch)
+/* Bytes of the room's parts: gram, what takes turns, view. */
+static bool room_sizes(const sfi_factor_view *view, int64_t bytes[3])
 {
-    double *gram = scratch;
-    double *core = gram + rank * rank;
-    double *values = core + rank * rank;
-    double *eigen = values + 2 * rank;
-    const int64_t doubles = eigen - gram + sfi_eigen_scratch(rank);
-    unsigned char *rest = (unsigned char *)scratch + sfi_round64(doubles * (int64_t)sizeof(double));
-    return (struct room){gram, core, values, values + rank, eigen, rest};
+    const int64_t rank = view->rank;
+    int64_t square, decomposition, series;
+    if (!sfi_mul(&square, rank, rank * (int64_t)sizeof(double)) ||
+        !sfi_chebyshev_scratch(&series, rank) ||
+        !sfi_mul(&decomposition, 2 * rank + sfi_eigen_scratch(rank), (int64_t)sizeof(double)) ||
+        !sfi_add(&decomposition, decomposition, square) ||
+        !sfi_add(&decomposition, decomposition,
+                 sfi_symmetric_size(rank) * (int64_t)sizeof(float)) ||
+        !sfi_view_scratch(&bytes[2], view)) {
+        return false;
+    }
+    bytes[0] = sfi_round64(square);
+    bytes[1] = sfi_round64(sfi_max(decomposition, series));
+    return true;
+}
+
+static struct room room_in(const sfi_factor_view *view, void *scratch)
+{
+    const int64_t rank = view->rank;
+    unsigned char *next = scratch;
+    int64_t bytes[3] = {0};
+    struct room room;
+    room_sizes(view, bytes);
+    room.gram = (void *)next;
+    next += bytes[0];
+    room.series = next;
+    room.core = (void *)next;
+    room.values = room.core + rank * rank;
+    room.weights = room.values + rank;
+    room.eigen = room.weights + rank;
+    room.single = (void *)(room.eigen + sfi_eigen_scratch(rank));
+    room.view = next + bytes[1];
+    return room;
 }
 
 bool sfi_kl_scratch(int64_t *bytes, const sfi_factor_view *view)
 {
+    int64_t parts[3];
+    return room_sizes(view, parts) && sfi_add(bytes, parts[0], parts[1]) &&
+           sfi_add(bytes, *bytes, parts[2]);
+}
+
+/* Where there is a gradient. */
+static void add_core(const sfk_table *kernels, const sfi_factor_view *view, const struct room *room,
+                     float *gradient)
+{
     const int64_t rank = view->rank;
-    int64_t doubles, view_bytes;
-    if (!sfi_mul(&doubles, rank, 2 * rank + 2) ||
-        !sfi_add(&doubles, doubles, sfi_eigen_scratch(rank)) ||
-        !sfi_mul(&doubles, doubles, (int64_t)sizeof(double)) ||
-        !sfi_view_scratch(&view_bytes, view)) {
-        return false;
+    sfi_weighted_gram(kernels, rank, room->gram, room->weights, room->core);
+    if (room->values[0] > SFI_KL_SINGLE * room->values[rank - 1]) {
+        sfi_view_add_product(kernels, view, room->core, gradient, room->view);
+        return;
     }
-    return sfi_add(bytes, sfi_round64(doubles), view_bytes);
+    const int64_t pitch = sfi_symmetric_pitch(rank);
+    memset(room->single, 0, (size_t)sfi_symmetric_size(rank) * sizeof(float));
+    for (int64_t i = 0; i < rank; i++) {
+        for (int64_t j = 0; j < rank; j++) {
+            room->single[i * pitch + j] = (float)room->core[i * rank + j];
+        }
+    }
+    sfi_view_add_product_single(kernels, view, room->single, gradient, room->view);
+}
+
+/* By the decomposition of the Gram matrix. */
+static const char *decompose(const sfk_table *kernels, const sfi_factor_view *view,
+                             const struct room *room, sfi_kl_direction direction, double scale,
+                             double *value, float *gradient)
+{
+    const int64_t rank = view->rank;
+    if (sfi_eigen_symmetric(kernels, rank, room->gram, room->values, room->eigen, NULL) < 0) {
+        return "the eigensolver did not converge";
+    }
+    for (int64_t i = 0; i < rank; i++) {
+        room->values[i] = sqrt(fmax(room->values[i], 0.0));
+    }
+    const sfi_svd svd = {rank, room->values, room->gram, true};
+    const char *reason = divergence_of(&svd, direction, value);
+    if (reason || !gradient || (reason = make_weights(&svd, direction, scale, room->weights))) {
+        return reason;
+    }
+    add_core(kernels, view, room, gradient);
+    return NULL;
 }
 
 const char *sfi_kl_evaluate(const sfk_table *kernels, const sfi_factor_view *view,
@@ -160,7 +226,18 @@ const char *sfi_kl_evaluate(const sfk_table *kernels, const sfi_factor_view *vie
                             float *gradient, void *scratch)
 {
     const int64_t rank = view->rank;
-    const struct room room = room_in(rank, scratch);
+    const struct room room = room_in(view, scratch);
+    if (rank >= SFI_KL_LEAST_SERIES) {
+        const float *core;
+        sfi_view_gram_single(kernels, view, room.gram, room.view);
+        if (sfi_kl_by_series(kernels, rank, room.gram, direction, scale, value,
+                             gradient ? &core : NULL, room.series)) {
+            if (gradient) {
+                sfi_view_add_product_single(kernels, view, core, gradient, room.view);
+            }
+            return NULL;
+        }
+    }
     sfi_view_gram(kernels, view, room.gram, room.view);
     if (!sfi_gram_is_finite(rank, room.gram)) {
         return "expected finite numbers, got NaN or infinity";
@@ -169,19 +246,5 @@ const char *sfi_kl_evaluate(const sfk_table *kernels, const sfi_factor_view *vie
         *value = 0;
         return NULL;
     }
-    if (sfi_eigen_symmetric(kernels, rank, room.gram, room.values, room.eigen, NULL) < 0) {
-        return "the eigensolver did not converge";
-    }
-    for (int64_t i = 0; i < rank; i++) {
-        room.values[i] = sqrt(fmax(room.values[i], 0.0));
-    }
-    const sfi_svd svd = {rank, room.values, room.gram, true};
-    const char *reason = divergence_of(&svd, direction, value);
-    if (reason || !gradient || (reason = make_weights(&svd, direction, scale, room.weights))) {
-        return reason;
-    }
-    sfi_weighted_gram(kernels, rank, room.gram, room.weights, room.core);
-    const bool single = room.values[0] <= SFI_KL_SINGLE * room.values[rank - 1];
-    sfi_view_add_product(kernels, view, room.core, single, gradient, room.view);
-    return NULL;
+    return decompose(kernels, view, &room, direction, scale, value, gradient);
 }

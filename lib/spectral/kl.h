@@ -37,11 +37,16 @@ sfconv_status sfi_kl_add_gradient(sfconv_context *context, const sfi_svd *svd,
  * some 1e-7 of its norm times the condition number. Beyond, in double. */
 #define SFI_KL_SINGLE 16.0
 
+/* From this rank on sfi_kl_evaluate() tries the series of kl_series.h first; smaller matrices are
+ * decomposed as soon. */
+#define SFI_KL_LEAST_SERIES 12
+
 /* Bytes of scratch for sfi_kl_evaluate(); false on overflow. */
 bool sfi_kl_scratch(int64_t *bytes, const sfi_factor_view *view);
 
 /* The whole term of one factor by its Gram matrix: *value = KL and, where not NULL,
- * gradient += scale * dKL/dweight in the order of the weight. On the calling thread alone, without
+ * gradient += scale * dKL/dweight in the order of the weight. By series where that serves, else by
+ * decomposition; docs/mathematics.md says how accurate either is. On the calling thread alone, without
  * a context, so that factors can be shared out; the same bits everywhere. Returns NULL, or the
  * reason of a NUMERIC failure (not finite, all zero, no convergence, a gradient beyond float); then
  * gradient is what it was. Allocates nothing. */

@@ -42,14 +42,9 @@ static inline float *random_matrix(int64_t rows, int64_t cols, uint64_t seed)
     return matrix;
 }
 
-/* Columns made orthonormal one after the other, in double, twice for good measure. */
-static inline double *random_basis(int64_t rows, int64_t cols, uint64_t seed)
+/* Columns made orthonormal one after the other, twice for good measure. */
+static inline void make_orthonormal(int64_t rows, int64_t cols, double *basis)
 {
-    double *basis = checked_memory((size_t)(rows * cols) * sizeof(double));
-    const sfi_random random = {seed, 78};
-    for (int64_t i = 0; i < rows * cols; i++) {
-        basis[i] = sfi_random_normal(random, (uint64_t)i);
-    }
     for (int64_t j = 0; j < cols; j++) {
         for (int64_t k = 0; k < 2 * j; k++) {
             double along = 0;
@@ -68,6 +63,16 @@ static inline double *random_basis(int64_t rows, int64_t cols, uint64_t seed)
             basis[i * cols + j] /= sqrt(square);
         }
     }
+}
+
+static inline double *random_basis(int64_t rows, int64_t cols, uint64_t seed)
+{
+    double *basis = checked_memory((size_t)(rows * cols) * sizeof(double));
+    const sfi_random random = {seed, 78};
+    for (int64_t i = 0; i < rows * cols; i++) {
+        basis[i] = sfi_random_normal(random, (uint64_t)i);
+    }
+    make_orthonormal(rows, cols, basis);
     return basis;
 }
 

@@ -146,6 +146,95 @@ START_TEST(a_factor_where_it_lies_has_the_term_of_its_matrix)
 }
 END_TEST
 
+/* What the term of `matrix` has lost beside the full decomposition, as a part of it. */
+static void check_losses(int64_t count, int64_t inner, int64_t rank, const float *matrix,
+                         sfi_kl_direction direction, double value_limit, double gradient_limit)
+{
+    const int64_t rows = count * inner;
+    double value;
+    float *expected = reference_gradient(rows, rank, matrix, direction, &value);
+    for (int lying = inner > 1 ? 0 : 1; lying < 2; lying++) {
+        struct factor factor =
+            factor_of(matrix, lying ? rows : count, lying ? 1 : inner, rank, lying);
+        double error = 0;
+        evaluate(&factor, sfk_table_for(sfk_best_isa(SFCONV_ISA_BEST)), direction, 2);
+        ck_assert_ptr_null(factor.reason);
+        for (int64_t i = 0; i < rows * rank; i++) {
+            const int64_t place = place_of(&factor.view, i / rank, i % rank);
+            error += pow((double)factor.gradient[place] - (double)expected[i], 2);
+        }
+        ck_assert_double_le(fabs(factor.value - value), value_limit * value);
+        ck_assert_double_le(sqrt(error), gradient_limit * norm_of(rows * rank, expected));
+        factor_free(&factor);
+    }
+    free(expected);
+}
+
+START_TEST(factors_as_layers_start_with_lose_millionths_of_the_term)
+{
+    const int64_t sizes[][3] = {
+        {64, 3, 16}, {128, 3, 32}, {256, 3, 64}, {128, 1, 32}, {100, 1, 50}};
+    for (int s = 0; s < 5; s++) {
+        for (int direction = SFI_KL_FORWARD; direction <= SFI_KL_REVERSE; direction++) {
+            float *matrix = random_matrix(sizes[s][0] * sizes[s][1], sizes[s][2], 40 + (uint64_t)s);
+            check_losses(sizes[s][0], sizes[s][1], sizes[s][2], matrix, (sfi_kl_direction)direction,
+                         2e-6, 2e-6);
+            free(matrix);
+        }
+    }
+}
+END_TEST
+
+START_TEST(nearly_equal_singular_values_lose_no_more_than_their_floats_have)
+{
+    const double steepness[] = {1.3, 1.1, 1.01, 1.001};
+    for (int k = 0; k < 4; k++) {
+        for (int direction = SFI_KL_FORWARD; direction <= SFI_KL_REVERSE; direction++) {
+            float *matrix = steep_matrix(384, 32, steepness[k]);
+            const double limit = 2e-6 + 5e-7 / (steepness[k] - 1);
+            check_losses(128, 3, 32, matrix, (sfi_kl_direction)direction, limit, limit);
+            free(matrix);
+        }
+    }
+}
+END_TEST
+
+START_TEST(no_condition_number_is_between_the_two_ways)
+{
+    for (double steepness = 1.5; steepness < 12; steepness *= 1.1) {
+        float *matrix = steep_matrix(120, 24, steepness);
+        check_losses(40, 3, 24, matrix, SFI_KL_FORWARD, 1e-6, 3e-6);
+        free(matrix);
+    }
+}
+END_TEST
+
+START_TEST(the_scale_of_a_factor_is_that_of_its_gradient_alone)
+{
+    const float scales[] = {0x1p-50f, 0x1p-20f, 0x1p20f, 0x1p50f};
+    float *matrix = random_matrix(200, 20, 8);
+    struct factor plain = factor_of(matrix, 200, 1, 20, true);
+    evaluate(&plain, sfk_table_for(SFCONV_ISA_REFERENCE), SFI_KL_FORWARD, 1);
+    for (int s = 0; s < 4; s++) {
+        struct factor factor = factor_of(matrix, 200, 1, 20, true);
+        for (int i = 0; i < 4000; i++) {
+            factor.weight[i] *= scales[s];
+        }
+        evaluate(&factor, sfk_table_for(SFCONV_ISA_REFERENCE), SFI_KL_FORWARD, 1);
+        ck_assert_ptr_null(factor.reason);
+        ck_assert_double_eq_tol(factor.value, plain.value, 1e-6 * plain.value);
+        for (int i = 0; i < 4000; i++) {
+            ck_assert_double_eq_tol((double)factor.gradient[i] * (double)scales[s],
+                                    (double)plain.gradient[i],
+                                    2e-6 * norm_of(4000, plain.gradient));
+        }
+        factor_free(&factor);
+    }
+    factor_free(&plain);
+    free(matrix);
+}
+END_TEST
+
 START_TEST(a_factor_without_a_spectrum_is_refused_and_its_gradient_left_alone)
 {
     const sfk_table *kernels = sfk_table_for(SFCONV_ISA_REFERENCE);
@@ -187,6 +276,10 @@ int main(void)
     TCase *tests = tcase_create("factor_terms");
     tcase_set_timeout(tests, 120);
     tcase_add_test(tests, a_factor_where_it_lies_has_the_term_of_its_matrix);
+    tcase_add_test(tests, factors_as_layers_start_with_lose_millionths_of_the_term);
+    tcase_add_test(tests, nearly_equal_singular_values_lose_no_more_than_their_floats_have);
+    tcase_add_test(tests, no_condition_number_is_between_the_two_ways);
+    tcase_add_test(tests, the_scale_of_a_factor_is_that_of_its_gradient_alone);
     tcase_add_test(tests, a_factor_without_a_spectrum_is_refused_and_its_gradient_left_alone);
     tcase_add_test(tests, equal_singular_values_give_no_gradient_in_float_either);
     suite_add_tcase(suite, tests);
