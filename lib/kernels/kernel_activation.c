@@ -118,30 +118,6 @@ void SFK_NAME(leaky_relu_gradient)(float *restrict grad_in, const float *restric
     }
 }
 
-void SFK_NAME(mask_gradient)(float *restrict gradient, const float *restrict out, float slope,
-                             double *restrict sum, int64_t count)
-{
-    const sfv below = sfv_set1(slope);
-    sfv sums[SFV_PER_16];
-    int64_t i = 0;
-    for (int v = 0; v < SFV_PER_16; v++) {
-        sums[v] = sfv_zero();
-    }
-    for (; i + SFV_SUMS <= count; i += SFV_SUMS) {
-        for (int v = 0; v < SFV_PER_16; v++) {
-            float *at = gradient + i + v * SFV_LANES;
-            const sfv masked = passed(out + i + v * SFV_LANES, sfv_load(at), below);
-            sfv_store(at, masked);
-            sums[v] = sfv_add(sums[v], masked);
-        }
-    }
-    *sum += (double)sfv_sum16(sums);
-    for (; i < count; i++) {
-        gradient[i] = out[i] > 0.0f ? gradient[i] : slope * gradient[i];
-        *sum += (double)gradient[i];
-    }
-}
-
 void SFK_NAME(sigmoid_gradient)(float *restrict grad_in, const float *restrict out,
                                 const float *restrict grad_out, bool accumulate, int64_t count)
 {

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #include "sums.h"
 
-SFV_INLINE void add_sum(double *sum, const float *in, int64_t count)
+void SFK_NAME(plane_sum)(double *sums, const float *in, int64_t count)
 {
     sfd lanes[SFD_PER_16] = {0};
     const int64_t whole = count / SFV_SUMS * SFV_SUMS;
@@ -10,22 +10,9 @@ SFV_INLINE void add_sum(double *sum, const float *in, int64_t count)
             lanes[v] += sfd_from_floats(in + p + v * SFD_LANES);
         }
     }
-    *sum += sfd_join(lanes, SFD_PER_16);
+    *sums += sfd_join(lanes, SFD_PER_16);
     for (int64_t p = whole; p < count; p++) {
-        *sum += (double)in[p];
-    }
-}
-
-void SFK_NAME(plane_sum)(double *sums, const float *in, int64_t count)
-{
-    add_sum(sums, in, count);
-}
-
-void SFK_NAME(row_sums)(double *sums, const float *const *rows, int64_t first, int64_t count,
-                        int64_t row_count)
-{
-    for (int64_t m = 0; m < row_count; m++) {
-        add_sum(sums + m, rows[m] + first, count);
+        *sums += (double)in[p];
     }
 }
 
@@ -103,15 +90,5 @@ void SFK_NAME(normalize_gradient)(float *restrict grad_in, const float *restrict
         const float rest = __builtin_fmaf((in[i] - n.mean) - n.mean_rest, n.scale, n.shift);
         const float value = __builtin_fmaf(slope, grad_out[i], rest);
         grad_in[i] = accumulate ? grad_in[i] + value : value;
-    }
-}
-
-void SFK_NAME(subtract_row)(float *restrict rows, int64_t stride, const float *restrict row,
-                            int64_t count)
-{
-    for (int64_t n = 0; n < count; n++) {
-        for (int64_t k = 0; k < stride; k++) {
-            rows[n * stride + k] -= row[k];
-        }
     }
 }

@@ -11,7 +11,9 @@
 #define ROWS_OF_TWO 6
 #define ROWS_OF_THREE 4
 #endif
-#define MAX_VECTORS 3
+/* Few rows have as many sums beside four vectors. */
+#define ROWS_OF_FOUR 3
+#define MAX_VECTORS 4
 
 typedef sfv outer_sums[ROWS_OF_ONE][MAX_VECTORS];
 
@@ -121,7 +123,9 @@ SFV_INLINE void run_height(const sfk_outer *outer, int64_t row, int64_t column, 
         }
         break;
     case 4:
-        run_tile(outer, row, column, 4, vectors, tail);
+        if (most >= 4) {
+            run_tile(outer, row, column, 4, vectors, tail);
+        }
         break;
     case 3:
         run_tile(outer, row, column, 3, vectors, tail);
@@ -153,6 +157,11 @@ void SFK_NAME(strip_outer)(const sfk_outer *outer)
     while (column < outer->columns) {
         const int64_t rest = outer->columns - column;
         const int64_t vectors = (rest + SFV_LANES - 1) / SFV_LANES;
+        if (vectors >= 4 && rest >= 4 * SFV_LANES && outer->rows <= ROWS_OF_FOUR) {
+            run_rows(outer, column, ROWS_OF_FOUR, 4, 0);
+            column += 4 * SFV_LANES;
+            continue;
+        }
         /* Four vectors are two twos. */
         switch (vectors == 4 ? 2 : vectors) {
         case 1:

@@ -191,8 +191,8 @@ typedef struct sfk_spread {
 typedef struct sfk_outer {
     const float *const *left;
     int64_t left_first;
-    /* By pixels, as transpose_taps leaves it. Whole vectors are read: columns up to the next
-     * multiple of 16 must exist, finite or not. */
+    /* By pixels, as pixel_product and transpose_taps leave it. Whole vectors are read: columns up
+     * to the next multiple of 16 must exist, finite or not. */
     const float *right;
     int64_t right_stride;
     /* Pixels; may be 0. */
@@ -204,6 +204,38 @@ typedef struct sfk_outer {
     int64_t columns;
     bool accumulate;
 } sfk_outer;
+
+/* A tile by pixels, whose channels lie side by side, from maps and for each of them a row of
+ * weights: to[n·stride + m] = activation(start + Σ_k sources[k][first + n] *
+ * weights[k·weight_stride + m]
+ *                                 + Σ_i residuals[i][n·stride + m])
+ * with one chain of fma in the order of k for each element, then the residuals in their order: the
+ * bits of sfk_strip. Channels are a multiple of 16. */
+typedef struct sfk_pixels {
+    const float *const *sources;
+    int64_t first;
+    int64_t depth;
+    const float *weights;
+    int64_t weight_stride;
+    const float *const *residuals;
+    int64_t residual_count;
+    float *to;
+    /* Of residuals and `passed` too. */
+    int64_t stride;
+    int64_t pixels;
+    int64_t channels;
+    /* Where the chain starts: NULL: 0, otherwise bias[m]; unless `accumulate`: then to. */
+    const float *bias;
+    bool accumulate;
+    /* SFK_IDENTITY, SFK_RELU or SFK_LEAKY_RELU with 0 < slope <= 1. */
+    int32_t activation;
+    float slope;
+    /* Or, where not NULL, what an activation gave whose gradient this is: no `activation` then;
+     * where it is not above 0 the gradient is multiplied by `slope`. What is left is added to
+     * sums[m] in the order of the pixels. */
+    const float *passed;
+    float *sums;
+} sfk_pixels;
 
 /* y = ((x - mean) - mean_rest)·scale + shift. The mean comes as the sum of two floats: where the
  * deviation is tiny against the mean, the rounding of one float would show in y. */

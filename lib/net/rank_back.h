@@ -10,22 +10,29 @@
 
 #include "rank_training.h"
 
-/* A strip of channels times pixels, of values and of gradients, fits the first-level cache. */
+/* A tile of pixels times channels, of values and of gradients, fits the first-level cache. Channels
+ * of a pixel lie side by side: kernels have their lanes there, which few taps and narrow maps would
+ * not fill. */
 #define SFI_BACK_STRIP 96
 #define SFI_BACK_CHANNELS 32
+#define SFI_BACK_TILE (SFI_BACK_STRIP * SFI_BACK_CHANNELS)
+
+/* Channels in whole vectors of every instruction set. */
+static inline int64_t sfi_back_lanes(int64_t channels)
+{
+    return sfi_ceil_div(channels, SFK_SLACK) * SFK_SLACK;
+}
 
 /* Mixed maps of the sinks at one size: all that see the map as it is, or all that see it pooled. */
 typedef struct sfi_back_mixed {
     int64_t count;
-    /* Rounded up to what strip_outer reads. */
-    int64_t pitch;
-    /* Of each channel a row of `count` weights. */
-    const float *const *weights;
+    /* Of each map a row of weights, a channel each. */
+    float *weights;
 } sfi_back_mixed;
 
 /* Sums of one task. */
 typedef struct sfi_back_sums {
-    /* [channel][tap], [channel][mixed map], the same of pooled ones, [channel]. */
+    /* [tap][channel], [mixed map][channel], the same of pooled ones, [channel]. */
     float *taps;
     float *full;
     float *half;
@@ -41,12 +48,15 @@ typedef struct sfi_back_job {
     int64_t tasks;
     bool has_unit;
     sfi_rank_unit unit;
-    sfi_rank_folded folded;
+    /* Taps and channels in whole vectors. */
     int64_t tap_pitch;
+    int64_t channel_pitch;
     sfi_back_mixed full;
     sfi_back_mixed half;
-    /* Column k of the folded weights begins at columns[k]; its elements are unit.depth apart. */
-    const float **columns;
+    /* The folded weights [tap][channel], their bias, and the same weights [channel][tap]. */
+    float *expansion;
+    float *bias;
+    float *contraction;
     /* Of all parts; 0 where no BatchNorm follows. */
     float *centre;
     /* The stored map and its gradient, or NULL; what is written to the latter is added where
@@ -72,23 +82,29 @@ typedef struct sfi_back_job {
     float *correction_bias;
 } sfi_back_job;
 
-/* Memory of one strip. `value_at` is where the strip begins in each row. */
+/* Memory of one strip: tiles by pixels, taps less their centre, and the gradients of the taps by
+ * pixels. */
 typedef struct sfi_back_side {
     float *values;
     float *gradients;
-    const float **value_rows;
-    const float **gradient_rows;
-    int64_t value_at;
-    /* Taps less centre, and gradients of the mixed maps, by pixels. */
-    float *taps;
-    float *mixed;
+    const float **pixel_rows;
+    float *centred;
+    const float **centred_rows;
+    float *tap_gradient;
 } sfi_back_side;
 
 /* A worker's memory: strips of two rows and of the pooled one; pointers to taps; gradients of the
  * mixed maps of a block. */
 typedef struct sfi_back_bench {
     sfi_back_side sides[2];
-    sfi_back_side pooled;
+    float *pooled_values;
+    float *pooled_gradients;
+    /* A tile for each residual; sums over the pixels of a tile; a tile and the gradients of taps by
+     * rows, on their way to maps in memory. */
+    float *residuals;
+    float *channel_sums;
+    float *rows_of_tile;
+    float *tap_rows;
     const float **taps;
     const float **full;
     const float **half;
@@ -96,9 +112,7 @@ typedef struct sfi_back_bench {
     int64_t full_stride;
     float *half_maps;
     int64_t half_stride;
-    /* For the corrections: a strip of taps less their centre; rows of four channels. */
-    float *centred;
-    const float **centred_rows;
+    /* For the corrections: rows of four channels. */
     double *rows;
     double *products;
     double *totals;

@@ -7,128 +7,156 @@
 typedef struct back_tile {
     int64_t channel;
     int64_t channels;
+    /* In whole vectors; what lies behind the last channel is never read back. */
+    int64_t lanes;
     /* First pixel in the image, and the same in the block's mixed maps. */
     int64_t first;
     int64_t offset;
-    int64_t columns;
+    int64_t pixels;
 } back_tile;
 
-static void begin_side(const sfi_back_task *task, sfi_back_side *side, int64_t first,
-                       int64_t offset, int64_t columns)
+static back_tile tile_of(const sfi_back_job *job, int64_t channel, int64_t first, int64_t offset,
+                         int64_t pixels)
+{
+    const int64_t channels = sfi_min(SFI_BACK_CHANNELS, job->cut.shape.c - channel);
+    return (back_tile){channel, channels, sfi_back_lanes(channels), first, offset, pixels};
+}
+
+/* Where the tile lies in a full-width map. */
+static int64_t place_of(const sfi_back_task *task, const back_tile *tile)
+{
+    const sfi_rank_cut *cut = &task->job->cut;
+    return (task->image * cut->shape.c + tile->channel) * cut->plane + tile->first;
+}
+
+/* A tile of a map in memory, by pixels. */
+static void take_tile(const sfi_back_task *task, const back_tile *tile, const float *map, float *to)
 {
     const sfi_back_job *job = task->job;
-    const sfk_table *kernels = job->kernels;
-    if (job->has_unit) {
-        kernels->transpose_taps(side->taps, job->tap_pitch, task->bench.taps, first,
-                                job->unit.depth, columns);
-        kernels->subtract_row(side->taps, job->tap_pitch, job->centre, columns);
+    job->kernels->transpose(to, SFI_BACK_CHANNELS, map + place_of(task, tile), job->cut.plane,
+                            tile->channels, tile->pixels);
+}
+
+/* And back: added to the map where `begun`. */
+static void give_tile(const sfi_back_task *task, const back_tile *tile, const float *from,
+                      float *map, bool begun)
+{
+    const sfi_back_job *job = task->job;
+    const int64_t plane = job->cut.plane;
+    float *to = map + place_of(task, tile);
+    float *rows = task->bench.rows_of_tile;
+    if (!begun) {
+        job->kernels->transpose(to, plane, from, SFI_BACK_CHANNELS, tile->pixels, tile->channels);
+        return;
     }
-    if (job->full.count) {
-        kernels->transpose_taps(side->mixed, job->full.pitch, task->bench.full, offset,
-                                job->full.count, columns);
+    job->kernels->transpose(rows, SFI_BACK_STRIP, from, SFI_BACK_CHANNELS, tile->pixels,
+                            tile->channels);
+    for (int64_t c = 0; c < tile->channels; c++) {
+        job->kernels->add_to(to + c * plane, rows + c * SFI_BACK_STRIP, tile->pixels);
+    }
+}
+
+/* The taps less their centre, by which the gradient of P is summed. */
+static void centre_taps(const sfi_back_task *task, sfi_back_side *side, int64_t first,
+                        int64_t pixels)
+{
+    const sfi_back_job *job = task->job;
+    for (int64_t k = 0; k < job->unit.depth; k++) {
+        const sfk_normal normal = {.mean = job->centre[k], .scale = 1.0f};
+        job->kernels->normalize(side->centred + k * SFI_BACK_STRIP, task->bench.taps[k] + first,
+                                &normal, pixels);
+        side->centred_rows[k] = side->centred + k * SFI_BACK_STRIP;
     }
 }
 
 /* a: the stored map, or made again as in forward. */
-static void provide_values(const sfi_back_task *task, sfi_back_side *side, const back_tile *tile)
-{
-    const sfi_back_job *job = task->job;
-    const int64_t plane = job->cut.plane;
-    const int64_t before = (task->image * job->cut.shape.c + tile->channel) * plane;
-    const float *residuals[SFI_MAX_INPUTS];
-    side->value_at = job->map ? tile->first : 0;
-    for (int64_t c = 0; c < tile->channels; c++) {
-        side->value_rows[c] =
-            job->map ? job->map + before + c * plane : side->values + c * SFI_BACK_STRIP;
-        side->gradient_rows[c] = side->gradients + c * SFI_BACK_STRIP;
-    }
-    if (job->map) {
-        return;
-    }
-    for (int32_t i = 0; i < job->unit.residual_count; i++) {
-        residuals[i] = sfi_run_value(job->run, job->unit.residual[i]) + before;
-    }
-    const sfk_strip expansion = {.weights = job->folded.weights + tile->channel,
-                                 .weight_step = 1,
-                                 .sources = task->bench.taps,
-                                 .first = tile->first,
-                                 .depth = job->unit.depth,
-                                 .residuals = residuals,
-                                 .residual_count = job->unit.residual_count,
-                                 .residual_stride = plane,
-                                 .to = side->values,
-                                 .to_stride = SFI_BACK_STRIP,
-                                 .rows = tile->channels,
-                                 .columns = tile->columns,
-                                 .bias = job->folded.bias + tile->channel,
-                                 .activation = job->unit.activation,
-                                 .slope = job->unit.slope};
-    job->kernels->strip_product(&expansion);
-}
-
-/* da = Σ Qᵀ·dT over the sinks at full size, and the gradient that readers of the stored map left. A
- * map that no unit makes has its gradient in memory only, or none that is wanted. */
-static void pull_gradients(const sfi_back_task *task, const sfi_back_side *side,
+static void provide_values(const sfi_back_task *task, const sfi_back_side *side,
                            const back_tile *tile)
 {
     const sfi_back_job *job = task->job;
-    const int64_t plane = job->cut.plane;
-    const int64_t before = (task->image * job->cut.shape.c + tile->channel) * plane + tile->first;
-    float *stored = job->gradient ? job->gradient + before : NULL;
-    const sfk_strip pull = {.weights = job->full.weights + tile->channel,
-                            .weight_step = 1,
-                            .sources = task->bench.full,
-                            .first = tile->offset,
-                            .depth = job->full.count,
-                            .to = job->has_unit ? side->gradients : stored,
-                            .to_stride = job->has_unit ? SFI_BACK_STRIP : plane,
-                            .rows = tile->channels,
-                            .columns = tile->columns,
-                            .accumulate = !job->has_unit && job->begun};
-    if (pull.to) {
-        job->kernels->strip_product(&pull);
+    const float *residuals[SFI_MAX_INPUTS];
+    if (job->map) {
+        take_tile(task, tile, job->map, side->values);
+        return;
     }
-    for (int64_t c = 0; job->has_unit && stored && c < tile->channels; c++) {
-        job->kernels->add_to(side->gradients + c * SFI_BACK_STRIP, stored + c * plane,
-                             tile->columns);
+    for (int32_t i = 0; i < job->unit.residual_count; i++) {
+        float *residual = task->bench.residuals + i * SFI_BACK_TILE;
+        take_tile(task, tile, sfi_run_value(job->run, job->unit.residual[i]), residual);
+        residuals[i] = residual;
+    }
+    const sfk_pixels expansion = {.sources = task->bench.taps,
+                                  .first = tile->first,
+                                  .depth = job->unit.depth,
+                                  .weights = job->expansion + tile->channel,
+                                  .weight_stride = job->channel_pitch,
+                                  .residuals = residuals,
+                                  .residual_count = job->unit.residual_count,
+                                  .to = side->values,
+                                  .stride = SFI_BACK_CHANNELS,
+                                  .pixels = tile->pixels,
+                                  .channels = tile->lanes,
+                                  .bias = job->bias + tile->channel,
+                                  .activation = job->unit.activation,
+                                  .slope = job->unit.slope};
+    job->kernels->pixel_product(&expansion);
+}
+
+/* What the activation lets through of a gradient. */
+static float slope_of(const sfi_rank_unit *unit)
+{
+    switch (unit->activation) {
+    case SFK_RELU:
+        return 0.0f;
+    case SFK_LEAKY_RELU:
+        return unit->slope;
+    default:
+        return 1.0f;
     }
 }
 
-/* sums[c] += Σ left[c]·rightᵀ over the strip. */
-static void add_outer(const sfi_back_task *task, const back_tile *tile, const float *const *left,
-                      int64_t left_first, const float *right, int64_t pitch, float *sums,
-                      int64_t columns)
+/* da = Σ Qᵀ·dT over the sinks at full size, and the gradient that readers of a unit's stored map
+ * left; or, where `passed`, dv and its sums: what the activation lets through. */
+static void pull_gradients(const sfi_back_task *task, const sfi_back_side *side,
+                           const back_tile *tile, bool passed)
 {
+    const sfi_back_job *job = task->job;
+    const bool stored = job->has_unit && job->gradient;
+    const sfk_pixels pull = {.sources = task->bench.full,
+                             .first = tile->offset,
+                             .depth = job->full.count,
+                             .weights = job->full.weights + tile->channel,
+                             .weight_stride = job->channel_pitch,
+                             .to = side->gradients,
+                             .stride = SFI_BACK_CHANNELS,
+                             .pixels = tile->pixels,
+                             .channels = tile->lanes,
+                             .accumulate = stored,
+                             .slope = slope_of(&job->unit),
+                             .passed = passed ? side->values : NULL,
+                             .sums = task->bench.channel_sums};
+    if (stored) {
+        take_tile(task, tile, job->gradient, side->gradients);
+    }
+    job->kernels->pixel_product(&pull);
+}
+
+/* sums[k][c] += Σ left[k]·right[c] over the strip. */
+static void add_outer(const sfi_back_task *task, const back_tile *tile, const float *const *left,
+                      int64_t left_first, int64_t rows, const float *right, float *sums)
+{
+    const sfi_back_job *job = task->job;
     const sfk_outer outer = {.left = left,
                              .left_first = left_first,
                              .right = right,
-                             .right_stride = pitch,
-                             .depth = tile->columns,
-                             .to = sums + tile->channel * columns,
-                             .to_stride = columns,
-                             .rows = tile->channels,
-                             .columns = columns,
+                             .right_stride = SFI_BACK_CHANNELS,
+                             .depth = tile->pixels,
+                             .to = sums + tile->channel,
+                             .to_stride = job->channel_pitch,
+                             .rows = rows,
+                             .columns = tile->lanes,
                              .accumulate = true};
-    if (columns > 0) {
-        task->job->kernels->strip_outer(&outer);
-    }
-}
-
-/* dv: what the activation lets through, and its sum over the strip. */
-static void pass_activation(const sfi_back_task *task, const sfi_back_side *side,
-                            const back_tile *tile)
-{
-    const sfi_back_job *job = task->job;
-    double *sums = task->sums.channel + tile->channel;
-    if (job->unit.activation == SFK_IDENTITY) {
-        job->kernels->row_sums(sums, side->gradient_rows, 0, tile->columns, tile->channels);
-        return;
-    }
-    const float slope = job->unit.activation == SFK_RELU ? 0.0f : job->unit.slope;
-    for (int64_t c = 0; c < tile->channels; c++) {
-        job->kernels->mask_gradient(side->gradients + c * SFI_BACK_STRIP,
-                                    side->value_rows[c] + side->value_at, slope, sums + c,
-                                    tile->columns);
+    if (rows > 0) {
+        job->kernels->strip_outer(&outer);
     }
 }
 
@@ -137,52 +165,66 @@ static void give_to_residuals(const sfi_back_task *task, const sfi_back_side *si
                               const back_tile *tile)
 {
     const sfi_back_job *job = task->job;
-    const int64_t plane = job->cut.plane;
     for (int32_t i = 0; i < job->unit.residual_count; i++) {
-        float *to = job->residual_gradient[i];
-        for (int64_t c = 0; to && c < tile->channels; c++) {
-            float *row =
-                to + (task->image * job->cut.shape.c + tile->channel + c) * plane + tile->first;
-            if (job->residual_begun[i]) {
-                job->kernels->add_to(row, side->gradient_rows[c], tile->columns);
-            } else {
-                memcpy(row, side->gradient_rows[c], (size_t)tile->columns * sizeof *row);
-            }
+        if (job->residual_gradient[i]) {
+            give_tile(task, tile, side->gradients, job->residual_gradient[i],
+                      job->residual_begun[i]);
         }
     }
 }
 
-/* What is summed over the pixels of a, and of dv where a unit makes the map. */
-static void sum_tile(const sfi_back_task *task, sfi_back_side *side, const back_tile *tile)
+/* The gradient of the taps, by pixels: Wᵀ·dv, one chain over the channels of all tiles. */
+static void add_tap_gradients(const sfi_back_task *task, const sfi_back_side *side,
+                              const back_tile *tile)
+{
+    const sfi_back_job *job = task->job;
+    const sfk_outer back = {.left = side->pixel_rows,
+                            .right = job->contraction + tile->channel * job->tap_pitch,
+                            .right_stride = job->tap_pitch,
+                            .depth = tile->channels,
+                            .to = side->tap_gradient,
+                            .to_stride = job->tap_pitch,
+                            .rows = tile->pixels,
+                            .columns = sfi_ceil_div(job->unit.depth, 8) * 8,
+                            .accumulate = tile->channel > 0};
+    job->kernels->strip_outer(&back);
+}
+
+/* Of the last tile, to where they are found by taps. */
+static void store_tap_gradients(const sfi_back_task *task, const sfi_back_side *side, int64_t first,
+                                int64_t pixels)
 {
     const sfi_back_job *job = task->job;
     const int64_t depth = job->unit.depth;
-    add_outer(task, tile, side->value_rows, side->value_at, side->mixed, job->full.pitch,
-              task->sums.full, job->full.count);
-    if (!job->has_unit) {
-        return;
+    float *rows = task->bench.tap_rows;
+    float *to = job->tap_gradient + task->image * depth * job->cut.plane + first;
+    job->kernels->transpose(rows, SFI_BACK_STRIP, side->tap_gradient, job->tap_pitch,
+                            sfi_ceil_div(pixels, 8) * 8, sfi_ceil_div(depth, 8) * 8);
+    for (int64_t k = 0; k < depth; k++) {
+        memcpy(to + k * job->cut.plane, rows + k * SFI_BACK_STRIP, (size_t)pixels * sizeof *to);
     }
-    pass_activation(task, side, tile);
-    give_to_residuals(task, side, tile);
-    add_outer(task, tile, side->gradient_rows, 0, side->taps, job->tap_pitch, task->sums.taps,
-              depth);
-    const sfk_strip back = {.weights = job->columns,
-                            .weight_first = tile->channel * depth,
-                            .weight_step = depth,
-                            .sources = side->gradient_rows,
-                            .depth = tile->channels,
-                            .to = job->tap_gradient + task->image * depth * job->cut.plane +
-                                  tile->first,
-                            .to_stride = job->cut.plane,
-                            .rows = depth,
-                            .columns = tile->columns,
-                            .accumulate = tile->channel > 0};
-    job->kernels->strip_product(&back);
 }
 
-static int64_t channels_at(const sfi_back_job *job, int64_t channel)
+/* What is summed over the pixels of a, and of dv where a unit makes the map. */
+static void sum_tile(const sfi_back_task *task, const sfi_back_side *side, const back_tile *tile)
 {
-    return sfi_min(SFI_BACK_CHANNELS, job->cut.shape.c - channel);
+    const sfi_back_job *job = task->job;
+    float *sums = task->bench.channel_sums;
+    add_outer(task, tile, task->bench.full, tile->offset, job->full.count, side->values,
+              task->sums.full);
+    if (!job->has_unit) {
+        if (job->gradient) {
+            give_tile(task, tile, side->gradients, job->gradient, job->begun);
+        }
+        return;
+    }
+    for (int64_t c = 0; c < tile->channels; c++) {
+        task->sums.channel[tile->channel + c] += (double)sums[c];
+    }
+    memset(sums, 0, SFI_BACK_CHANNELS * sizeof *sums);
+    give_to_residuals(task, side, tile);
+    add_outer(task, tile, side->centred_rows, 0, job->unit.depth, side->gradients, task->sums.taps);
+    add_tap_gradients(task, side, tile);
 }
 
 /* Width of the strips that `pixels` are cut into: nearly equal, whole vectors. */
@@ -200,80 +242,85 @@ static void flat_strips(sfi_back_task *task)
     const int64_t end = task->end_row * job->cut.shape.w;
     const int64_t strip = strip_width(end - begin);
     for (int64_t first = begin; first < end; first += strip) {
-        const int64_t columns = sfi_min(strip, end - first);
-        begin_side(task, side, first, first - begin, columns);
+        const int64_t pixels = sfi_min(strip, end - first);
+        centre_taps(task, side, first, pixels);
         for (int64_t c = 0; c < job->cut.shape.c; c += SFI_BACK_CHANNELS) {
-            const back_tile tile = {c, channels_at(job, c), first, first - begin, columns};
+            const back_tile tile = tile_of(job, c, first, first - begin, pixels);
             provide_values(task, side, &tile);
-            pull_gradients(task, side, &tile);
+            if (job->has_unit || job->gradient) {
+                pull_gradients(task, side, &tile, job->has_unit);
+            }
             sum_tile(task, side, &tile);
+        }
+        if (job->has_unit) {
+            store_tap_gradients(task, side, first, pixels);
         }
     }
 }
 
 /* The pooled map of two rows and its sinks: their gradient goes to the winners. */
-static void pull_pooled(sfi_back_task *task, const back_tile *upper, const back_tile *pooled)
+static void pull_pooled(sfi_back_task *task, const back_tile *pooled)
 {
     const sfi_back_job *job = task->job;
-    sfi_back_side *side = &task->bench.pooled;
-    sfi_back_side *sides = task->bench.sides;
-    for (int64_t c = 0; c < upper->channels; c++) {
-        float *row = side->values + c * SFI_BACK_STRIP;
-        job->kernels->pool_pairs(row, sides[0].value_rows[c] + sides[0].value_at,
-                                 sides[1].value_rows[c] + sides[1].value_at, pooled->columns);
-        side->value_rows[c] = row;
-    }
-    add_outer(task, pooled, side->value_rows, 0, side->mixed, job->half.pitch, task->sums.half,
-              job->half.count);
-    const sfk_strip pull = {.weights = job->half.weights + upper->channel,
-                            .weight_step = 1,
-                            .sources = task->bench.half,
-                            .first = pooled->offset,
-                            .depth = job->half.count,
-                            .to = side->gradients,
-                            .to_stride = SFI_BACK_STRIP,
-                            .rows = upper->channels,
-                            .columns = pooled->columns};
-    job->kernels->strip_product(&pull);
-    for (int64_t c = 0; c < upper->channels; c++) {
-        job->kernels->unpool_pairs(
-            sides[0].gradients + c * SFI_BACK_STRIP, sides[1].gradients + c * SFI_BACK_STRIP,
-            sides[0].value_rows[c] + sides[0].value_at, sides[1].value_rows[c] + sides[1].value_at,
-            side->gradients + c * SFI_BACK_STRIP, true, upper->columns);
-    }
+    const sfi_back_side *sides = task->bench.sides;
+    float *values = task->bench.pooled_values;
+    float *gradients = task->bench.pooled_gradients;
+    const sfk_pixels pull = {.sources = task->bench.half,
+                             .first = pooled->offset,
+                             .depth = job->half.count,
+                             .weights = job->half.weights + pooled->channel,
+                             .weight_stride = job->channel_pitch,
+                             .to = gradients,
+                             .stride = SFI_BACK_CHANNELS,
+                             .pixels = pooled->pixels,
+                             .channels = pooled->lanes};
+    job->kernels->pool_pixels(values, sides[0].values, sides[1].values, SFI_BACK_CHANNELS,
+                              pooled->pixels, pooled->lanes);
+    add_outer(task, pooled, task->bench.half, pooled->offset, job->half.count, values,
+              task->sums.half);
+    job->kernels->pixel_product(&pull);
+    job->kernels->unpool_pixels(sides[0].gradients, sides[1].gradients, sides[0].values,
+                                sides[1].values, gradients, SFI_BACK_CHANNELS, pooled->pixels,
+                                pooled->lanes);
 }
 
 /* Two rows, one below the other; the last row of an odd height stands alone. */
-static void pair_of_strips(sfi_back_task *task, int64_t row, int64_t x, int64_t columns)
+static void pair_of_strips(sfi_back_task *task, int64_t row, int64_t x, int64_t pixels)
 {
     const sfi_back_job *job = task->job;
     sfi_back_side *sides = task->bench.sides;
     const int64_t width = job->cut.shape.w;
     const int64_t rows = sfi_min(2, task->end_row - row);
+    const int64_t first = row * width + x;
     const int64_t offset = (row - task->first_row) * width + x;
     const int64_t pooled_at = (row - task->first_row) / 2 * (width / 2) + x / 2;
     for (int64_t i = 0; i < rows; i++) {
-        begin_side(task, &sides[i], (row + i) * width + x, offset + i * width, columns);
-    }
-    if (rows == 2) {
-        job->kernels->transpose_taps(task->bench.pooled.mixed, job->half.pitch, task->bench.half,
-                                     pooled_at, job->half.count, columns / 2);
+        centre_taps(task, &sides[i], first + i * width, pixels);
     }
     for (int64_t c = 0; c < job->cut.shape.c; c += SFI_BACK_CHANNELS) {
         back_tile tiles[2];
         for (int64_t i = 0; i < rows; i++) {
-            tiles[i] = (back_tile){c, channels_at(job, c), (row + i) * width + x,
-                                   offset + i * width, columns};
+            tiles[i] = tile_of(job, c, first + i * width, offset + i * width, pixels);
             provide_values(task, &sides[i], &tiles[i]);
-            pull_gradients(task, &sides[i], &tiles[i]);
+            if (job->has_unit || job->gradient) {
+                pull_gradients(task, &sides[i], &tiles[i], false);
+            }
         }
         if (rows == 2) {
-            const back_tile pooled = {c, tiles[0].channels, 0, pooled_at, columns / 2};
-            pull_pooled(task, &tiles[0], &pooled);
+            const back_tile pooled = tile_of(job, c, 0, pooled_at, pixels / 2);
+            pull_pooled(task, &pooled);
         }
         for (int64_t i = 0; i < rows; i++) {
+            if (job->has_unit) {
+                job->kernels->mask_pixels(sides[i].gradients, sides[i].values, slope_of(&job->unit),
+                                          task->bench.channel_sums, SFI_BACK_CHANNELS, pixels,
+                                          tiles[i].lanes);
+            }
             sum_tile(task, &sides[i], &tiles[i]);
         }
+    }
+    for (int64_t i = 0; i < rows && job->has_unit; i++) {
+        store_tap_gradients(task, &sides[i], first + i * width, pixels);
     }
 }
 

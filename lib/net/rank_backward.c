@@ -16,11 +16,6 @@ float *sfi_rank_target_gradient(const sfconv_run *run, int32_t consumer)
                                        : (float *)(run->memory + node->maps_gradient);
 }
 
-static int64_t pitch_of(int64_t count)
-{
-    return sfi_ceil_div(count, SFK_SLACK) * SFK_SLACK;
-}
-
 /* Sizes: how the work is cut and how many maps there are. */
 static void measure(sfi_back_job *job, const sfi_plan *plan, const sfconv_net *net, int32_t node)
 {
@@ -37,24 +32,23 @@ static void measure(sfi_back_job *job, const sfi_plan *plan, const sfconv_net *n
         sfi_back_mixed *mixed = sink->via == SFI_VIA_POOL ? &job->half : &job->full;
         mixed->count += sfi_rank_mixed_count(&maps);
     }
-    job->full.pitch = pitch_of(job->full.count);
-    job->half.pitch = pitch_of(job->half.count);
-    job->tap_pitch = pitch_of(job->unit.depth);
+    job->tap_pitch = sfi_back_lanes(job->unit.depth);
+    job->channel_pitch = sfi_back_lanes(job->cut.shape.c);
     job->blocks = job->cut.shape.n * job->cut.tasks_per_image;
     const int64_t elements = job->unit.depth + job->full.count + job->half.count + 2;
     const int64_t fit =
-        MAX_SUMS_BYTES / (job->cut.shape.c * elements * (int64_t)sizeof(float) + 256);
+        MAX_SUMS_BYTES / (job->channel_pitch * elements * (int64_t)sizeof(float) + 256);
     job->tasks = sfi_min(job->blocks, sfi_max(2, sfi_min(SFI_RANK_TASKS, fit)));
 }
 
 static int64_t lay_out_sums(sfi_back_sums *sums, const sfi_back_job *job, uintptr_t memory)
 {
-    const int64_t channels = job->cut.shape.c;
+    const int64_t pitch = job->channel_pitch;
     uintptr_t at = memory;
-    sums->taps = sfi_rank_take(&at, channels * job->unit.depth, sizeof(float));
-    sums->full = sfi_rank_take(&at, channels * job->full.count, sizeof(float));
-    sums->half = sfi_rank_take(&at, channels * job->half.count, sizeof(float));
-    sums->channel = sfi_rank_take(&at, job->has_unit ? channels : 0, sizeof(double));
+    sums->taps = sfi_rank_take(&at, job->unit.depth * pitch, sizeof(float));
+    sums->full = sfi_rank_take(&at, job->full.count * pitch, sizeof(float));
+    sums->half = sfi_rank_take(&at, job->half.count * pitch, sizeof(float));
+    sums->channel = sfi_rank_take(&at, job->has_unit ? pitch : 0, sizeof(double));
     return (int64_t)(at - memory);
 }
 
@@ -65,41 +59,44 @@ sfi_back_sums sfi_back_sums_of(const sfi_back_job *job, int64_t task)
     return sums;
 }
 
-static void lay_out_side(sfi_back_side *side, const sfi_back_job *job, const sfi_back_mixed *mixed,
-                         uintptr_t *at)
+static void lay_out_side(sfi_back_side *side, const sfi_back_job *job, uintptr_t *at)
 {
-    const int64_t strip = job->has_unit ? SFI_BACK_CHANNELS * SFI_BACK_STRIP + SFK_SLACK : 0;
-    side->values = sfi_rank_take(at, strip, sizeof(float));
-    side->gradients = sfi_rank_take(at, strip, sizeof(float));
-    side->value_rows = sfi_rank_take(at, SFI_BACK_CHANNELS, sizeof(float *));
-    side->gradient_rows = sfi_rank_take(at, SFI_BACK_CHANNELS, sizeof(float *));
-    side->taps = sfi_rank_take(at, SFI_BACK_STRIP * job->tap_pitch, sizeof(float));
-    side->mixed = sfi_rank_take(at, SFI_BACK_STRIP * mixed->pitch, sizeof(float));
+    const int64_t depth = job->unit.depth;
+    side->values = sfi_rank_take(at, SFI_BACK_TILE, sizeof(float));
+    side->gradients = sfi_rank_take(at, SFI_BACK_TILE, sizeof(float));
+    side->pixel_rows = sfi_rank_take(at, SFI_BACK_STRIP, sizeof(float *));
+    side->centred = sfi_rank_take(at, depth * SFI_BACK_STRIP + SFK_SLACK, sizeof(float));
+    side->centred_rows = sfi_rank_take(at, depth, sizeof(float *));
+    side->tap_gradient = sfi_rank_take(at, SFI_BACK_STRIP * job->tap_pitch, sizeof(float));
 }
 
 static int64_t lay_out_bench(sfi_back_bench *bench, const sfi_back_job *job, uintptr_t memory)
 {
-    static const sfi_back_mixed none = {0, 0, NULL};
     const sfi_rank_cut *cut = &job->cut;
+    const int64_t pooled = cut->pooled ? SFI_BACK_TILE : 0;
+    const int64_t depth = job->unit.depth;
     uintptr_t at = memory;
     bench->full_stride = sfi_rank_mixed_stride(cut, SFI_VIA_NOTHING) + SFK_SLACK;
     bench->half_stride = sfi_rank_mixed_stride(cut, SFI_VIA_POOL) + SFK_SLACK;
-    lay_out_side(&bench->sides[0], job, &job->full, &at);
-    lay_out_side(&bench->sides[1], job, cut->pooled ? &job->full : &none, &at);
-    lay_out_side(&bench->pooled, job, &job->half, &at);
-    bench->taps = sfi_rank_take(&at, job->unit.depth, sizeof(float *));
+    for (int i = 0; i < (cut->pooled ? 2 : 1); i++) {
+        lay_out_side(&bench->sides[i], job, &at);
+    }
+    bench->pooled_values = sfi_rank_take(&at, pooled, sizeof(float));
+    bench->pooled_gradients = sfi_rank_take(&at, pooled, sizeof(float));
+    bench->residuals = sfi_rank_take(&at, job->unit.residual_count * SFI_BACK_TILE, sizeof(float));
+    bench->channel_sums = sfi_rank_take(&at, SFI_BACK_CHANNELS, sizeof(float));
+    bench->rows_of_tile = sfi_rank_take(&at, SFI_BACK_TILE + SFK_SLACK, sizeof(float));
+    bench->tap_rows = sfi_rank_take(&at, job->tap_pitch * SFI_BACK_STRIP, sizeof(float));
+    bench->taps = sfi_rank_take(&at, depth, sizeof(float *));
     bench->full = sfi_rank_take(&at, job->full.count, sizeof(float *));
     bench->half = sfi_rank_take(&at, job->half.count, sizeof(float *));
     bench->full_maps = sfi_rank_take(&at, job->full.count * bench->full_stride, sizeof(float));
     bench->half_maps = sfi_rank_take(&at, job->half.count * bench->half_stride, sizeof(float));
-    bench->centred =
-        sfi_rank_take(&at, job->unit.depth * SFI_BACK_STRIP + SFK_SLACK, sizeof(float));
-    bench->centred_rows = sfi_rank_take(&at, job->unit.depth, sizeof(float *));
-    const int64_t pitch = sfi_rank_pitch(job->unit.depth);
-    const int64_t longest = sfi_max(job->unit.depth, job->has_unit ? cut->shape.c : 0);
+    const int64_t pitch = sfi_rank_pitch(depth);
+    const int64_t longest = sfi_max(depth, job->has_unit ? cut->shape.c : 0);
     bench->rows = sfi_rank_take(&at, SFK_DOUBLE_ROWS * longest, sizeof(double));
     bench->products = sfi_rank_take(&at, SFK_DOUBLE_ROWS * pitch, sizeof(double));
-    bench->totals = sfi_rank_take(&at, pitch, sizeof(double));
+    bench->totals = sfi_rank_take(&at, SFK_DOUBLE_ROWS * pitch, sizeof(double));
     return (int64_t)(at - memory);
 }
 
@@ -126,7 +123,9 @@ static uintptr_t lay_out(sfi_back_job *job, const sfconv_net *net, int64_t upsam
     job->sums = sfi_rank_take(&at, job->tasks * job->sums_per_task, 1);
     job->scratch_per_worker = lay_out_bench(&bench, job, 0);
     job->scratch = sfi_rank_take(&at, sfi_max(workers * job->scratch_per_worker, upsampling), 1);
-    job->columns = sfi_rank_take(&at, depth, sizeof(float *));
+    job->expansion = sfi_rank_take(&at, depth * job->channel_pitch, sizeof(float));
+    job->bias = sfi_rank_take(&at, job->has_unit ? job->channel_pitch : 0, sizeof(float));
+    job->contraction = sfi_rank_take(&at, of_unit * job->tap_pitch, sizeof(float));
     job->centre = sfi_rank_take(&at, job->tap_pitch, sizeof(float));
     job->weights = sfi_rank_take(&at, of_unit * pitch, sizeof(double));
     job->factors = sfi_rank_take(&at, of_unit, sizeof(double));
@@ -137,22 +136,20 @@ static uintptr_t lay_out(sfi_back_job *job, const sfconv_net *net, int64_t upsam
     return at;
 }
 
-/* Of each channel a row of weights: what it gives to each mixed map. */
-static uintptr_t transpose_weights(sfi_back_mixed *mixed, const sfi_back_job *job, bool pooled,
-                                   uintptr_t at)
+/* Of each mixed map a row of weights, a channel each: what these give to it. */
+static uintptr_t lay_out_weights(sfi_back_mixed *mixed, const sfi_back_job *job, bool pooled,
+                                 uintptr_t at)
 {
     const sfconv_run *run = job->run;
     const int64_t channels = job->cut.shape.c;
-    float *weights = sfi_rank_take(&at, channels * mixed->count, sizeof(float));
-    const float **rows = sfi_rank_take(&at, channels, sizeof(float *));
+    float *weights = sfi_rank_take(&at, job->channel_pitch * mixed->count, sizeof(float));
     const sfi_rank_sink *sink;
     int32_t index = 0;
     if (!run) {
         return at;
     }
-    for (int64_t c = 0; c < channels; c++) {
-        rows[c] = weights + c * mixed->count;
-    }
+    mixed->weights = weights;
+    memset(weights, 0, (size_t)(job->channel_pitch * mixed->count) * sizeof *weights);
     while ((sink = sfi_back_next_sink(&run->plan.rank, job->node, &index)) != NULL) {
         const sfi_rank_maps maps = sfi_rank_maps_of(&run->plan, run->net, sink->consumer);
         const sfi_node *consumer = &run->net->nodes[sink->consumer];
@@ -161,16 +158,14 @@ static uintptr_t transpose_weights(sfi_back_mixed *mixed, const sfi_back_job *jo
         if ((sink->via == SFI_VIA_POOL) != pooled) {
             continue;
         }
-        for (int64_t j = 0; j < sfi_rank_mixed_count(&maps); j++) {
+        for (int64_t j = 0; j < sfi_rank_mixed_count(&maps); j++, weights += job->channel_pitch) {
             const float *row =
                 from + j / maps.taps * per_map + sink->channel * maps.taps + j % maps.taps;
             for (int64_t c = 0; c < channels; c++) {
-                weights[c * mixed->count + j] = row[c * maps.taps];
+                weights[c] = row[c * maps.taps];
             }
         }
-        weights += sfi_rank_mixed_count(&maps);
     }
-    mixed->weights = rows;
     return at;
 }
 
@@ -203,9 +198,29 @@ int64_t sfi_rank_backward_bytes(const sfi_plan *plan, const sfconv_net *net, int
     }
     measure(&job, plan, net, node);
     uintptr_t at = lay_out(&job, net, upsampling_bytes(plan, net, node), 0);
-    at = transpose_weights(&job.full, &job, false, at);
-    at = transpose_weights(&job.half, &job, true, at);
+    at = lay_out_weights(&job.full, &job, false, at);
+    at = lay_out_weights(&job.half, &job, true, at);
     return (int64_t)at + folded_bytes(&job);
+}
+
+/* The folded weights both ways, zeros behind the last tap and channel. */
+static void fold_weights(sfi_back_job *job, uintptr_t at)
+{
+    const int64_t channels = job->cut.shape.c;
+    const int64_t depth = job->unit.depth;
+    sfi_rank_folded folded;
+    sfi_rank_fold(&folded, job->run, &job->unit, channels, &at);
+    memset(job->expansion, 0, (size_t)(depth * job->channel_pitch) * sizeof(float));
+    memset(job->bias, 0, (size_t)job->channel_pitch * sizeof(float));
+    memset(job->contraction, 0, (size_t)(channels * job->tap_pitch) * sizeof(float));
+    memcpy(job->bias, folded.bias, (size_t)channels * sizeof(float));
+    for (int64_t c = 0; c < channels; c++) {
+        memcpy(job->contraction + c * job->tap_pitch, folded.weights[c],
+               (size_t)depth * sizeof(float));
+        for (int64_t k = 0; k < depth; k++) {
+            job->expansion[k * job->channel_pitch + c] = folded.weights[c][k];
+        }
+    }
 }
 
 /* Points at what the unit's strips need. */
@@ -215,10 +230,7 @@ static void open_unit(sfi_back_job *job, uintptr_t at)
     const sfi_rank_plan *plan = &run->plan.rank;
     const sfi_rank_unit *unit = &job->unit;
     float *centre = job->centre;
-    sfi_rank_fold(&job->folded, run, unit, job->cut.shape.c, &at);
-    for (int64_t k = 0; k < unit->depth; k++) {
-        job->columns[k] = job->folded.weights[0] + k;
-    }
+    fold_weights(job, at);
     memset(centre, 0, (size_t)job->tap_pitch * sizeof *centre);
     for (int32_t part = 0; part < unit->part_count; part++) {
         const int64_t taps = sfi_rank_taps(run->net->nodes[unit->conv[part]].layer);
@@ -311,6 +323,25 @@ static void spread_block(const sfi_back_task *task)
     }
 }
 
+/* Lanes behind the last channel are added up, and never looked at. */
+static void clear_tiles(const sfi_back_task *task)
+{
+    const sfi_back_bench *bench = &task->bench;
+    for (int i = 0; i < (task->job->cut.pooled ? 2 : 1); i++) {
+        const sfi_back_side *side = &bench->sides[i];
+        memset(side->values, 0, SFI_BACK_TILE * sizeof(float));
+        memset(side->gradients, 0, SFI_BACK_TILE * sizeof(float));
+        memset(side->tap_gradient, 0,
+               (size_t)(SFI_BACK_STRIP * task->job->tap_pitch) * sizeof(float));
+        for (int64_t n = 0; n < SFI_BACK_STRIP; n++) {
+            side->pixel_rows[n] = side->gradients + n * SFI_BACK_CHANNELS;
+        }
+    }
+    memset(bench->residuals, 0,
+           (size_t)(task->job->unit.residual_count * SFI_BACK_TILE) * sizeof(float));
+    memset(bench->channel_sums, 0, SFI_BACK_CHANNELS * sizeof(float));
+}
+
 static void run_task(void *argument, int64_t index, int32_t worker)
 {
     const sfi_back_job *job = argument;
@@ -318,6 +349,7 @@ static void run_task(void *argument, int64_t index, int32_t worker)
     sfi_back_task task = {.job = job, .sums = sfi_back_sums_of(job, index)};
     sfi_back_lay_out_bench(&task.bench, job, worker);
     memset(job->sums + index * job->sums_per_task, 0, (size_t)job->sums_per_task);
+    clear_tiles(&task);
     for (int64_t block = index * job->blocks / job->tasks;
          block < (index + 1) * job->blocks / job->tasks; block++) {
         const float **taps = task.bench.taps;
@@ -350,8 +382,8 @@ void sfi_rank_backward(const sfconv_run *run, int32_t node)
     measure(&job, plan, run->net, node);
     uintptr_t at = lay_out(&job, run->net, upsampling_bytes(plan, run->net, node),
                            (uintptr_t)(run->memory + self->backward));
-    at = transpose_weights(&job.full, &job, false, at);
-    at = transpose_weights(&job.half, &job, true, at);
+    at = lay_out_weights(&job.full, &job, false, at);
+    at = lay_out_weights(&job.half, &job, true, at);
     if (job.has_unit) {
         open_unit(&job, at);
     }

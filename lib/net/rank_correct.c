@@ -119,6 +119,7 @@ static double total_of(const sfi_back_job *job, const double *of_first)
     return sum;
 }
 
+/* Of `count` channels that follow each other. */
 static void add_totals(const sfi_back_job *job, const float *of_first, int64_t count,
                        double *totals)
 {
@@ -126,8 +127,22 @@ static void add_totals(const sfi_back_job *job, const float *of_first, int64_t c
     for (int64_t task = 0; task < job->tasks; task++) {
         const float *from =
             (const float *)((const unsigned char *)of_first + task * job->sums_per_task);
-        for (int64_t k = 0; k < count; k++) {
-            totals[k] += (double)from[k];
+        for (int64_t c = 0; c < count; c++) {
+            totals[c] += (double)from[c];
+        }
+    }
+}
+
+/* G of some channels, a row each. */
+static void add_tap_totals(const part_job *part, int64_t first, int64_t count, double *totals)
+{
+    const sfi_back_job *job = part->job;
+    const float *taps = sfi_back_sums_of(job, 0).taps + part->first * job->channel_pitch + first;
+    for (int64_t k = 0; k < part->depth; k++) {
+        double column[SFK_DOUBLE_ROWS];
+        add_totals(job, taps + k * job->channel_pitch, count, column);
+        for (int64_t c = 0; c < count; c++) {
+            totals[c * part->pitch + k] = column[c];
         }
     }
 }
@@ -145,16 +160,17 @@ static void part_task(void *argument, int64_t index, int32_t worker)
     if (part->norm >= 0) {
         multiply_moments(part, &bench, first, count);
     }
+    add_tap_totals(part, first, count, bench.totals);
     for (int64_t c = first; c < first + count; c++) {
         const double sum = total_of(job, sums.channel + c);
-        add_totals(job, sums.taps + c * job->unit.depth + part->first, part->depth, bench.totals);
+        const double *totals = bench.totals + (c - first) * part->pitch;
         if (part->norm >= 0) {
-            correct_channel(part, c, bench.products + (c - first) * part->pitch, bench.totals, sum);
+            correct_channel(part, c, bench.products + (c - first) * part->pitch, totals, sum);
             continue;
         }
         float *gradient = gradient_of(job, part->conv, P) + c * part->depth;
         for (int64_t k = 0; k < part->depth; k++) {
-            gradient[k] += (float)bench.totals[k];
+            gradient[k] += (float)totals[k];
         }
         if (conv->desc.has_bias) {
             gradient_of(job, part->conv, BIAS)[c] += (float)sum;
@@ -272,43 +288,52 @@ static void gather_task(void *argument, int64_t index, int32_t worker)
     float *to = sfi_rank_target_gradient(run, part->conv) + image * maps.image;
     sfi_back_bench bench;
     sfi_back_lay_out_bench(&bench, job, worker);
+    const sfi_back_side *side = &bench.sides[0];
     sfi_rank_point_at_taps(run, part->conv, image, bench.taps);
     memset(to + begin * maps.plane, 0, (size_t)((end - begin) * maps.plane) * sizeof *to);
     for (int64_t k = 0; k < part->depth; k++) {
-        bench.centred_rows[k] = bench.centred + k * SFI_BACK_STRIP;
+        side->centred_rows[k] = side->centred + k * SFI_BACK_STRIP;
     }
     for (int64_t first = 0; first < plane; first += SFI_BACK_STRIP) {
         const int64_t columns = sfi_min(SFI_BACK_STRIP, plane - first);
-        centre_taps(part, bench.taps, first, columns, bench.centred);
+        centre_taps(part, bench.taps, first, columns, side->centred);
         for (int64_t map = begin; map < end; map++) {
-            gather_map(part, &maps, map, bench.centred_rows, from, first, columns,
-                       bench.sides[0].gradients, to + map * maps.plane);
+            gather_map(part, &maps, map, side->centred_rows, from, first, columns,
+                       bench.rows_of_tile, to + map * maps.plane);
         }
     }
 }
 
-/* Gradients of the sinks' weights, channel by channel. */
-static void mixing_task(void *argument, int64_t channel, int32_t worker)
+/* Channels whose sums share a cache line. */
+#define MIXING_CHANNELS 16
+
+/* Gradients of the sinks' weights, some channels of them. */
+static void mixing_task(void *argument, int64_t index, int32_t worker)
 {
     const sfi_back_job *job = argument;
     const sfconv_run *run = job->run;
     const sfi_back_sums sums = sfi_back_sums_of(job, 0);
-    const float *full = sums.full + channel * job->full.count;
-    const float *half = sums.half + channel * job->half.count;
+    const int64_t channel = index * MIXING_CHANNELS;
+    const int64_t count = sfi_min(MIXING_CHANNELS, job->cut.shape.c - channel);
+    const float *full = sums.full + channel;
+    const float *half = sums.half + channel;
     const sfi_rank_sink *sink;
-    int32_t index = 0;
+    int32_t next = 0;
     (void)worker;
-    while ((sink = sfi_back_next_sink(&run->plan.rank, job->node, &index)) != NULL) {
+    while ((sink = sfi_back_next_sink(&run->plan.rank, job->node, &next)) != NULL) {
         const sfi_rank_maps maps = sfi_rank_maps_of(&run->plan, run->net, sink->consumer);
         const int32_t input = run->net->nodes[sink->consumer].inputs[0];
         const int64_t per_map = run->plan.steps[input].shape.c * maps.taps;
         const float **from = sink->via == SFI_VIA_POOL ? &half : &full;
         float *gradient =
             gradient_of(job, sink->consumer, Q) + (sink->channel + channel) * maps.taps;
-        for (int64_t j = 0; j < sfi_rank_mixed_count(&maps); j++) {
-            double total;
-            add_totals(job, (*from)++, 1, &total);
-            gradient[j / maps.taps * per_map + j % maps.taps] += (float)total;
+        for (int64_t j = 0; j < sfi_rank_mixed_count(&maps); j++, *from += job->channel_pitch) {
+            double totals[MIXING_CHANNELS];
+            float *row = gradient + j / maps.taps * per_map + j % maps.taps;
+            add_totals(job, *from, count, totals);
+            for (int64_t c = 0; c < count; c++) {
+                row[c * maps.taps] += (float)totals[c];
+            }
         }
     }
 }
@@ -317,7 +342,7 @@ void sfi_back_finish(const sfi_back_job *job)
 {
     sfconv_context *context = job->run->context;
     const int64_t channels = job->cut.shape.c;
-    sfi_parallel_for(context, channels, mixing_task, (void *)job);
+    sfi_parallel_for(context, sfi_ceil_div(channels, MIXING_CHANNELS), mixing_task, (void *)job);
     for (int32_t i = 0; i < job->unit.part_count; i++) {
         part_job part = part_of(job, i);
         const sfi_rank_maps maps = sfi_rank_maps_of(&job->run->plan, job->run->net, part.conv);

@@ -22,8 +22,38 @@ static int64_t whole_vectors(int64_t columns)
     return (columns + 15) / 16 * 16;
 }
 
+/* Taps times a tile by pixels, and the pixels of one times weights. */
+static const struct tile {
+    const char *label;
+    int64_t rows, columns, depth;
+} tiles[] = {
+    {"1 by 32, 96 pixels", 1, 32, 96},           {"3 by 32, 96 pixels", 3, 32, 96},
+    {"6 by 32, 96 pixels", 6, 32, 96},           {"48 by 32, 96 pixels", 48, 32, 96},
+    {"96 pixels by 8, 32 channels", 96, 8, 32},  {"96 pixels by 16, 32 channels", 96, 16, 32},
+    {"96 pixels by 48, 32 channels", 96, 48, 32}};
+
+static void outer_of_tiles(kernel_cases *cases)
+{
+    for (int64_t i = 0; i < CASE_COUNT(tiles); i++) {
+        const int64_t rows = tiles[i].rows, columns = tiles[i].columns, depth = tiles[i].depth;
+        const float *left = case_floats(cases, rows * depth);
+        const sfk_outer outer = {.left = case_rows(cases, left, depth, rows),
+                                 .right = case_floats(cases, depth * whole_vectors(columns)),
+                                 .right_stride = whole_vectors(columns),
+                                 .depth = depth,
+                                 .to = case_floats(cases, rows * columns),
+                                 .to_stride = columns,
+                                 .rows = rows,
+                                 .columns = columns,
+                                 .accumulate = true};
+        KERNEL_CASE(cases, tiles[i].label, multiply_adds(rows * columns * depth),
+                    cases->kernels->strip_outer(&outer));
+    }
+}
+
 void strip_outer_cases(kernel_cases *cases)
 {
+    outer_of_tiles(cases);
     for (int64_t i = 0; i < CASE_COUNT(strips); i++) {
         const int64_t rows = strips[i].channels, taps = strips[i].taps, depth = strips[i].pixels;
         const float *left = case_floats(cases, rows * depth);
@@ -77,21 +107,6 @@ void spread_taps_cases(kernel_cases *cases)
     }
 }
 
-void row_sums_cases(kernel_cases *cases)
-{
-    static const struct sums {
-        const char *label;
-        int64_t rows, count;
-    } sums_of[] = {{"64 rows of 96", 64, 96}, {"64 rows of 7x7", 64, 49}};
-    for (int64_t i = 0; i < CASE_COUNT(sums_of); i++) {
-        const int64_t rows = sums_of[i].rows, count = sums_of[i].count;
-        const float **in = case_rows(cases, case_floats(cases, rows * count), count, rows);
-        double *sums = case_doubles(cases, rows);
-        KERNEL_CASE(cases, sums_of[i].label, moves(rows * count, 0),
-                    cases->kernels->row_sums(sums, in, 0, count, rows));
-    }
-}
-
 void moments_cases(kernel_cases *cases)
 {
     static const struct moment {
@@ -108,51 +123,5 @@ void moments_cases(kernel_cases *cases)
         double *sums = case_doubles(cases, taps);
         KERNEL_CASE(cases, moments[i].label, double_multiply_adds(taps * (taps + 1) / 2 * count),
                     cases->kernels->moments(products, sums, in, 0, taps, count));
-    }
-}
-
-void unpool_pairs_cases(kernel_cases *cases)
-{
-    static const struct pairs {
-        const char *label;
-        int64_t width;
-    } pairs[] = {{"of 304 columns", 304}, {"of 38 columns", 38}, {"of 19 columns", 19}};
-    for (int64_t i = 0; i < CASE_COUNT(pairs); i++) {
-        const int64_t width = pairs[i].width;
-        const float *upper = case_floats(cases, width);
-        const float *lower = case_floats(cases, width);
-        const float *grad = case_floats(cases, width / 2);
-        float *grad_upper = case_floats(cases, width);
-        float *grad_lower = case_floats(cases, width);
-        KERNEL_CASE(
-            cases, pairs[i].label, moves(2 * width + width / 2, 2 * width),
-            cases->kernels->unpool_pairs(grad_upper, grad_lower, upper, lower, grad, false, width));
-    }
-}
-
-void mask_gradient_cases(kernel_cases *cases)
-{
-    static const struct masked {
-        const char *label;
-        int64_t count;
-    } masked[] = {{"row of 96 pixels", 96}, {"row of 7x7", 49}};
-    for (int64_t i = 0; i < CASE_COUNT(masked); i++) {
-        const int64_t count = masked[i].count;
-        float *gradient = case_floats(cases, count);
-        const float *out = case_floats(cases, count);
-        double *sum = case_doubles(cases, 1);
-        KERNEL_CASE(cases, masked[i].label, moves(2 * count, count),
-                    cases->kernels->mask_gradient(gradient, out, 0.0f, sum, count));
-    }
-}
-
-void subtract_row_cases(kernel_cases *cases)
-{
-    for (int64_t i = 0; i < CASE_COUNT(strips); i++) {
-        const int64_t count = strips[i].pixels, stride = whole_vectors(strips[i].taps);
-        float *rows = case_floats(cases, count * stride);
-        const float *row = case_floats(cases, stride);
-        KERNEL_CASE(cases, tap_labels[i], moves(count * stride, count * stride),
-                    cases->kernels->subtract_row(rows, stride, row, count));
     }
 }

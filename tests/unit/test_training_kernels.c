@@ -150,29 +150,6 @@ START_TEST(taps_are_transposed_and_zeros_fill_the_stride)
 }
 END_TEST
 
-START_TEST(sums_of_rows_are_those_of_their_planes)
-{
-    static row_set set;
-    const sfk_table *table = table_number(_i);
-    fill_rows(&set, 4);
-    for (int count = 0; table && count <= 200; count += count < 40 ? 1 : 20) {
-        double sums[9], expected[9];
-        for (int m = 0; m < 9; m++) {
-            double naive = sums[m] = expected[m] = 0.5 * m;
-            table->plane_sum(&expected[m], set.rows[m] + 7, count);
-            for (int n = 0; n < count; n++) {
-                naive += (double)set.rows[m][7 + n];
-            }
-            ck_assert_double_eq_tol(expected[m], naive, 1e-12);
-        }
-        sums[8] = expected[8] = (double)CANARY;
-        table->row_sums(sums, set.rows, 7, count, 8);
-        ck_assert_msg(memcmp(sums, expected, sizeof sums) == 0, "isa %d, %d lanes: %d pixels",
-                      table->isa, table->lanes, count);
-    }
-}
-END_TEST
-
 /* Σ a[n]·b[n], as the list of kernels defines it; b NULL: Σ a[n]. */
 static double defined_moment(double before, const float *a, const float *b, int count)
 {
@@ -316,117 +293,6 @@ START_TEST(spread_taps_is_the_transpose_of_shift_add)
 }
 END_TEST
 
-#define POOL_WIDTH 75
-
-/* Few different values, so that windows hold equals, and what is not finite. */
-static void fill_with_ties(float *values, int count, uint64_t stream)
-{
-    static const float picks[] = {-INFINITY, -1.0f, -0.0f, 0.0f, 1.0f, 1.0f, 2.0f, INFINITY, NAN};
-    for (int i = 0; i < count; i++) {
-        const uint64_t pick = sfi_random_bits((sfi_random){32, stream}, (uint64_t)i);
-        values[i] = picks[pick % (sizeof picks / sizeof *picks)];
-    }
-}
-
-static void check_unpooled(const sfk_table *table, const float *rows, int width, bool accumulate)
-{
-    float grad[POOL_WIDTH], to[2 * POOL_WIDTH + 1], expected[2 * POOL_WIDTH + 1];
-    uint8_t cells[POOL_WIDTH];
-    float pooled[POOL_WIDTH];
-    const sfk_window window = {.in = rows,
-                               .width = width,
-                               .end_row = 2,
-                               .kernel_width = 2,
-                               .stride = 2,
-                               .columns = width / 2};
-    fill(grad, POOL_WIDTH, 8);
-    fill_canaries(to, 2 * POOL_WIDTH + 1);
-    if (accumulate) {
-        fill(to, 2 * width, 9);
-    }
-    memcpy(expected, to, sizeof to);
-    if (!accumulate) {
-        memset(expected, 0, 2 * (size_t)width * sizeof *expected);
-    }
-    table->max_row(pooled, cells, false, &window);
-    table->max_row_gradient(expected, grad, cells, false, &window);
-    table->unpool_pairs(to, to + width, rows, rows + width, grad, accumulate, width);
-    ck_assert_msg(memcmp(to, expected, sizeof to) == 0, "isa %d, %d lanes: width %d, accumulate %d",
-                  table->isa, table->lanes, width, accumulate);
-}
-
-START_TEST(unpooling_gives_to_the_cell_that_max_pooling_took)
-{
-    const sfk_table *table = table_number(_i);
-    float rows[2 * POOL_WIDTH];
-    for (int width = 1; table && width <= POOL_WIDTH; width++) {
-        for (uint64_t stream = 0; stream < 8; stream++) {
-            fill_with_ties(rows, 2 * width, stream * 100 + (uint64_t)width);
-            check_unpooled(table, rows, width, stream % 2);
-        }
-    }
-}
-END_TEST
-
-/* <pool x, g> = <x, unpool g>. */
-START_TEST(unpooling_is_the_transpose_of_pooling)
-{
-    const sfk_table *table = table_number(_i);
-    for (int count = 1; table && count <= POOL_WIDTH / 2; count++) {
-        float upper[POOL_WIDTH], lower[POOL_WIDTH], grad[POOL_WIDTH], pooled[POOL_WIDTH];
-        float to_upper[POOL_WIDTH], to_lower[POOL_WIDTH];
-        fill(upper, 2 * count, 10);
-        fill(lower, 2 * count, 11);
-        fill(grad, count, 12);
-        table->pool_pairs(pooled, upper, lower, count);
-        table->unpool_pairs(to_upper, to_lower, upper, lower, grad, false, 2 * count);
-        ck_assert_double_eq_tol(dot(pooled, grad, count),
-                                dot(upper, to_upper, 2 * count) + dot(lower, to_lower, 2 * count),
-                                1e-9);
-    }
-}
-END_TEST
-
-START_TEST(a_row_is_subtracted_from_every_row)
-{
-    const sfk_table *table = table_number(_i);
-    float rows[5 * 16], row[16], before[5 * 16];
-    if (!table) {
-        return;
-    }
-    fill(rows, 5 * 16, 13);
-    fill(row, 16, 14);
-    memcpy(before, rows, sizeof rows);
-    table->subtract_row(rows, 16, row, 4);
-    for (int i = 0; i < 5 * 16; i++) {
-        ck_assert(rows[i] == (i < 4 * 16 ? before[i] - row[i % 16] : before[i]));
-    }
-}
-END_TEST
-
-START_TEST(a_mask_in_place_is_the_gradient_of_leaky_relu_with_its_sum)
-{
-    const sfk_table *table = table_number(_i);
-    float out[37], gradient[37], expected[37];
-    if (!table) {
-        return;
-    }
-    for (int slope = 0; slope < 2; slope++) {
-        fill(out, 37, 15);
-        fill(gradient, 37, 16);
-        out[3] = 0.0f;
-        table->leaky_relu_gradient(expected, out, gradient, 0.1f * (float)slope, false, 37);
-        double sum = 2.0, wanted = 2.0;
-        table->mask_gradient(gradient, out, 0.1f * (float)slope, &sum, 37);
-        ck_assert_mem_eq(gradient, expected, sizeof gradient);
-        for (int i = 0; i < 37; i++) {
-            wanted += (double)expected[i];
-        }
-        ck_assert_double_eq_tol(sum, wanted, 1e-5);
-    }
-}
-END_TEST
-
 int main(void)
 {
     Suite *suite = suite_create("training_kernels");
@@ -436,15 +302,9 @@ int main(void)
                         an_outer_product_is_one_chain_of_fma_an_element_and_nothing_else_is_written,
                         0, TABLE_COUNT);
     tcase_add_loop_test(tests, taps_are_transposed_and_zeros_fill_the_stride, 0, TABLE_COUNT);
-    tcase_add_loop_test(tests, sums_of_rows_are_those_of_their_planes, 0, TABLE_COUNT);
     tcase_add_loop_test(tests, moments_are_sums_of_blocks_and_leave_the_lower_triangle_alone, 0,
                         TABLE_COUNT);
     tcase_add_loop_test(tests, spread_taps_is_the_transpose_of_shift_add, 0, TABLE_COUNT);
-    tcase_add_loop_test(tests, unpooling_gives_to_the_cell_that_max_pooling_took, 0, TABLE_COUNT);
-    tcase_add_loop_test(tests, unpooling_is_the_transpose_of_pooling, 0, TABLE_COUNT);
-    tcase_add_loop_test(tests, a_row_is_subtracted_from_every_row, 0, TABLE_COUNT);
-    tcase_add_loop_test(tests, a_mask_in_place_is_the_gradient_of_leaky_relu_with_its_sum, 0,
-                        TABLE_COUNT);
     suite_add_tcase(suite, tests);
     return run_suite(suite);
 }
