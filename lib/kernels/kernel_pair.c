@@ -23,6 +23,8 @@ typedef struct pair_tile {
     float *mixed;
     float *pooled;
     const float *weights;
+    /* No channel is a NaN. */
+    bool numbers;
 } pair_tile;
 
 SFV_INLINE int64_t smaller(int64_t a, int64_t b)
@@ -49,6 +51,11 @@ SFV_INLINE void store_lanes(float *to, sfv value, int64_t lanes)
     } else {
         sfv_store_part(to, value, lanes);
     }
+}
+
+SFV_INLINE sfv load_lanes(const float *from, int64_t lanes)
+{
+    return lanes == SFV_LANES ? sfv_load(from) : sfv_load_part(from, lanes);
 }
 
 /* One source more in every sum of the tile; the fewer of weights and vectors are kept. */
@@ -167,44 +174,50 @@ SFV_INLINE void activate(sfv (*sums)[MAX_VECTORS], const sfk_pair *pair, int row
 SFV_INLINE void keep(const pair_tile *tile, sfv (*sums)[MAX_VECTORS], int64_t channel, int rows,
                      int height, int vectors)
 {
-    float *to = tile->pair.map + channel * tile->pair.plane + tile->pair.first;
+    const sfk_pair *pair = &tile->pair;
     SFV_UNROLL
     for (int m = 0; m < rows; m++) {
+        float *to = pair->map + (channel + m) * pair->plane + pair->first;
         SFV_UNROLL
         for (int v = 0; v < height * vectors; v++) {
             const int64_t lanes = lanes_of(tile, v, vectors);
             if (lanes > 0) {
-                store_lanes(to + m * tile->pair.plane + place_of(tile, v, vectors), sums[m][v],
-                            lanes);
+                store_lanes(to + place_of(tile, v, vectors), sums[m][v], lanes);
             }
         }
     }
 }
 
-/* Windows of two rows: one vector of them from two of each row. Lanes that are no window's hold
- * anything. */
-SFV_INLINE void mix_pooled(const pair_tile *tile, const float *weights, sfv (*sums)[MAX_VECTORS],
-                           int rows, int vectors)
+/* Windows of two rows: one vector of them from two of each row, in the order of sfv_in_order().
+ * Lanes that are no window's hold anything. */
+SFV_INLINE void pool(sfv (*windows)[MAX_VECTORS], sfv (*sums)[MAX_VECTORS], int rows, int vectors,
+                     bool numbers)
 {
-    sfv windows[MAX_ROWS][MAX_VECTORS];
     SFV_UNROLL
     for (int m = 0; m < rows; m++) {
         const sfv *upper = sums[m];
         const sfv *lower = sums[m] + vectors;
-        windows[m][0] = sfv_pool_pairs(upper[0], upper[vectors - 1], lower[0], lower[vectors - 1]);
-    }
-    for (int64_t j = 0; j < tile->pair.pooled_count; j++, weights += rows) {
-        mix(tile->pooled + j * SFV_LANES, weights, windows, rows, 1);
+        const int next = vectors - 1;
+        windows[m][0] = numbers ? sfv_pool_numbers(upper[0], upper[next], lower[0], lower[next])
+                                : sfv_pool_pairs(upper[0], upper[next], lower[0], lower[next]);
     }
 }
 
+/* One address each from step to step: compilers else reckon with distances that they keep on the
+ * stack. */
+#define PASS_ON(weights, at) __asm__("" : "+r"(weights), "+r"(at))
+
 /* `count` blocks of `rows` channels, `height` rows of `vectors` of pixels: constants at every
- * call, so that the arrays become registers. */
+ * call, so that the arrays become registers. Taps, mixed and pooled maps follow each other. */
 SFV_INLINE void run_blocks(pair_tile *tile, int64_t channel, int64_t count, int rows, int height,
-                           int vectors)
+                           int vectors, bool numbers)
 {
     const sfk_pair *pair = &tile->pair;
     const int all = height * vectors;
+    const int64_t depth = pair->depth;
+    const int64_t mixed_count = pair->mixed_count;
+    const int64_t pooled_count = pair->pooled_count;
+    float *const taps = tile->taps;
     const float *weights = tile->weights;
     for (; count > 0; count--, channel += rows) {
         sfv sums[MAX_ROWS][MAX_VECTORS];
@@ -217,9 +230,12 @@ SFV_INLINE void run_blocks(pair_tile *tile, int64_t channel, int64_t count, int 
             }
         }
         weights += rows;
-        const float *source = tile->taps;
-        for (int64_t k = 0; k < pair->depth; k++, weights += rows, source += all * SFV_LANES) {
-            multiply_add(sums, weights, source, rows, all);
+        float *at = taps;
+        for (int64_t k = 0; k < depth; k++) {
+            multiply_add(sums, weights, at, rows, all);
+            weights += rows;
+            at += all * SFV_LANES;
+            PASS_ON(weights, at);
         }
         if (pair->residual_count) {
             add_residuals(sums, tile, channel, rows, height, vectors);
@@ -228,14 +244,24 @@ SFV_INLINE void run_blocks(pair_tile *tile, int64_t channel, int64_t count, int 
         if (pair->map) {
             keep(tile, sums, channel, rows, height, vectors);
         }
-        float *to = tile->mixed;
-        for (int64_t j = 0; j < pair->mixed_count; j++, weights += rows, to += all * SFV_LANES) {
-            mix(to, weights, sums, rows, all);
+        for (int64_t j = 0; j < mixed_count; j++) {
+            mix(at, weights, sums, rows, all);
+            weights += rows;
+            at += all * SFV_LANES;
+            PASS_ON(weights, at);
         }
-        if (height == 2) {
-            mix_pooled(tile, weights, sums, rows, vectors);
+        if (height == 1) {
+            weights += pooled_count * rows;
+            continue;
         }
-        weights += pair->pooled_count * rows;
+        sfv windows[MAX_ROWS][MAX_VECTORS];
+        pool(windows, sums, rows, vectors, numbers);
+        for (int64_t j = 0; j < pooled_count; j++) {
+            mix(at, weights, windows, rows, 1);
+            weights += rows;
+            at += SFV_LANES;
+            PASS_ON(weights, at);
+        }
     }
     tile->weights = weights;
 }
@@ -245,8 +271,10 @@ SFV_INLINE void run_if_compiled(pair_tile *tile, int64_t channel, int64_t count,
 {
     const bool flat = height == 1 && rows <= SFV_PAIR_ROWS && vectors <= WIDE;
     const bool paired = height == 2 && rows <= SFV_POOLED_ROWS && vectors <= PAIRED;
-    if (flat || paired) {
-        run_blocks(tile, channel, count, rows, height, vectors);
+    if (paired && !tile->numbers) {
+        run_blocks(tile, channel, count, rows, height, vectors, false);
+    } else if (flat || paired) {
+        run_blocks(tile, channel, count, rows, height, vectors, true);
     }
 }
 
@@ -290,83 +318,102 @@ SFV_INLINE channel_cut cut_channels(int64_t channels, int64_t pooled_count)
     return (channel_cut){blocks, channels / blocks, channels % blocks};
 }
 
-static void load_taps(const pair_tile *tile, int64_t vectors)
+SFV_INLINE void load_taps(const pair_tile *tile, int height, int vectors)
 {
     const sfk_pair *pair = &tile->pair;
+    const int64_t first = pair->first + tile->column;
     float *to = tile->taps;
     for (int64_t k = 0; k < pair->depth; k++) {
-        const float *from = pair->sources[k] + pair->first + tile->column;
-        for (int64_t row = 0; row < pair->rows; row++, from += pair->lower) {
-            for (int64_t v = 0; v < vectors; v++, to += SFV_LANES) {
+        SFV_UNROLL
+        for (int row = 0; row < height; row++) {
+            const float *from = pair->sources[k] + first + row * pair->lower;
+            SFV_UNROLL
+            for (int v = 0; v < vectors; v++, to += SFV_LANES) {
                 sfv_store(to, sfv_load(from + v * SFV_LANES));
             }
         }
     }
 }
 
-/* Where the sums of the maps start: lane x of row r of map i from element r·lower + x of its
- * memory on. */
-static void start_maps(float *to, const sfk_mixed *maps, int64_t count, int64_t first,
-                       int64_t columns, int64_t rows, int64_t lower, int64_t vectors)
+SFV_INLINE void start_mixed(const pair_tile *tile, int height, int vectors)
 {
-    for (int64_t i = 0; i < count; i++) {
-        const sfv start = sfv_set1(maps[i].start);
-        const float *from = maps[i].to + first;
-        for (int64_t row = 0; row < rows; row++, from += lower) {
-            for (int64_t v = 0; v < vectors; v++, to += SFV_LANES) {
-                const int64_t left = columns - v * SFV_LANES;
-                sfv_store(to, !maps[i].accumulate ? start
-                              : left >= SFV_LANES ? sfv_load(from + v * SFV_LANES)
-                              : left > 0          ? sfv_load_part(from + v * SFV_LANES, left)
-                                                  : start);
-            }
+    const sfk_pair *pair = &tile->pair;
+    float *to = tile->mixed;
+    for (int64_t j = 0; j < pair->mixed_count; j++) {
+        const sfk_mixed *map = &pair->mixed[j];
+        const float *from = map->to + pair->mixed_first;
+        const sfv start = sfv_set1(map->start);
+        SFV_UNROLL
+        for (int v = 0; v < height * vectors; v++, to += SFV_LANES) {
+            const int64_t lanes = map->accumulate ? lanes_of(tile, v, vectors) : 0;
+            sfv_store(to, lanes > 0 ? load_lanes(from + place_of(tile, v, vectors), lanes) : start);
         }
+    }
+    for (int64_t j = 0; height == 2 && j < pair->pooled_count; j++) {
+        sfv_store(tile->pooled + j * SFV_LANES, sfv_set1(pair->pooled[j].start));
     }
 }
 
-static void store_maps(const float *from, const sfk_mixed *maps, int64_t count, int64_t first,
-                       int64_t columns, int64_t rows, int64_t lower, int64_t vectors)
+SFV_INLINE void store_mixed(const pair_tile *tile, int height, int vectors)
 {
-    for (int64_t i = 0; i < count; i++) {
-        float *to = maps[i].to + first;
-        for (int64_t row = 0; row < rows; row++, to += lower) {
-            for (int64_t v = 0; v < vectors; v++, from += SFV_LANES) {
-                const int64_t left = columns - v * SFV_LANES;
-                if (left > 0) {
-                    store_lanes(to + v * SFV_LANES, sfv_load(from), smaller(SFV_LANES, left));
-                }
+    const sfk_pair *pair = &tile->pair;
+    const bool whole = tile->columns == vectors * SFV_LANES;
+    const int64_t windows = smaller(SFV_LANES, tile->columns / 2);
+    const float *from = tile->mixed;
+    for (int64_t j = 0; j < pair->mixed_count; j++) {
+        float *to = pair->mixed[j].to + pair->mixed_first;
+        SFV_UNROLL
+        for (int v = 0; v < height * vectors; v++, from += SFV_LANES) {
+            const int64_t lanes = whole ? SFV_LANES : lanes_of(tile, v, vectors);
+            if (lanes > 0) {
+                store_lanes(to + place_of(tile, v, vectors), sfv_load(from), lanes);
             }
         }
     }
+    for (int64_t j = 0; height == 2 && windows > 0 && j < pair->pooled_count; j++) {
+        store_lanes(pair->pooled[j].to + pair->pooled_first + tile->column / 2,
+                    sfv_in_order(sfv_load(tile->pooled + j * SFV_LANES)), windows);
+    }
 }
 
-static void run_tile(pair_tile *tile, int64_t vectors)
+/* A channel that is a NaN makes the first mixed map one. */
+SFV_INLINE bool finds_nan(const pair_tile *tile, int vectors)
+{
+    bool found = false;
+    SFV_UNROLL
+    for (int v = 0; v < 2 * vectors; v++) {
+        found |= sfv_has_nan(sfv_load(tile->mixed + v * SFV_LANES));
+    }
+    return found;
+}
+
+SFV_INLINE void run_channels(pair_tile *tile, int height, int vectors)
 {
     const sfk_pair *pair = &tile->pair;
     const channel_cut cut = cut_channels(pair->channels, pair->pooled_count);
-    const int64_t place = pair->mixed_first + tile->column;
-    const int64_t window = pair->pooled_first + tile->column / 2;
     const int64_t first = cut.higher * (cut.height + 1);
-    tile->mixed = tile->taps + pair->depth * pair->rows * vectors * SFV_LANES;
-    tile->pooled = tile->mixed + pair->mixed_count * pair->rows * vectors * SFV_LANES;
     tile->weights = pair->weights;
-    load_taps(tile, vectors);
-    start_maps(tile->mixed, pair->mixed, pair->mixed_count, place, tile->columns, pair->rows,
-               pair->lower, vectors);
-    if (pair->rows == 2) {
-        start_maps(tile->pooled, pair->pooled, pair->pooled_count, window, tile->columns / 2, 1, 0,
-                   1);
-    }
+    start_mixed(tile, height, vectors);
     if (cut.higher) {
-        run_some(tile, 0, cut.higher, cut.height + 1, pair->rows, vectors);
+        run_some(tile, 0, cut.higher, cut.height + 1, height, vectors);
     }
-    run_some(tile, first, cut.blocks - cut.higher, cut.height, pair->rows, vectors);
-    store_maps(tile->mixed, pair->mixed, pair->mixed_count, place, tile->columns, pair->rows,
-               pair->lower, vectors);
-    if (pair->rows == 2) {
-        store_maps(tile->pooled, pair->pooled, pair->pooled_count, window, tile->columns / 2, 1, 0,
-                   1);
+    run_some(tile, first, cut.blocks - cut.higher, cut.height, height, vectors);
+}
+
+SFV_INLINE void run_tile(pair_tile *tile, int height, int vectors)
+{
+    const int64_t tap = height * vectors * SFV_LANES;
+    tile->mixed = tile->taps + tile->pair.depth * tap;
+    tile->pooled = tile->mixed + tile->pair.mixed_count * tap;
+    load_taps(tile, height, vectors);
+    /* A NaN is looked for in the first mixed map when all channels are mixed. */
+    tile->numbers = tile->pair.mixed_count > 0;
+    run_channels(tile, height, vectors);
+    if (height == 2 && tile->numbers && finds_nan(tile, vectors)) {
+        tile->numbers = false;
+        run_channels(tile, height, vectors);
     }
+    store_mixed(tile, height, vectors);
 }
 
 /* Tiles as wide as the registers allow; two of two vectors rather than one of one, which has too
@@ -379,7 +426,22 @@ void SFK_NAME(strip_pair)(const sfk_pair *pair)
     while (rest > 0) {
         const int64_t vectors = rest == most + 1 && most == WIDE ? 2 : smaller(rest, most);
         tile.columns = smaller(vectors * SFV_LANES, pair->columns - tile.column);
-        run_tile(&tile, vectors);
+        switch (pair->rows * 4 + vectors) {
+        case 4 + 1:
+            run_tile(&tile, 1, 1);
+            break;
+        case 4 + 2:
+            run_tile(&tile, 1, 2);
+            break;
+        case 4 + 3:
+            run_tile(&tile, 1, 3);
+            break;
+        case 8 + 1:
+            run_tile(&tile, 2, 1);
+            break;
+        default:
+            run_tile(&tile, 2, 2);
+        }
         tile.column += vectors * SFV_LANES;
         rest -= vectors;
     }

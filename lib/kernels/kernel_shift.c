@@ -93,8 +93,9 @@ void SFK_NAME(pool_pairs)(float *restrict out, const float *restrict upper,
     for (; x + SFV_LANES <= count; x += SFV_LANES) {
         const float *above = upper + 2 * x;
         const float *below = lower + 2 * x;
-        sfv_store(out + x, sfv_pool_pairs(sfv_load(above), sfv_load(above + SFV_LANES),
-                                          sfv_load(below), sfv_load(below + SFV_LANES)));
+        sfv_store(out + x,
+                  sfv_in_order(sfv_pool_pairs(sfv_load(above), sfv_load(above + SFV_LANES),
+                                              sfv_load(below), sfv_load(below + SFV_LANES))));
     }
     if (x < count) {
         const int64_t left = 2 * (count - x);
@@ -103,6 +104,6 @@ void SFK_NAME(pool_pairs)(float *restrict out, const float *restrict upper,
         const sfv pooled =
             sfv_pool_pairs(load_some(above, left), load_some(above + SFV_LANES, left - SFV_LANES),
                            load_some(below, left), load_some(below + SFV_LANES, left - SFV_LANES));
-        sfv_store_part(out + x, pooled, count - x);
+        sfv_store_part(out + x, sfv_in_order(pooled), count - x);
     }
 }

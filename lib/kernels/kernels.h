@@ -87,7 +87,7 @@ typedef struct sfk_strip {
 } sfk_strip;
 
 /* A mixed map of a pair: where its pixels go, and where its sums start: at `start`, or where
- * `accumulate` at what is there. */
+ * `accumulate`, as no pooled map may have it, at what is there. */
 typedef struct sfk_mixed {
     float *to;
     float start;

@@ -36,12 +36,39 @@ SFV_INLINE sfv sfv_zero(void)
     return sfv_set1(0.0f);
 }
 
-/* The largest of each two columns of two rows; a NaN wins. */
+/* Even and odd lanes as they are cheapest to get: sfv_in_order() makes sfv_evens() and sfv_odds()
+ * of them, and of what is computed from both lane by lane. */
+#if !defined(SFV_MIXES_PAIRS)
+SFV_INLINE sfv sfv_mixed_evens(sfv a, sfv b)
+{
+    return sfv_evens(a, b);
+}
+
+SFV_INLINE sfv sfv_mixed_odds(sfv a, sfv b)
+{
+    return sfv_odds(a, b);
+}
+
+SFV_INLINE sfv sfv_in_order(sfv mixed)
+{
+    return mixed;
+}
+#endif
+
+/* The largest of each two columns of two rows, in the order of sfv_in_order(); a NaN wins. */
 SFV_INLINE sfv sfv_pool_pairs(sfv above, sfv above_next, sfv below, sfv below_next)
 {
     const sfv first = sfv_max_or_nan(above, below);
     const sfv second = sfv_max_or_nan(above_next, below_next);
-    return sfv_max_or_nan(sfv_evens(first, second), sfv_odds(first, second));
+    return sfv_max_or_nan(sfv_mixed_evens(first, second), sfv_mixed_odds(first, second));
+}
+
+/* The same where there is no NaN. */
+SFV_INLINE sfv sfv_pool_numbers(sfv above, sfv above_next, sfv below, sfv below_next)
+{
+    const sfv first = sfv_max(above, below);
+    const sfv second = sfv_max(above_next, below_next);
+    return sfv_max(sfv_mixed_evens(first, second), sfv_mixed_odds(first, second));
 }
 
 /* Reductions over pixels keep 16 running sums on every machine: pixel p belongs to sum p % 16. */

@@ -78,7 +78,23 @@ SFV_INLINE sfv sfv_max_or_nan(sfv a, sfv b)
     return _mm256_blendv_ps(_mm256_max_ps(a, b), a, _mm256_cmp_ps(a, a, _CMP_UNORD_Q));
 }
 
-/* Pairs of lanes of a and b by turns, put in order. */
+SFV_INLINE bool sfv_has_nan(sfv a)
+{
+    return _mm256_movemask_ps(_mm256_cmp_ps(a, a, _CMP_UNORD_Q)) != 0;
+}
+
+/* Pairs of lanes of a and b by turns. */
+#define SFV_MIXES_PAIRS
+SFV_INLINE sfv sfv_mixed_evens(sfv a, sfv b)
+{
+    return _mm256_shuffle_ps(a, b, 0x88);
+}
+
+SFV_INLINE sfv sfv_mixed_odds(sfv a, sfv b)
+{
+    return _mm256_shuffle_ps(a, b, 0xdd);
+}
+
 SFV_INLINE sfv sfv_in_order(sfv mixed)
 {
     return _mm256_castpd_ps(_mm256_permute4x64_pd(_mm256_castps_pd(mixed), 0xd8));
@@ -86,12 +102,12 @@ SFV_INLINE sfv sfv_in_order(sfv mixed)
 
 SFV_INLINE sfv sfv_evens(sfv a, sfv b)
 {
-    return sfv_in_order(_mm256_shuffle_ps(a, b, 0x88));
+    return sfv_in_order(sfv_mixed_evens(a, b));
 }
 
 SFV_INLINE sfv sfv_odds(sfv a, sfv b)
 {
-    return sfv_in_order(_mm256_shuffle_ps(a, b, 0xdd));
+    return sfv_in_order(sfv_mixed_odds(a, b));
 }
 
 SFV_INLINE sfv sfv_low_pairs(sfv a, sfv b)

@@ -78,6 +78,11 @@ SFV_INLINE sfv sfv_max_or_nan(sfv a, sfv b)
     return _mm512_mask_mov_ps(_mm512_max_ps(a, b), _mm512_cmp_ps_mask(a, a, _CMP_UNORD_Q), a);
 }
 
+SFV_INLINE bool sfv_has_nan(sfv a)
+{
+    return _mm512_cmp_ps_mask(a, a, _CMP_UNORD_Q) != 0;
+}
+
 SFV_INLINE sfv sfv_evens(sfv a, sfv b)
 {
     const __m512i lanes =

@@ -79,6 +79,11 @@ SFV_INLINE sfv sfv_max_or_nan(sfv a, sfv b)
     return vbslq_f32(vorrq_u32(vcgtq_f32(a, b), vmvnq_u32(vceqq_f32(a, a))), a, b);
 }
 
+SFV_INLINE bool sfv_has_nan(sfv a)
+{
+    return vminvq_u32(vceqq_f32(a, a)) == 0;
+}
+
 SFV_INLINE sfv sfv_evens(sfv a, sfv b)
 {
     return vuzp1q_f32(a, b);

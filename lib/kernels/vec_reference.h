@@ -128,6 +128,16 @@ SFV_INLINE sfv sfv_max(sfv a, sfv b)
 }
 
 /* a > b or NaN ? a : b, so NaN where either is. */
+SFV_INLINE bool sfv_has_nan(sfv a)
+{
+    for (int i = 0; i < SFV_LANES; i++) {
+        if (a.lane[i] != a.lane[i]) {
+            return true;
+        }
+    }
+    return false;
+}
+
 SFV_INLINE sfv sfv_max_or_nan(sfv a, sfv b)
 {
     for (int i = 0; i < SFV_LANES; i++) {

@@ -129,6 +129,12 @@ START_TEST(a_strip_is_one_chain_of_fma_an_element_and_nothing_else_is_written)
 }
 END_TEST
 
+/* Of zeros of two signs the second, so that every instruction set answers alike. */
+static float larger_or_nan(float a, float b)
+{
+    return isnan(a) || a > b ? a : b;
+}
+
 #define PAIR_CHANNELS 17
 #define PAIR_DEPTH 7
 #define PAIR_MAPS 8
@@ -189,7 +195,8 @@ static void make_call(pair_call *call, const pair_data *data, pair_result *resul
         /* The first three as a map's taps lie. */
         call->mix[j] = j < 3 ? data->mix[0] + j : data->mix[j];
         call->steps[j] = j < 4 ? 3 : j % 2 + 1;
-        call->mixed[j] = (sfk_mixed){result->mixed[j], (float)j * 0.25f, j % 3 == 1};
+        call->mixed[j] =
+            (sfk_mixed){result->mixed[j], (float)j * 0.25f, j < mixed_count && j % 3 == 1};
     }
     call->weights = (sfk_pair_weights){.channels = channels,
                                        .end_channel = channels,
@@ -273,14 +280,26 @@ static void define_pair(const pair_call *call, pair_result *result)
     for (int64_t x = 0; pair->rows == 2 && x < pair->columns / 2; x++) {
         float largest[PAIR_CHANNELS];
         for (int64_t c = 0; c < pair->channels; c++) {
-            largest[c] = fmaxf(fmaxf(channels[0][2 * x][c], channels[1][2 * x][c]),
-                               fmaxf(channels[0][2 * x + 1][c], channels[1][2 * x + 1][c]));
+            largest[c] =
+                larger_or_nan(larger_or_nan(channels[0][2 * x][c], channels[1][2 * x][c]),
+                              larger_or_nan(channels[0][2 * x + 1][c], channels[1][2 * x + 1][c]));
         }
         for (int64_t j = pair->mixed_count; j < pair->mixed_count + pair->pooled_count; j++) {
             float *to = &result->mixed[j][pair->pooled_first + x];
             *to = defined_mixed(call, j, largest, *to);
         }
     }
+}
+
+/* Numbers bit for bit; a NaN is as good as another. */
+static bool are_same(const float *a, const float *b, int64_t count)
+{
+    for (int64_t i = 0; i < count; i++) {
+        if (memcmp(&a[i], &b[i], sizeof *a) != 0 && !(isnan(a[i]) && isnan(b[i]))) {
+            return false;
+        }
+    }
+    return true;
 }
 
 static void check_pair(const sfk_table *table, const pair_data *data, int channels, int columns,
@@ -301,28 +320,34 @@ static void check_pair(const sfk_table *table, const pair_data *data, int channe
     call.pair.weights = packed;
     call.pair.scratch = scratch;
     table->strip_pair(&call.pair);
-    if (memcmp(&result, &expected, sizeof result) != 0) {
-        ck_abort_msg("isa %d, %d channels, %d columns, variant %d: %s differs", table->isa,
-                     channels, columns, variant,
-                     memcmp(result.map, expected.map, sizeof result.map) ? "the map"
-                                                                         : "what is mixed");
-    }
+    ck_assert_msg(are_same(result.map[0], expected.map[0], sizeof result.map / sizeof(float)),
+                  "isa %d, %d channels, %d columns, variant %d: the map differs", table->isa,
+                  channels, columns, variant);
+    ck_assert_msg(are_same(result.mixed[0], expected.mixed[0], sizeof result.mixed / sizeof(float)),
+                  "isa %d, %d channels, %d columns, variant %d: what is mixed differs", table->isa,
+                  channels, columns, variant);
 }
 
-START_TEST(a_pair_is_two_chains_of_fma_and_nothing_else_is_written)
+START_TEST(a_pair_is_two_chains_of_fma_and_a_nan_wins_its_window)
 {
     static const int columns[] = {1,  2,  3,  7,  8,  9,  15, 16, 17, 24, 31,
                                   32, 33, 40, 47, 48, 49, 64, 65, 97, 101};
-    static pair_data data;
+    static pair_data data, with_nan;
     const sfk_table *table = table_number(_i);
     if (!table) {
         return;
     }
     fill_pair_data(&data);
+    fill_pair_data(&with_nan);
+    for (int k = 0; k < PAIR_DEPTH; k += 3) {
+        with_nan.sources[k][5 + 9 * k] = with_nan.sources[k][60 + 9 * k] = NAN;
+    }
     for (int channels = 1; channels <= PAIR_CHANNELS; channels++) {
         for (size_t c = 0; c < sizeof columns / sizeof *columns; c++) {
             for (int step = 0; step < 5; step++) {
-                check_pair(table, &data, channels, columns[c], (int)c * 85 + channels * 5 + step);
+                const int variant = (int)c * 85 + channels * 5 + step;
+                check_pair(table, variant % 4 == 3 ? &with_nan : &data, channels, columns[c],
+                           variant);
             }
         }
     }
@@ -377,12 +402,6 @@ START_TEST(shifted_taps_add_up_and_stop_at_the_ends_of_the_row)
 }
 END_TEST
 
-/* Of zeros of two signs the second, so that every instruction set answers alike. */
-static float larger_or_nan(float a, float b)
-{
-    return isnan(a) || a > b ? a : b;
-}
-
 START_TEST(pairs_of_two_rows_are_pooled_and_a_nan_wins)
 {
     const sfk_table *table = table_number(_i);
@@ -416,7 +435,7 @@ int main(void)
     tcase_set_timeout(tests, 120);
     tcase_add_loop_test(tests, a_strip_is_one_chain_of_fma_an_element_and_nothing_else_is_written,
                         0, TABLE_COUNT);
-    tcase_add_loop_test(tests, a_pair_is_two_chains_of_fma_and_nothing_else_is_written, 0,
+    tcase_add_loop_test(tests, a_pair_is_two_chains_of_fma_and_a_nan_wins_its_window, 0,
                         TABLE_COUNT);
     tcase_add_loop_test(tests, shifted_taps_add_up_and_stop_at_the_ends_of_the_row, 0, TABLE_COUNT);
     tcase_add_loop_test(tests, pairs_of_two_rows_are_pooled_and_a_nan_wins, 0, TABLE_COUNT);
