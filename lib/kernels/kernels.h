@@ -256,6 +256,16 @@ typedef struct sfk_mask {
     float scale;
 } sfk_mask;
 
+/* Gradient of binary losses of logits x with targets t, p = sigmoid(x):
+ *   bce·((1 - t)·p - positive_weight·t·(1 - p)) + dice·(overlap - 2t)·p·(1 - p),
+ * in double. */
+typedef struct sfk_binary {
+    double bce;
+    double positive_weight;
+    double dice;
+    double overlap;
+} sfk_binary;
+
 /* A row of pooling windows over one plane: window x covers the columns x·stride - padding onwards,
  * of which those outside 0 … width-1 do not count. */
 typedef struct sfk_window {

@@ -4,6 +4,7 @@
 #include "chunks.h"
 #include "error.h"
 #include "grid.h"
+#include "kernels.h"
 #include "maths.h"
 #include "parallel.h"
 
@@ -14,6 +15,7 @@
 
 /* What the tasks of one loss call share. */
 struct loss_job {
+    const sfk_table *kernels;
     sfi_grid logits;
     sfi_grid targets;
     sfi_grid gradient;
@@ -165,24 +167,6 @@ sfconv_status sfi_loss_cross_entropy(sfconv_context *context, const sfconv_view 
     return SFCONV_OK;
 }
 
-/* The logistic function on both sides of 0 without cancellation. */
-struct logistic {
-    /* sigmoid(x), sigmoid(−x) */
-    double right;
-    double left;
-    /* exp(−|x|) */
-    double decayed;
-};
-
-static struct logistic logistic_of(double x)
-{
-    const double decayed = sfi_exp(-fabs(x));
-    const double large = 1.0 / (1.0 + decayed);
-    const double small = decayed * large;
-    return x >= 0.0 ? (struct logistic){large, small, decayed}
-                    : (struct logistic){small, large, decayed};
-}
-
 struct plane_sums {
     double bce;
     double prediction;
@@ -190,32 +174,59 @@ struct plane_sums {
     double both;
 };
 
+/* Elements of a row that are brought together where they do not follow each other. */
+#define PIECE 256
+
+/* Elements first … first+count-1 of a row, where they lie or in `copy`. */
+static const float *piece_of(const sfi_grid *grid, int64_t plane, int64_t row, int64_t first,
+                             int64_t count, float copy[PIECE])
+{
+    const int64_t step = grid->stride[3];
+    const float *from = sfi_grid_row(grid, plane, row) + first * step;
+    if (step == 1) {
+        return from;
+    }
+    for (int64_t i = 0; i < count; i++) {
+        copy[i] = from[i * step];
+    }
+    return copy;
+}
+
 static struct plane_sums sum_plane(const struct loss_job *job, int64_t plane)
 {
     const int64_t width = job->logits.shape[3];
-    const int64_t x_step = job->logits.stride[3];
-    const int64_t t_step = job->targets.stride[3];
-    const bool wants_bce = job->binary->bce_weight > 0.0;
-    struct plane_sums sums = {0.0, 0.0, 0.0, 0.0};
-    for (int64_t i = 0; i < job->logits.shape[2]; i++) {
-        const float *x_row = sfi_grid_row(&job->logits, plane, i);
-        const float *t_row = sfi_grid_row(&job->targets, plane, i);
-        for (int64_t j = 0; j < width; j++) {
-            const double x = (double)x_row[j * x_step];
-            const double t = (double)t_row[j * t_step];
-            const struct logistic p = logistic_of(x);
-            if (wants_bce) {
-                /* −log sigmoid(x) = max(−x, 0) + log(1 + exp(−|x|)) */
-                const double tail = sfi_log1p(p.decayed);
-                sums.bce += job->binary->positive_weight * t * (fmax(-x, 0.0) + tail) +
-                            (1.0 - t) * (fmax(x, 0.0) + tail);
-            }
-            sums.prediction += p.right;
-            sums.target += t;
-            sums.both += p.right * t;
+    const sfi_binary_loss *binary = job->binary;
+    double sums[4] = {0.0};
+    float logits[PIECE], targets[PIECE];
+    for (int64_t row = 0; row < job->logits.shape[2]; row++) {
+        for (int64_t first = 0; first < width; first += PIECE) {
+            const int64_t count = sfi_min(PIECE, width - first);
+            job->kernels->binary_sums(sums,
+                                      piece_of(&job->logits, plane, row, first, count, logits),
+                                      piece_of(&job->targets, plane, row, first, count, targets),
+                                      binary->positive_weight, binary->bce_weight > 0.0, count);
         }
     }
-    return sums;
+    return (struct plane_sums){sums[0], sums[1], sums[2], sums[3]};
+}
+
+static void gradient_of_row(const struct loss_job *job, int64_t plane, int64_t row,
+                            const sfk_binary *factors)
+{
+    const int64_t width = job->logits.shape[3];
+    const int64_t step = job->gradient.stride[3];
+    float *to = sfi_grid_row(&job->gradient, plane, row);
+    float logits[PIECE], targets[PIECE], gradient[PIECE];
+    for (int64_t first = 0; first < width; first += PIECE) {
+        const int64_t count = sfi_min(PIECE, width - first);
+        job->kernels->binary_gradient(step == 1 ? to + first : gradient,
+                                      piece_of(&job->logits, plane, row, first, count, logits),
+                                      piece_of(&job->targets, plane, row, first, count, targets),
+                                      factors, count);
+        for (int64_t i = 0; step != 1 && i < count; i++) {
+            to[(first + i) * step] = gradient[i];
+        }
+    }
 }
 
 /* The gradient of one plane; element counts and weights are already in the factors. */
@@ -224,23 +235,15 @@ static void binary_gradient(const struct loss_job *job, int64_t plane,
 {
     const sfi_binary_loss *binary = job->binary;
     const double planes = (double)sfi_grid_planes(&job->logits);
-    const double bce = binary->bce_weight / (planes * (double)sfi_grid_plane_size(&job->logits));
     /* d/dp (2I + ε) / U = (2t − (2I + ε) / U) / U */
     const double denominator = sums->prediction + sums->target + binary->smooth;
-    const double overlap = (2.0 * sums->both + binary->smooth) / denominator;
-    const double dice = binary->dice_weight / (planes * denominator);
-    const int64_t width = job->logits.shape[3];
-    for (int64_t i = 0; i < job->logits.shape[2]; i++) {
-        const float *x_row = sfi_grid_row(&job->logits, plane, i);
-        const float *t_row = sfi_grid_row(&job->targets, plane, i);
-        float *g_row = sfi_grid_row(&job->gradient, plane, i);
-        for (int64_t j = 0; j < width; j++) {
-            const double t = (double)t_row[j * job->targets.stride[3]];
-            const struct logistic p = logistic_of((double)x_row[j * job->logits.stride[3]]);
-            const double from_bce = (1.0 - t) * p.right - binary->positive_weight * t * p.left;
-            const double from_dice = (overlap - 2.0 * t) * p.right * p.left;
-            g_row[j * job->gradient.stride[3]] = (float)(bce * from_bce + dice * from_dice);
-        }
+    const sfk_binary factors = {.bce = binary->bce_weight /
+                                       (planes * (double)sfi_grid_plane_size(&job->logits)),
+                                .positive_weight = binary->positive_weight,
+                                .dice = binary->dice_weight / (planes * denominator),
+                                .overlap = (2.0 * sums->both + binary->smooth) / denominator};
+    for (int64_t row = 0; row < job->logits.shape[2]; row++) {
+        gradient_of_row(job, plane, row, &factors);
     }
 }
 
@@ -268,8 +271,10 @@ sfconv_status sfi_loss_binary(sfconv_context *context, const sfconv_view *logits
                               const sfconv_view *targets, const sfi_binary_loss *settings,
                               double *value, const sfconv_view *gradient)
 {
-    struct loss_job job = {
-        .logits = sfi_grid_of(logits), .targets = sfi_grid_of(targets), .binary = settings};
+    struct loss_job job = {.kernels = context->kernels,
+                           .logits = sfi_grid_of(logits),
+                           .targets = sfi_grid_of(targets),
+                           .binary = settings};
     sfconv_status status = sfi_grid_check(context, "targets", &job.targets, sfi_is_no_probability,
                                           SFCONV_ERROR_ARGUMENT, "a number from 0 to 1");
     if (status == SFCONV_OK) {

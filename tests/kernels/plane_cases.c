@@ -98,3 +98,27 @@ TWO_MAP_CASES(normalize_gradient, out, in, other, 0.7f, &normal, false, count)
 static const sfk_mask mask = {.seed = 7, .stream = 3, .threshold = INT64_C(1) << 52, .scale = 1.7f};
 
 MAP_CASES(dropout, out, in, &mask, false, count)
+
+/* A row of the U-Net's output. */
+void binary_sums_cases(kernel_cases *cases)
+{
+    const int64_t count = 304;
+    const float *logits = case_floats(cases, count);
+    const float *targets = case_floats(cases, count);
+    double *sums = case_doubles(cases, 4);
+    KERNEL_CASE(cases, "304 columns", moves(2 * count, 0),
+                cases->kernels->binary_sums(sums, logits, targets, 0.8, true, count));
+    KERNEL_CASE(cases, "304 columns, Dice alone", moves(2 * count, 0),
+                cases->kernels->binary_sums(sums, logits, targets, 0.8, false, count));
+}
+
+void binary_gradient_cases(kernel_cases *cases)
+{
+    const int64_t count = 304;
+    const sfk_binary binary = {0.7, 0.8, 0.3, 0.4};
+    const float *logits = case_floats(cases, count);
+    const float *targets = case_floats(cases, count);
+    float *gradient = case_floats(cases, count);
+    KERNEL_CASE(cases, "304 columns", moves(2 * count, count),
+                cases->kernels->binary_gradient(gradient, logits, targets, &binary, count));
+}

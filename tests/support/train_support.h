@@ -5,18 +5,25 @@
 
 #include "support.h"
 
+#include "kernels.h"
+
 #include "sfconv/tensor.h"
 
 #include <stdbool.h>
 #include <string.h>
 
-static inline sfconv_context *context_of_workers(int32_t workers)
+static inline sfconv_context *context_of(int32_t workers, int32_t isa)
 {
     sfconv_context_desc desc = SFCONV_CONTEXT_DESC_INIT;
     sfconv_context *context;
     desc.workers = workers;
-    ck_assert_int_eq(sfi_context_create(&context, &desc, NULL, SFCONV_ISA_REFERENCE), SFCONV_OK);
+    ck_assert_int_eq(sfi_context_create(&context, &desc, sfk_table_for(isa), isa), SFCONV_OK);
     return context;
+}
+
+static inline sfconv_context *context_of_workers(int32_t workers)
+{
+    return context_of(workers, sfk_best_isa(SFCONV_ISA_BEST));
 }
 
 /* An allocator that refuses once `left` requests were served; `held` counts blocks in use. */

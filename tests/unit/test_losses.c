@@ -349,12 +349,13 @@ START_TEST(strides_of_the_views_do_not_change_a_bit)
 }
 END_TEST
 
-START_TEST(losses_have_the_same_bits_for_any_number_of_workers)
+START_TEST(losses_have_the_same_bits_for_any_number_of_workers_and_instruction_set)
 {
     enum { N = 3, C = 7, S = 61, COUNT = N * C * S * S, BATCH = 5000 };
-    static float x[COUNT], t[COUNT], g[2][COUNT];
+    static float x[COUNT], t[COUNT], g[3][COUNT];
     static int32_t labels[BATCH];
-    double values[2][4];
+    double values[3][4];
+    const int32_t best = sfk_best_isa(SFCONV_ISA_BEST);
     const sfconv_view logits = view_of(x, N, C, S, S);
     const sfconv_view rows = view_of(x, BATCH, 10, 1, 1);
     const sfconv_view targets = view_of(t, N, C, S, S);
@@ -364,9 +365,9 @@ START_TEST(losses_have_the_same_bits_for_any_number_of_workers)
         labels[i] = i % 10;
     }
     const struct pixels pixels = {&targets, 1, 1};
-    for (int k = 0; k < 2; k++) {
+    for (int k = 0; k < 3; k++) {
         close_context();
-        context = context_of_workers(k ? 4 : 1);
+        context = context_of(k == 1 ? 4 : 1, k == 2 ? SFCONV_ISA_REFERENCE : best);
         const sfconv_view gradient = view_of(g[k], N, C, S, S);
         const sfconv_view row_gradient = view_of(g[k], BATCH, 10, 1, 1);
         values[k][0] = bce_dice(&logits, &pixels, &gradient);
@@ -374,8 +375,10 @@ START_TEST(losses_have_the_same_bits_for_any_number_of_workers)
         values[k][2] = mse(&logits, &pixels, NULL);
         values[k][3] = cross_entropy(&rows, &(struct classes){labels, NULL}, &row_gradient);
     }
-    ck_assert_mem_eq(values[0], values[1], sizeof values[0]);
-    ck_assert_mem_eq(g[0], g[1], sizeof g[0]);
+    for (int k = 1; k < 3; k++) {
+        ck_assert_mem_eq(values[0], values[k], sizeof values[0]);
+        ck_assert_mem_eq(g[0], g[k], sizeof g[0]);
+    }
 }
 END_TEST
 
@@ -483,7 +486,7 @@ int main(void)
     tcase_add_test(tests, bce_of_large_logits_is_exact_and_finite);
     tcase_add_test(tests, an_empty_mask_that_is_predicted_empty_has_dice_loss_0);
     tcase_add_test(tests, strides_of_the_views_do_not_change_a_bit);
-    tcase_add_test(tests, losses_have_the_same_bits_for_any_number_of_workers);
+    tcase_add_test(tests, losses_have_the_same_bits_for_any_number_of_workers_and_instruction_set);
     tcase_add_test(
         tests, pixel_losses_refuse_bad_targets_logits_and_settings_and_leave_the_gradient_alone);
     tcase_add_test(tests, losses_refuse_views_that_are_none_or_do_not_fit);
