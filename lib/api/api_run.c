@@ -172,6 +172,53 @@ sfconv_status sfconv_run_reshape(sfconv_run *run, const sfconv_shape *inputs, in
     return sfi_run_reshape(run, inputs, count, memory, bytes);
 }
 
+/* Frozen weights are those of one size, and no gradients follow from them. */
+static sfconv_status check_freezable(const sfconv_run *run, const char *call)
+{
+    const sfconv_status status = sfi_check_shaped(run, call);
+    if (status >= 0 && run->training) {
+        return sfi_fail(run->context, SFCONV_ERROR_STATE, "%s: it is a training run", call);
+    }
+    return status;
+}
+
+sfconv_status sfconv_run_frozen_bytes(const sfconv_run *run, int64_t *bytes)
+{
+    static const char call[] = "sfconv_run_frozen_bytes";
+    const sfconv_status status = check_freezable(run, call);
+    if (status < 0) {
+        return status;
+    }
+    if (!bytes) {
+        return sfi_refuse_null(run->context, call, "bytes");
+    }
+    *bytes = run->plan.frozen_bytes;
+    return SFCONV_OK;
+}
+
+sfconv_status sfconv_run_freeze(sfconv_run *run, void *memory, int64_t bytes)
+{
+    static const char call[] = "sfconv_run_freeze";
+    const sfconv_status status = check_freezable(run, call);
+    if (status < 0) {
+        return status;
+    }
+    if ((uintptr_t)memory % SFI_ALIGNMENT != 0) {
+        return sfi_fail(run->context, SFCONV_ERROR_ARGUMENT,
+                        "%s: lent memory is not aligned to %d bytes", call, SFI_ALIGNMENT);
+    }
+    return sfi_run_freeze(run, memory, bytes);
+}
+
+sfconv_status sfconv_run_thaw(sfconv_run *run)
+{
+    const sfconv_status status = check_freezable(run, "sfconv_run_thaw");
+    if (status >= 0) {
+        sfi_run_thaw(run);
+    }
+    return status;
+}
+
 sfconv_status sfconv_run_set_window(sfconv_run *run, int64_t top, int64_t left, int64_t height,
                                     int64_t width)
 {

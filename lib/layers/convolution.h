@@ -42,11 +42,20 @@ bool sfi_conv_shape_fits(const sfi_conv_shape *shape);
 /* Multiply-adds of the forward pass, those with padding included; false on overflow. */
 bool sfi_conv_macs(int64_t *macs, const sfi_conv_shape *shape);
 
-/* y = conv(x, weight) + bias; bias [out_channels] or NULL. */
+/* y = conv(x, weight) + bias; bias [out_channels] or NULL. `frozen`: NULL, or what
+ * sfi_conv_freeze() made, and then the weight is not read. Either gives the same bits. */
 void sfi_conv_forward(sfconv_context *context, const sfi_conv_shape *shape, const float *x,
-                      const float *weight, const float *bias, float *y, void *scratch);
+                      const float *weight, const void *frozen, const float *bias, float *y,
+                      void *scratch);
 bool sfi_conv_forward_scratch(int64_t *bytes, const sfconv_context *context,
                               const sfi_conv_shape *shape);
+
+/* The weight in the form that forward reads soonest, 64-byte aligned, made once for many passes of
+ * this shape by this context. 0 bytes: there is nothing to gain, and no call then. */
+bool sfi_conv_frozen_bytes(int64_t *bytes, const sfconv_context *context,
+                           const sfi_conv_shape *shape);
+void sfi_conv_freeze(sfconv_context *context, const sfi_conv_shape *shape, const float *weight,
+                     void *frozen);
 
 /* dx = gradient by x, added to what dx holds when `accumulate`. */
 void sfi_conv_backward_data(sfconv_context *context, const sfi_conv_shape *shape, const float *dy,

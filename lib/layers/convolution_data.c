@@ -71,8 +71,33 @@ static void run_product(sfconv_context *context, const sfi_conv_product *product
     }
 }
 
+bool sfi_conv_frozen_bytes(int64_t *bytes, const sfconv_context *context,
+                           const sfi_conv_shape *shape)
+{
+    const sfi_conv_product product = forward_product(shape);
+    if (sfi_lines_chosen(context, shape)) {
+        *bytes = 0;
+        return true;
+    }
+    return sfi_winograd_chosen(context, &product) ? sfi_winograd_frozen_bytes(bytes, &product)
+                                                  : sfi_conv_product_frozen_bytes(bytes, &product);
+}
+
+void sfi_conv_freeze(sfconv_context *context, const sfi_conv_shape *shape, const float *weight,
+                     void *frozen)
+{
+    sfi_conv_product product = forward_product(shape);
+    product.weight = weight;
+    if (sfi_winograd_chosen(context, &product)) {
+        sfi_winograd_freeze(context, &product, frozen);
+    } else {
+        sfi_conv_product_freeze(context, &product, frozen);
+    }
+}
+
 void sfi_conv_forward(sfconv_context *context, const sfi_conv_shape *shape, const float *x,
-                      const float *weight, const float *bias, float *y, void *scratch)
+                      const float *weight, const void *frozen, const float *bias, float *y,
+                      void *scratch)
 {
     assert(sfi_conv_shape_fits(shape));
     if (sfi_lines_chosen(context, shape)) {
@@ -82,6 +107,7 @@ void sfi_conv_forward(sfconv_context *context, const sfi_conv_shape *shape, cons
     sfi_conv_product product = forward_product(shape);
     product.source = x;
     product.weight = weight;
+    product.frozen = frozen;
     product.target = y;
     product.bias = bias;
     run_product(context, &product, scratch);

@@ -4,6 +4,7 @@
  * tile has: [panel][channel of the source and tap][channel]. */
 #include "convolution_operand.h"
 
+#include "parallel.h"
 #include "sizes.h"
 
 #include <string.h>
@@ -97,6 +98,12 @@ static void pack_panel(const sfk_table *kernels, float *panel, const float *from
     }
 }
 
+/* Target channels of a group in whole panels of any size. */
+static int64_t padded_rows(const sfi_conv_product *product)
+{
+    return sfi_ceil_div(product->target_channels, SFK_MAX_PANEL) * SFK_MAX_PANEL;
+}
+
 /* The panel of the rows from `row` of the part on, for this block of depth. */
 static const float *panel_of(const sfi_product_run *run, const sfi_product_part *part,
                              const sfi_product_operand *operand, int64_t row, float *packed)
@@ -104,10 +111,9 @@ static const float *panel_of(const sfi_product_run *run, const sfi_product_part 
     const sfi_conv_product *product = run->product;
     const int64_t taps = sfi_pixel_taps(&product->grid);
     if (product->frozen) {
-        const int64_t depth = product->source_channels * taps;
-        const int64_t padded =
-            sfi_ceil_div(product->target_channels, SFK_MAX_PANEL) * SFK_MAX_PANEL;
-        return product->frozen + (part->group * padded + part->first_row + row) * depth +
+        return product->frozen +
+               (part->group * padded_rows(product) + part->first_row + row) *
+                   product->source_channels * taps +
                operand->channel * taps * run->kernels->panel_columns;
     }
     pack_panel(run->kernels, packed,
@@ -203,4 +209,60 @@ void sfi_product_multiply_panels(const sfi_product_run *run, const sfi_product_p
         }
         sums += count_pixels(operand) * columns;
     }
+}
+
+bool sfi_conv_product_frozen_bytes(int64_t *bytes, const sfi_conv_product *product)
+{
+    *bytes = 0;
+    if (product->target_channels < LEAST_CHANNELS) {
+        return true;
+    }
+    const int64_t sizes[] = {product->groups, padded_rows(product), product->source_channels,
+                             sfi_pixel_taps(&product->grid), (int64_t)sizeof(float)};
+    return sfi_product(bytes, sizes, 5);
+}
+
+typedef struct freeze_job {
+    const sfk_table *kernels;
+    const sfi_conv_product *product;
+    float *frozen;
+    /* Terms of a channel, which follow each other in the weight. */
+    int64_t depth;
+    int64_t panels;
+    int64_t steps[DEPTH];
+} freeze_job;
+
+/* One panel, some terms at a time. */
+static void freeze_task(void *argument, int64_t index, int32_t worker)
+{
+    const freeze_job *job = argument;
+    const sfi_conv_product *product = job->product;
+    const int64_t columns = job->kernels->panel_columns;
+    const int64_t group = index / job->panels;
+    const int64_t row = index % job->panels * columns;
+    const int64_t rows = sfi_min(columns, product->target_channels - row);
+    const float *from = product->weight + group * product->weight_group + row * product->weight_row;
+    float packed[DEPTH * SFK_MAX_PANEL + 2 * SFK_SLACK];
+    float *to = job->frozen + (group * padded_rows(product) + row) * job->depth;
+    (void)worker;
+    for (int64_t k = 0; k < job->depth; k += DEPTH) {
+        const int64_t terms = sfi_min(DEPTH, job->depth - k);
+        /* By a buffer, as packing overwrites what lies behind, which is another task's. */
+        pack_panel(job->kernels, packed, from + k, product->weight_row, job->steps, rows, terms);
+        memcpy(to + k * columns, packed, (size_t)(terms * columns) * sizeof *to);
+    }
+}
+
+void sfi_conv_product_freeze(sfconv_context *context, const sfi_conv_product *product,
+                             float *frozen)
+{
+    freeze_job job = {.kernels = context->kernels,
+                      .product = product,
+                      .frozen = frozen,
+                      .depth = product->source_channels * sfi_pixel_taps(&product->grid)};
+    job.panels = sfi_ceil_div(product->target_channels, context->kernels->panel_columns);
+    for (int64_t k = 0; k < DEPTH; k++) {
+        job.steps[k] = k;
+    }
+    sfi_parallel_for(context, product->groups * job.panels, freeze_task, &job);
 }

@@ -26,7 +26,7 @@ typedef struct sfi_conv_product {
     int64_t target_step[2];
     const float *bias;
     bool accumulate;
-    /* The weight in panels, see sfi_conv_product_freeze(), or NULL. */
+    /* What the freeze of the algorithm made of the weight, or NULL. */
     const float *frozen;
 } sfi_conv_product;
 
@@ -41,6 +41,12 @@ typedef struct sfi_product_sizes {
 
 bool sfi_conv_product_scratch(int64_t *bytes, const sfconv_context *context,
                               const sfi_product_sizes *sizes);
+
+/* The weight in panels for lanes over channels, made once for many passes. 0 bytes: lanes never run
+ * over the channels of this product. */
+bool sfi_conv_product_frozen_bytes(int64_t *bytes, const sfi_conv_product *product);
+void sfi_conv_product_freeze(sfconv_context *context, const sfi_conv_product *product,
+                             float *frozen);
 
 /* Needs a finished grid and the scratch of a query with its sizes. */
 void sfi_conv_product_run(sfconv_context *context, const sfi_conv_product *product, void *scratch);

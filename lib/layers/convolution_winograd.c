@@ -3,87 +3,23 @@
 
 #include "parallel.h"
 #include "sizes.h"
+#include "winograd_plan.h"
 
 #include <assert.h>
 
 #define PLANES SFK_WINOGRAD_PLANES
 #define TILE SFK_WINOGRAD_TILE
 #define WINDOW SFK_WINOGRAD_WINDOW
-#define TAPS 9
+#define TAPS SFI_WINOGRAD_TAPS
+#define OWN_CHANNELS SFI_WINOGRAD_OWN_CHANNELS
+#define PACKED_CHANNELS SFI_WINOGRAD_PACKED
 
-/* Tiles are worked on in blocks: their coefficients stay in the last level of the cache, while a
- * round of rows (target channels) is multiplied with them. Every size depends on the problem alone.
- *
- * Coefficients of the source that a block may have, and the tiles that it has at least and at most:
- * with fewer the transform of the weight, which is repeated for each block where there are several
- * rounds, would show. */
-#define BLOCK_COEFFICIENTS (INT64_C(1) << 21)
-#define LEAST_TILES 96
-#define MOST_TILES 384
-/* Coefficients of the weight that a round may have, and the rows that it has at least. */
-#define ROUND_COEFFICIENTS (INT64_C(5) << 19)
-#define LEAST_ROWS 96
-/* Of one task: tiles, and rows where there are enough tiles to share, or not. Multiples of the
- * sizes of every matrix tile. */
-#define TASK_TILES 48
-#define TASK_ROWS 72
-#define FEW_ROWS 48
-#define ENOUGH_CHUNKS 4
 /* Terms that are added before the next columns come, so that they stay in the first level. */
 #define DEPTH 256
-/* So few tiles use each coefficient of the weight too rarely to store them all: a task transforms
- * what its rows need of some channels, which stays in its second level, and multiplies at once. */
-#define OWN_TILES 64
-#define OWN_ROWS 24
-#define OWN_CHANNELS 64
+/* With so few tiles transforming the weight takes a tenth of the time or more. */
+#define FROZEN_TILES 64
 /* Channels of one task that transforms the source. */
 #define TASK_CHANNELS 8
-/* Channels of a tile of rows whose filters are packed, and then transformed, at a time. */
-#define PACKED_CHANNELS 16
-/* Every number of rows of a tile divides it; and the fewest rows of a tile. */
-#define TILE_MULTIPLE 24
-#define FEWEST_ROWS 4
-
-struct plan {
-    int64_t channels;
-    int64_t rows;
-    int64_t tile_rows;
-    int64_t tile_columns;
-    int64_t tiles;
-    int64_t block_tiles;
-    int64_t blocks;
-    int64_t round_rows;
-    int64_t rounds;
-    int64_t task_rows;
-    int64_t task_tiles;
-    /* Every task transforms its part of the weight itself. */
-    bool own_weight;
-    /* Rows and channels of the coefficients of the weight that are there at a time. */
-    int64_t weight_rows;
-    int64_t weight_channels;
-    /* Between planes of coefficients of the weight; between rows of coefficients of the source, and
-     * of sums. */
-    int64_t weight_plane;
-    int64_t source_pitch;
-    int64_t sum_pitch;
-    int64_t steps_bytes;
-    int64_t source_bytes;
-    int64_t weight_bytes;
-    int64_t sums_bytes;
-    int64_t patch_bytes;
-    int64_t packed_bytes;
-};
-
-static int64_t round16(int64_t count)
-{
-    return sfi_ceil_div(count, 16) * 16;
-}
-
-/* Rows of `count` with whole vectors from any element on, an odd number of cache lines apart. */
-static int64_t pitch_of(int64_t count)
-{
-    return (sfi_ceil_div(count + SFK_SLACK, 16) | 1) * 16;
-}
 
 static bool fits(const sfi_conv_product *product)
 {
@@ -108,7 +44,7 @@ static bool pays(const sfi_conv_product *product)
     const double channels = (double)product->source_channels;
     const double rows = (double)product->target_channels;
     return TAPS * pixels * channels * rows >
-           (PLANES * (double)round16(tiles) + 400) * channels * rows +
+           (PLANES * (double)(sfi_ceil_div(tiles, 16) * 16) + 400) * channels * rows +
                (300 * channels + 260 * rows) * (double)tiles;
 }
 
@@ -124,70 +60,7 @@ bool sfi_winograd_chosen(const sfconv_context *context, const sfi_conv_product *
     }
 }
 
-static void split_work(struct plan *plan, const sfi_conv_product *product)
-{
-    const sfi_pixel_grid *grid = &product->grid;
-    plan->channels = product->source_channels;
-    plan->rows = product->target_channels;
-    plan->tile_rows = sfi_ceil_div(grid->axis[0].size, TILE);
-    plan->tile_columns = sfi_ceil_div(grid->axis[1].size, TILE);
-    plan->tiles = grid->batch * plan->tile_rows * plan->tile_columns;
-    const int64_t wanted = sfi_min(
-        MOST_TILES, sfi_max(LEAST_TILES, BLOCK_COEFFICIENTS / PLANES / sfi_max(plan->channels, 1)));
-    plan->blocks = sfi_ceil_div(plan->tiles, wanted);
-    plan->block_tiles = round16(sfi_ceil_div(plan->tiles, plan->blocks));
-    plan->blocks = sfi_ceil_div(plan->tiles, plan->block_tiles);
-    plan->own_weight = plan->tiles <= OWN_TILES;
-    plan->task_tiles = plan->own_weight ? plan->block_tiles : TASK_TILES;
-    if (plan->own_weight) {
-        plan->task_rows = OWN_ROWS;
-        plan->round_rows = plan->rows;
-        plan->rounds = 1;
-        plan->weight_rows = sfi_min(OWN_ROWS, plan->rows);
-        plan->weight_channels = sfi_min(OWN_CHANNELS, plan->channels);
-        return;
-    }
-    const bool few = plan->block_tiles < ENOUGH_CHUNKS * TASK_TILES;
-    plan->task_rows = few ? FEW_ROWS : TASK_ROWS;
-    const int64_t round_rows =
-        sfi_max(LEAST_ROWS, ROUND_COEFFICIENTS / PLANES / sfi_max(plan->channels, 1));
-    plan->round_rows =
-        sfi_min(sfi_ceil_div(round_rows, plan->task_rows) * plan->task_rows, plan->rows);
-    plan->rounds = sfi_ceil_div(plan->rows, plan->round_rows);
-    plan->weight_rows = plan->round_rows;
-    plan->weight_channels = plan->channels;
-}
-
-static bool make_plan(struct plan *plan, const sfi_conv_product *product)
-{
-    const int64_t item = (int64_t)sizeof(float);
-    int64_t source, weight;
-    split_work(plan, product);
-    plan->source_pitch = pitch_of(plan->block_tiles);
-    plan->sum_pitch = pitch_of(plan->task_tiles);
-    /* Panels of a tile's rows, for any number of them, each with its slack. */
-    const int64_t rows = sfi_ceil_div(plan->weight_rows, TILE_MULTIPLE) * TILE_MULTIPLE;
-    if (!sfi_mul(&source, plan->channels, plan->source_pitch * PLANES * item) ||
-        !sfi_mul(&weight, rows, plan->weight_channels) ||
-        !sfi_add(&weight, weight, rows / FEWEST_ROWS * SFK_SLACK)) {
-        return false;
-    }
-    plan->weight_plane = pitch_of(weight);
-    if (!sfi_mul(&weight, plan->weight_plane, PLANES * item)) {
-        return false;
-    }
-    const int64_t sums = PLANES * sfi_min(plan->task_rows, plan->rows) * plan->sum_pitch;
-    const int64_t patch = WINDOW * TILE * (SFK_WINOGRAD_RUN + 1) + SFK_WINOGRAD_SLACK;
-    plan->source_bytes = source;
-    plan->weight_bytes = weight;
-    plan->sums_bytes = sums * item;
-    plan->patch_bytes = sfi_round64(patch * item);
-    plan->packed_bytes = sfi_round64((PACKED_CHANNELS * TAPS * SFK_MAX_ROWS + SFK_SLACK) * item);
-    plan->steps_bytes = sfi_round64(plan->channels * (int64_t)sizeof(int64_t));
-    return true;
-}
-
-static int64_t worker_bytes(const struct plan *plan)
+static int64_t worker_bytes(const sfi_winograd_plan *plan)
 {
     return plan->sums_bytes + plan->patch_bytes + plan->packed_bytes +
            (plan->own_weight ? plan->weight_bytes : 0);
@@ -196,9 +69,9 @@ static int64_t worker_bytes(const struct plan *plan)
 bool sfi_winograd_scratch(int64_t *bytes, const sfconv_context *context,
                           const sfi_conv_product *product)
 {
-    struct plan plan;
+    sfi_winograd_plan plan;
     int64_t workers;
-    return make_plan(&plan, product) &&
+    return sfi_winograd_plan_make(&plan, product) &&
            sfi_mul(&workers, sfi_workers(context), worker_bytes(&plan)) &&
            sfi_add(bytes, workers, plan.steps_bytes) && sfi_add(bytes, *bytes, plan.source_bytes) &&
            sfi_add(bytes, *bytes, plan.own_weight ? 0 : plan.weight_bytes);
@@ -207,12 +80,14 @@ bool sfi_winograd_scratch(int64_t *bytes, const sfconv_context *context,
 struct winograd_run {
     const sfk_table *kernels;
     const sfi_conv_product *product;
-    struct plan plan;
+    sfi_winograd_plan plan;
     int64_t *source_steps;
     /* Of the taps of PACKED_CHANNELS channels in the weight. */
     int64_t tap_steps[PACKED_CHANNELS * TAPS];
     float *source;
-    float *weight;
+    /* Of the round in hand, or all where they are frozen. */
+    const float *weight;
+    float *weight_scratch;
     char *areas;
     /* The tiles of the block and the rows of the round in hand. */
     int64_t first_tile;
@@ -231,7 +106,7 @@ struct tile_run {
 };
 
 /* The run from `tile` on, of `most` tiles at most. */
-static struct tile_run run_from(const struct plan *plan, int64_t tile, int64_t most)
+static struct tile_run run_from(const sfi_winograd_plan *plan, int64_t tile, int64_t most)
 {
     const int64_t column = tile % plan->tile_columns;
     const int64_t row = tile / plan->tile_columns;
@@ -252,7 +127,7 @@ struct area {
 
 static struct area area_of(const struct winograd_run *run, int32_t worker)
 {
-    const struct plan *plan = &run->plan;
+    const sfi_winograd_plan *plan = &run->plan;
     char *base = run->areas + worker * worker_bytes(plan);
     struct area area;
     area.sums = (float *)base;
@@ -296,7 +171,7 @@ static void gather_patch(const struct winograd_run *run, const struct tile_run *
 
 static void transform_source(const struct winograd_run *run, int64_t channel, float *patch)
 {
-    const struct plan *plan = &run->plan;
+    const sfi_winograd_plan *plan = &run->plan;
     float *to = run->source + channel * plan->source_pitch;
     for (int64_t tile = run->first_tile; tile < run->end_tile;) {
         const struct tile_run tiles =
@@ -332,7 +207,7 @@ static int64_t panel_count(const struct winograd_run *run, const struct filters 
 static void transform_panel(const struct winograd_run *run, const struct filters *filters,
                             int64_t panel, float *packed, float *weight)
 {
-    const struct plan *plan = &run->plan;
+    const sfi_winograd_plan *plan = &run->plan;
     const sfi_conv_product *product = run->product;
     const bool flipped = product->grid.axis[0].spacing < 0;
     const int64_t tile_rows = run->kernels->tile_rows;
@@ -369,7 +244,7 @@ static void transform_task(void *argument, int64_t index, int32_t worker)
         return;
     }
     const struct filters filters = filters_of_round(run);
-    transform_panel(run, &filters, index - run->source_tasks, area.packed, run->weight);
+    transform_panel(run, &filters, index - run->source_tasks, area.packed, run->weight_scratch);
 }
 
 /* Rows and tiles of one task, counted in the round and in the block. */
@@ -385,7 +260,7 @@ struct part {
 static void multiply_terms(const struct winograd_run *run, const struct part *part, int64_t plane,
                            int64_t first_term, int64_t terms, const float *weight, float *sums)
 {
-    const struct plan *plan = &run->plan;
+    const sfi_winograd_plan *plan = &run->plan;
     const sfk_table *kernels = run->kernels;
     const int64_t tile_rows = kernels->tile_rows;
     const float *source =
@@ -414,7 +289,7 @@ static void multiply_terms(const struct winograd_run *run, const struct part *pa
 static void put_row(const struct winograd_run *run, const struct part *part, int64_t row,
                     int64_t plane_size, const float *sums)
 {
-    const struct plan *plan = &run->plan;
+    const sfi_winograd_plan *plan = &run->plan;
     const sfi_conv_product *product = run->product;
     const sfi_pixel_axis *axis = product->grid.axis;
     const int64_t channel = run->first_row + part->first_row + row;
@@ -443,11 +318,12 @@ static void put_row(const struct winograd_run *run, const struct part *part, int
 /* All coefficients of the weight are there. */
 static void multiply_shared(const struct winograd_run *run, const struct part *part, float *sums)
 {
-    const struct plan *plan = &run->plan;
+    const sfi_winograd_plan *plan = &run->plan;
     const int64_t tile_rows = run->kernels->tile_rows;
+    const int64_t row = part->first_row + (run->product->frozen ? run->first_row : 0);
     for (int64_t plane = 0; plane < PLANES; plane++) {
-        const float *weight = run->weight + plane * plan->weight_plane +
-                              part->first_row / tile_rows * panel_pitch(run);
+        const float *weight =
+            run->weight + plane * plan->weight_plane + row / tile_rows * panel_pitch(run);
         for (int64_t term = 0; term < plan->channels; term += DEPTH) {
             multiply_terms(run, part, plane, term, sfi_min(DEPTH, plan->channels - term),
                            weight + term * tile_rows, sums + plane * part->rows * plan->sum_pitch);
@@ -459,7 +335,7 @@ static void multiply_shared(const struct winograd_run *run, const struct part *p
 static void multiply_own(const struct winograd_run *run, const struct part *part,
                          const struct area *area)
 {
-    const struct plan *plan = &run->plan;
+    const sfi_winograd_plan *plan = &run->plan;
     for (int64_t term = 0; term < plan->channels; term += OWN_CHANNELS) {
         const struct filters filters = {part->first_row, part->rows, term,
                                         sfi_min(OWN_CHANNELS, plan->channels - term)};
@@ -477,7 +353,7 @@ static void multiply_own(const struct winograd_run *run, const struct part *part
 static void multiply_task(void *argument, int64_t index, int32_t worker)
 {
     const struct winograd_run *run = argument;
-    const struct plan *plan = &run->plan;
+    const sfi_winograd_plan *plan = &run->plan;
     const int64_t chunks = sfi_ceil_div(run->end_tile - run->first_tile, plan->task_tiles);
     const int64_t first_row = index / chunks * plan->task_rows;
     const int64_t first_tile = index % chunks * plan->task_tiles;
@@ -503,13 +379,14 @@ static void multiply_task(void *argument, int64_t index, int32_t worker)
 static void run_round(sfconv_context *context, struct winograd_run *run, int64_t block,
                       int64_t round)
 {
-    const struct plan *plan = &run->plan;
+    const sfi_winograd_plan *plan = &run->plan;
     const int64_t channel_tasks = sfi_ceil_div(plan->channels, TASK_CHANNELS);
     run->first_row = round * plan->round_rows;
     run->end_row = sfi_min(run->first_row + plan->round_rows, plan->rows);
     const struct filters filters = filters_of_round(run);
     const int64_t weight_tasks = panel_count(run, &filters);
-    const bool has_weight = plan->own_weight || (plan->rounds == 1 && block > 0);
+    const bool has_weight =
+        run->product->frozen || plan->own_weight || (plan->rounds == 1 && block > 0);
     run->source_tasks = round == 0 ? channel_tasks : 0;
     sfi_parallel_for(context, run->source_tasks + (has_weight ? 0 : weight_tasks), transform_task,
                      run);
@@ -519,24 +396,63 @@ static void run_round(sfconv_context *context, struct winograd_run *run, int64_t
                      multiply_task, run);
 }
 
+static void fill_tap_steps(struct winograd_run *run)
+{
+    for (int64_t k = 0; k < PACKED_CHANNELS * TAPS; k++) {
+        run->tap_steps[k] = k / TAPS * run->product->weight_channel + k % TAPS;
+    }
+}
+
+bool sfi_winograd_frozen_bytes(int64_t *bytes, const sfi_conv_product *product)
+{
+    sfi_winograd_plan plan;
+    *bytes = 0;
+    return sfi_winograd_plan_make(&plan, product) &&
+           (plan.tiles > FROZEN_TILES ||
+            (sfi_winograd_plan_whole(&plan) &&
+             sfi_mul(bytes, plan.weight_plane, PLANES * (int64_t)sizeof(float))));
+}
+
+static void freeze_task(void *argument, int64_t index, int32_t worker)
+{
+    const struct winograd_run *run = argument;
+    const struct filters filters = {.rows = run->plan.rows, .channels = run->plan.channels};
+    float packed[PACKED_CHANNELS * TAPS * SFK_MAX_ROWS + SFK_SLACK];
+    (void)worker;
+    transform_panel(run, &filters, index, packed, run->weight_scratch);
+}
+
+void sfi_winograd_freeze(sfconv_context *context, const sfi_conv_product *product, float *frozen)
+{
+    struct winograd_run run = {
+        .kernels = context->kernels, .product = product, .weight_scratch = frozen};
+    sfi_winograd_plan_make(&run.plan, product);
+    sfi_winograd_plan_whole(&run.plan);
+    fill_tap_steps(&run);
+    sfi_parallel_for(context, sfi_ceil_div(run.plan.rows, run.kernels->tile_rows), freeze_task,
+                     &run);
+}
+
 void sfi_winograd_run(sfconv_context *context, const sfi_conv_product *product, void *scratch)
 {
     struct winograd_run run = {.kernels = context->kernels, .product = product};
-    struct plan *plan = &run.plan;
+    sfi_winograd_plan *plan = &run.plan;
     char *base = scratch;
-    const bool counted = make_plan(plan, product);
+    const bool counted = sfi_winograd_plan_make(plan, product);
     assert(counted);
     (void)counted;
     run.source_steps = (int64_t *)base;
     run.source = (float *)(base += plan->steps_bytes);
-    run.weight = (float *)(base += plan->source_bytes);
-    run.areas = plan->own_weight ? (char *)run.weight : base + plan->weight_bytes;
+    run.weight = run.weight_scratch = (float *)(base += plan->source_bytes);
+    run.areas = plan->own_weight ? base : base + plan->weight_bytes;
+    if (product->frozen) {
+        sfi_winograd_plan_whole(plan);
+        run.weight = product->frozen;
+    }
     for (int64_t k = 0; k < plan->channels; k++) {
         run.source_steps[k] = k * plan->source_pitch;
     }
-    for (int64_t k = 0; k < PACKED_CHANNELS * TAPS; k++) {
-        run.tap_steps[k] = k / TAPS * product->weight_channel + k % TAPS;
-    }
+    fill_tap_steps(&run);
     for (int64_t block = 0; block < plan->blocks; block++) {
         run.first_tile = block * plan->block_tiles;
         run.end_tile = sfi_min(run.first_tile + plan->block_tiles, plan->tiles);

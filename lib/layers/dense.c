@@ -108,8 +108,17 @@ static bool has_bias(const sfconv_layer *layer)
 void sfi_dense_forward(const sfconv_layer *layer, const sfi_conv_shape *shape, const sfi_pass *pass)
 {
     sfi_conv_forward(pass->context, shape, pass->in[0], layer->parameters[WEIGHT].data,
-                     has_bias(layer) ? layer->parameters[BIAS].data : NULL, pass->out,
+                     pass->frozen, has_bias(layer) ? layer->parameters[BIAS].data : NULL, pass->out,
                      pass->scratch);
+}
+
+sfconv_status sfi_dense_frozen_bytes(const sfconv_layer *layer, const sfi_conv_shape *shape,
+                                     int64_t *bytes)
+{
+    return sfi_conv_frozen_bytes(bytes, layer->context, shape)
+               ? SFCONV_OK
+               : sfi_fail(layer->context, SFCONV_ERROR_OVERFLOW,
+                          "frozen weight: its size overflows");
 }
 
 void sfi_dense_backward(const sfconv_layer *layer, const sfi_conv_shape *shape,

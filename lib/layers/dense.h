@@ -37,6 +37,9 @@ sfconv_status sfi_dense_memory(const sfconv_layer *layer, const sfi_conv_shape *
 int64_t sfi_dense_macs(const sfi_conv_shape *shape);
 void sfi_dense_forward(const sfconv_layer *layer, const sfi_conv_shape *shape,
                        const sfi_pass *pass);
+/* For every kind whose weight is that of a convolution. */
+sfconv_status sfi_dense_frozen_bytes(const sfconv_layer *layer, const sfi_conv_shape *shape,
+                                     int64_t *bytes);
 void sfi_dense_backward(const sfconv_layer *layer, const sfi_conv_shape *shape,
                         const sfi_pass *pass);
 

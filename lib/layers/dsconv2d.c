@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #include "convolution.h"
+#include "dense.h"
 #include "depthwise.h"
 #include "error.h"
 #include "layer_kinds.h"
@@ -121,6 +122,19 @@ static int64_t input_macs(const sfconv_layer *layer, const sfi_shape *in, sfi_sh
     return out.n * out.h * out.w * in->c * desc->kernel[0] * desc->kernel[1];
 }
 
+static sfconv_status frozen_bytes(const sfconv_layer *layer, const sfi_shape *in, sfi_shape out,
+                                  int64_t *bytes)
+{
+    const sfi_conv_shape pointwise = pointwise_of(*in, out);
+    return sfi_dense_frozen_bytes(layer, &pointwise, bytes);
+}
+
+static void freeze(const sfconv_layer *layer, const sfi_shape *in, sfi_shape out, void *frozen)
+{
+    const sfi_conv_shape pointwise = pointwise_of(*in, out);
+    sfi_conv_freeze(layer->context, &pointwise, layer->parameters[POINTWISE].data, frozen);
+}
+
 static void forward(sfconv_layer *layer, const sfi_pass *pass)
 {
     const sfi_depthwise depthwise =
@@ -135,8 +149,8 @@ static void forward(sfconv_layer *layer, const sfi_pass *pass)
     const float *bias = layer->parameter_count > BIAS ? layer->parameters[BIAS].data : NULL;
     sfi_depthwise_forward(pass->context, &depthwise, pass->in[0], layer->parameters[DEPTHWISE].data,
                           middle, scratch);
-    sfi_conv_forward(pass->context, &pointwise, middle, layer->parameters[POINTWISE].data, bias,
-                     pass->out, scratch);
+    sfi_conv_forward(pass->context, &pointwise, middle, layer->parameters[POINTWISE].data,
+                     pass->frozen, bias, pass->out, scratch);
 }
 
 static void backward(sfconv_layer *layer, const sfi_pass *pass)
@@ -184,6 +198,8 @@ static const sfi_layer_class kind = {
     .memory = memory,
     .macs = macs,
     .input_macs = input_macs,
+    .frozen_bytes = frozen_bytes,
+    .freeze = freeze,
     .forward = forward,
     .backward = backward,
     .initialize = initialize,

@@ -81,6 +81,8 @@ typedef struct sfi_pass {
     float *const *grad_parameter;
     void *tape;
     void *scratch;
+    /* Inference only: what `freeze` made, or NULL. */
+    const void *frozen;
 } sfi_pass;
 
 #define SFI_REGULARIZER_PARTS 2
@@ -114,6 +116,12 @@ typedef struct sfi_layer_class {
      * for the gradients of the weights and once more for those of what they are multiplied with,
      * but without these where the gradient of the input is not wanted. */
     int64_t (*input_macs)(const sfconv_layer *layer, const sfi_shape *in, sfi_shape out);
+    /* Parameters in the form that forward reads soonest, made once for many passes of inference of
+     * these shapes. Bytes, 0 where nothing is gained and `freeze` is not called, or OVERFLOW; NULL
+     * for kinds without. Forward gives the same bits with it. */
+    sfconv_status (*frozen_bytes)(const sfconv_layer *layer, const sfi_shape *in, sfi_shape out,
+                                  int64_t *bytes);
+    void (*freeze)(const sfconv_layer *layer, const sfi_shape *in, sfi_shape out, void *frozen);
     void (*forward)(sfconv_layer *layer, const sfi_pass *pass);
     void (*backward)(sfconv_layer *layer, const sfi_pass *pass);
     /* Draws parameters, resets buffers; NULL for kinds without parameters. */

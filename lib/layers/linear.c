@@ -57,6 +57,21 @@ static int64_t macs(const sfconv_layer *layer, const sfi_shape *in, sfi_shape ou
     return sfi_dense_macs(&shape);
 }
 
+static sfconv_status frozen_bytes(const sfconv_layer *layer, const sfi_shape *in, sfi_shape out,
+                                  int64_t *bytes)
+{
+    const sfi_conv_shape shape = shape_of(layer, in->n);
+    (void)out;
+    return sfi_dense_frozen_bytes(layer, &shape, bytes);
+}
+
+static void freeze(const sfconv_layer *layer, const sfi_shape *in, sfi_shape out, void *frozen)
+{
+    const sfi_conv_shape shape = shape_of(layer, in->n);
+    (void)out;
+    sfi_conv_freeze(layer->context, &shape, layer->parameters[0].data, frozen);
+}
+
 static void forward(sfconv_layer *layer, const sfi_pass *pass)
 {
     const sfi_conv_shape shape = shape_of(layer, pass->out_shape.n);
@@ -83,6 +98,8 @@ static const sfi_layer_class linear_class = {
     .infer = infer,
     .memory = memory,
     .macs = macs,
+    .frozen_bytes = frozen_bytes,
+    .freeze = freeze,
     .forward = forward,
     .backward = backward,
     .initialize = initialize,

@@ -408,6 +408,39 @@ static sfconv_status place_regularizers(sfi_plan *plan, const sfconv_net *net, b
     return SFCONV_OK;
 }
 
+/* Layers that are computed by themselves and have such a form of their weights. */
+static sfconv_status place_frozen(sfi_plan *plan, const sfconv_net *net, bool training)
+{
+    plan->frozen_bytes = 0;
+    for (int32_t i = 0; i < net->node_count; i++) {
+        const sfi_node *node = &net->nodes[i];
+        sfi_step *step = &plan->steps[i];
+        const bool by_layer = !plan->rank.active || plan->rank.nodes[i].role == SFI_RANK_LAYER;
+        sfi_shape in[SFI_MAX_INPUTS];
+        int64_t bytes;
+        step->frozen = SFI_NO_BUFFER;
+        if (training || !step->live || !by_layer || !node->layer ||
+            !node->layer->kind->frozen_bytes) {
+            continue;
+        }
+        gather_input_shapes(plan, node, in);
+        const sfconv_status status =
+            node->layer->kind->frozen_bytes(node->layer, in, step->shape, &bytes);
+        if (status < 0) {
+            sfi_error_prefix(net->context, node->name);
+            return status;
+        }
+        if (bytes > 0) {
+            step->frozen = plan->frozen_bytes;
+            if (!sfi_add(&plan->frozen_bytes, plan->frozen_bytes, sfi_round64(bytes))) {
+                return sfi_fail(net->context, SFCONV_ERROR_OVERFLOW,
+                                "net: its frozen weights overflow");
+            }
+        }
+    }
+    return SFCONV_OK;
+}
+
 sfconv_status sfi_plan_make(sfi_plan *plan, const sfconv_net *net, sfi_plan_mode mode,
                             const sfconv_shape *inputs, int32_t count)
 {
@@ -425,6 +458,9 @@ sfconv_status sfi_plan_make(sfi_plan *plan, const sfconv_net *net, sfi_plan_mode
     status = ask_memory(plan, net, training);
     if (status >= 0) {
         status = list_buffers(plan, net, training);
+    }
+    if (status >= 0) {
+        status = place_frozen(plan, net, training);
     }
     if (status < 0) {
         return status;

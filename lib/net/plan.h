@@ -23,6 +23,8 @@ typedef struct sfi_step {
     int64_t tape;
     int64_t scratch_forward;
     int64_t scratch_backward;
+    /* In the block of a run's frozen weights. */
+    int64_t frozen;
 } sfi_step;
 
 /* A piece of memory with the time it is in use, both ends included. */
@@ -45,6 +47,8 @@ typedef struct sfi_plan {
     int64_t regularizer_scratch;
     int64_t regularizer_worker_bytes;
     int64_t bytes;
+    /* Of the frozen weights, a block of its own. */
+    int64_t frozen_bytes;
     sfi_buffer *buffers;
     int32_t buffer_count;
     /* Inactive where the run goes layer by layer. */

@@ -39,6 +39,7 @@ void sfi_run_release(sfconv_run *run)
     }
     sfconv_context *context = run->context;
     sfconv_net *net = run->net;
+    sfi_run_thaw(run);
     if (run->owned_bytes) {
         sfi_free(context, run->memory, run->owned_bytes);
     }
@@ -109,6 +110,7 @@ sfconv_status sfi_run_reshape(sfconv_run *run, const sfconv_shape *inputs, int32
             return sfi_fail_memory(run->context, "run", (size_t)next->bytes);
         }
     }
+    sfi_run_thaw(run);
     if (run->owned_bytes) {
         sfi_free(run->context, run->memory, run->owned_bytes);
     }
@@ -165,6 +167,8 @@ static void fill_pass(const sfconv_run *run, int32_t index, node_pass *filled)
         .grad_in = filled->grad_in,
         .accumulate = filled->accumulate,
         .tape = at(run, step->tape),
+        .frozen =
+            run->is_frozen && step->frozen != SFI_NO_BUFFER ? run->frozen + step->frozen : NULL,
     };
 }
 

@@ -32,6 +32,11 @@ struct sfconv_run {
     unsigned char *memory;
     /* What to give back to the allocator; 0 when the memory is lent. */
     size_t owned_bytes;
+    /* Weights as forward reads them soonest, the plan's frozen_bytes; NULL while the parameters
+     * themselves are read. frozen_owned: what to give back. */
+    bool is_frozen;
+    unsigned char *frozen;
+    size_t frozen_owned;
     /* Gradient of each parameter of the net in `memory`; NULL for buffers. */
     float **gradients;
 };
@@ -50,6 +55,10 @@ sfconv_status sfi_run_bytes(const sfconv_run *run, const sfconv_shape *inputs, i
 sfconv_status sfi_run_set_window(sfconv_run *run, sfi_image_part window);
 /* Height (axis 0) or width of a node's map as a window of the whole. */
 sfi_span sfi_run_span(const sfconv_run *run, int32_t node, int axis);
+/* Makes the frozen weights of the present parameters in `memory`, or in the allocator's. ARGUMENT
+ * or MEMORY, and then nothing has changed. */
+sfconv_status sfi_run_freeze(sfconv_run *run, void *memory, int64_t bytes);
+void sfi_run_thaw(sfconv_run *run);
 void sfi_run_forward(sfconv_run *run);
 void sfi_run_backward(sfconv_run *run);
 void sfi_run_zero_gradients(sfconv_run *run);

@@ -126,7 +126,14 @@ static sfconv_status prepare(struct job *job, bool layers)
         status = sfconv_run_want_input_gradients(job->run, 1);
     }
     if (status < 0 || (status = sfconv_run_bytes(job->run, &job->shape, 1, &job->run_bytes)) < 0 ||
-        (status = sfconv_run_reshape(job->run, &job->shape, 1, NULL, 0)) < 0 || job->work != STEP) {
+        (status = sfconv_run_reshape(job->run, &job->shape, 1, NULL, 0)) < 0) {
+        return status;
+    }
+    /* Once, as other engines do when they load a network. */
+    if (job->work == INFERENCE) {
+        return sfconv_run_freeze(job->run, NULL, 0);
+    }
+    if (job->work != STEP) {
         return status;
     }
     status = sfconv_optimizer_create(&job->optimizer, job->net, &sgd);

@@ -178,7 +178,7 @@ static inline void run_pass(sfconv_context *context, const struct problem *probl
     struct buffer scratch = make_buffer(scratch_bytes(context, shape, pass) / 4);
     switch (pass) {
     case FORWARD:
-        sfi_conv_forward(context, shape, problem->x.values, problem->weight.values,
+        sfi_conv_forward(context, shape, problem->x.values, problem->weight.values, NULL,
                          problem->bias.values, result, scratch.values);
         break;
     case DATA:

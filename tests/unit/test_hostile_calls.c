@@ -157,6 +157,7 @@ static void refuse_run(const things *t, sfconv_run *run, sfconv_optimizer *optim
 {
     sfconv_view view;
     double value = 7;
+    int64_t bytes;
     size_t length;
     REFUSED(sfconv_run_reshape(run, &t->shape, 1, NULL, 0));
     REFUSED(sfconv_run_input(run, 0, &view));
@@ -172,6 +173,9 @@ static void refuse_run(const things *t, sfconv_run *run, sfconv_optimizer *optim
     REFUSED(sfconv_run_clip_gradients(run, 1, &value));
     REFUSED(sfconv_run_set_seed(run, 1, 1));
     REFUSED(sfconv_run_set_window(run, 0, 0, 4, 4));
+    REFUSED(sfconv_run_freeze(run, NULL, 0));
+    REFUSED(sfconv_run_frozen_bytes(run, &bytes));
+    REFUSED(sfconv_run_thaw(run));
     REFUSED(sfconv_run_plan_text(run, NULL, 0, &length));
     REFUSED(sfconv_optimizer_step(optimizer, run, 0.1));
     ck_assert_uint_eq(sfconv_run_step(run), 0);

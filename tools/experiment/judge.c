@@ -11,16 +11,27 @@ bool judge_check(struct judge *judge, sfconv_status status, const char *what)
     return experiment_check(judge->model->context, status, what, judge->error);
 }
 
+/* From the second image of a size on: for one alone it would not pay. */
+static bool freeze(struct judge *judge)
+{
+    if (judge->frozen) {
+        return true;
+    }
+    judge->frozen = true;
+    return judge_check(judge, sfconv_run_freeze(judge->run, NULL, 0), "network");
+}
+
 static bool fit(struct judge *judge, const struct image *image)
 {
     const int64_t width = batch_round_up(judge->model, image->width);
     const int64_t height = batch_round_up(judge->model, image->height);
     const sfconv_shape shape = {1, judge->model->channels, height, width};
     if (width == judge->width && height == judge->height) {
-        return true;
+        return freeze(judge);
     }
     judge->width = width;
     judge->height = height;
+    judge->frozen = false;
     return judge_check(judge, sfconv_run_reshape(judge->run, &shape, 1, NULL, 0), "network");
 }
 

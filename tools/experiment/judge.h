@@ -11,6 +11,7 @@ struct judge {
     sfconv_run *run;
     int64_t width;
     int64_t height;
+    bool frozen; /* for images of this size */
     double seconds;
     double logit; /* above it a pixel is foreground */
     struct image_error *error;

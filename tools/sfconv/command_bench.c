@@ -100,6 +100,7 @@ static bool measure_net(const struct bench *b, sfconv_context *context, sfconv_n
         experiment_check(context, sfconv_run_create(&run, net, SFCONV_MODE_INFERENCE), b->path,
                          b->error) &&
         experiment_check(context, sfconv_run_reshape(run, &shape, 1, NULL, 0), b->path, b->error) &&
+        experiment_check(context, sfconv_run_freeze(run, NULL, 0), b->path, b->error) &&
         experiment_check(context, sfconv_run_input(run, 0, &input), b->path, b->error);
     for (int64_t i = 0; ok && i < sfconv_view_count(&input); i++) {
         input.data[i] = 0.0f;

@@ -79,6 +79,9 @@ SIGNATURES = {
     "run_set_engine": "e pi",
     "run_set_seed": "e puu",
     "run_set_window": "e pllll",
+    "run_freeze": "e ppl",
+    "run_frozen_bytes": "e pp",
+    "run_thaw": "e p",
     "run_step": "u p",
     "run_plan_text": "e ppzp",
     # train.h

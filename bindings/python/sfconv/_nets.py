@@ -95,6 +95,18 @@ class Run(Handle):
     def reshape(self, *shapes):
         self.context.call("run_reshape", self, _shapes(shapes), len(shapes), None, 0)
 
+    def freeze(self):
+        """Keeps the weights of dense layers, as they are now, in the form that forward reads
+        soonest, until the next reshape."""
+        self.context.call("run_freeze", self, None, 0)
+
+    def frozen_bytes(self):
+        return self.context.number(ctypes.c_int64, "run_frozen_bytes", self)
+
+    def thaw(self):
+        """Forward reads the parameters themselves again."""
+        self.context.call("run_thaw", self)
+
     def _memory(self, name, index):
         view = View()
         self.context.call(name, self, index, ctypes.byref(view))

@@ -1,0 +1,51 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* How a product by Winograd's F(4x4, 3x3) is cut, and what memory it takes. Every size depends on
+ * the problem alone. */
+#ifndef SFI_WINOGRAD_PLAN_H
+#define SFI_WINOGRAD_PLAN_H
+
+#include "convolution_product.h"
+
+#define SFI_WINOGRAD_TAPS 9
+/* A task that transforms its part of the weight itself does so for some channels, which stays in
+ * its second-level cache, and multiplies at once. */
+#define SFI_WINOGRAD_OWN_CHANNELS 64
+/* Channels of a tile of rows whose filters are packed, and then transformed, at a time. */
+#define SFI_WINOGRAD_PACKED 16
+
+typedef struct sfi_winograd_plan {
+    int64_t channels;
+    int64_t rows;
+    int64_t tile_rows;
+    int64_t tile_columns;
+    int64_t tiles;
+    int64_t block_tiles;
+    int64_t blocks;
+    int64_t round_rows;
+    int64_t rounds;
+    int64_t task_rows;
+    int64_t task_tiles;
+    /* Every task transforms its part of the weight itself. */
+    bool own_weight;
+    /* Rows and channels of the coefficients of the weight that are there at a time. */
+    int64_t weight_rows;
+    int64_t weight_channels;
+    /* Between planes of coefficients of the weight; between rows of coefficients of the source, and
+     * of sums. */
+    int64_t weight_plane;
+    int64_t source_pitch;
+    int64_t sum_pitch;
+    int64_t steps_bytes;
+    int64_t source_bytes;
+    int64_t weight_bytes;
+    int64_t sums_bytes;
+    int64_t patch_bytes;
+    int64_t packed_bytes;
+} sfi_winograd_plan;
+
+/* false when a size overflows. */
+bool sfi_winograd_plan_make(sfi_winograd_plan *plan, const sfi_conv_product *product);
+/* As if all rows and channels of the weight were there at a time; the same tasks. */
+bool sfi_winograd_plan_whole(sfi_winograd_plan *plan);
+
+#endif
