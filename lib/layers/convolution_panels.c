@@ -26,6 +26,8 @@
 /* Terms of one block: a panel of them stays in the first-level cache beside the pixels of a tile.
  */
 #define DEPTH 216
+/* In floats. */
+#define CACHE_LINE 16
 
 bool sfi_product_by_channels(const sfi_conv_product *product)
 {
@@ -104,18 +106,34 @@ static int64_t padded_rows(const sfi_conv_product *product)
     return sfi_ceil_div(product->target_channels, SFK_MAX_PANEL) * SFK_MAX_PANEL;
 }
 
-/* The panel of the rows from `row` of the part on, for this block of depth. */
-static const float *panel_of(const sfi_product_run *run, const sfi_product_part *part,
-                             const sfi_product_operand *operand, int64_t row, float *packed)
+/* Where the rows from `row` of the part on have their panel for source channels `channel` …. */
+static const float *frozen_panel(const sfi_product_run *run, const sfi_product_part *part,
+                                 int64_t row, int64_t channel)
 {
     const sfi_conv_product *product = run->product;
     const int64_t taps = sfi_pixel_taps(&product->grid);
-    if (product->frozen) {
-        return product->frozen +
-               (part->group * padded_rows(product) + part->first_row + row) *
-                   product->source_channels * taps +
-               operand->channel * taps * run->kernels->panel_columns;
+    return product->frozen +
+           (part->group * padded_rows(product) + part->first_row + row) * product->source_channels *
+               taps +
+           channel * taps * run->kernels->panel_columns;
+}
+
+/* The frozen panel behind this one: of the next rows, or the first of the next block of depth. */
+static const float *next_panel(const sfi_product_run *run, const sfi_product_part *part,
+                               const sfi_product_operand *operand, int64_t row)
+{
+    const int64_t next = row + run->kernels->panel_columns;
+    if (next < part->rows) {
+        return frozen_panel(run, part, next, operand->channel);
     }
+    return operand->last ? NULL
+                         : frozen_panel(run, part, 0, operand->channel + run->block_channels);
+}
+
+static const float *packed_panel(const sfi_product_run *run, const sfi_product_part *part,
+                                 const sfi_product_operand *operand, int64_t row, float *packed)
+{
+    const sfi_conv_product *product = run->product;
     pack_panel(run->kernels, packed,
                product->weight + part->group * product->weight_group +
                    (part->first_row + row) * product->weight_row +
@@ -156,16 +174,31 @@ static void move_sums(const sfi_product_run *run, const sfi_product_operand *ope
     }
 }
 
-/* Adds one block of depth to the sums of a panel. */
+/* Into the second-level cache, as the first is full. Frozen panels come from memory, each from
+ * another page: without it the first tile of each would wait for them. The last block is shorter;
+ * what is asked for behind it is never read, which a prefetch allows. */
+static void bring_nearer(const float *from, const float *end)
+{
+    for (; from < end; from += CACHE_LINE) {
+        __builtin_prefetch(from, 0, 2);
+    }
+}
+
+/* Adds one block of depth to the sums of a panel; meanwhile the panel `next`, or NULL, is brought.
+ */
 static void multiply_panel(const sfi_product_run *run, const sfi_product_operand *operand,
-                           sfk_panel_tile tile)
+                           sfk_panel_tile tile, const float *next)
 {
     int64_t places[SFK_MAX_ROWS];
     const int64_t count = count_pixels(operand);
     const int64_t tiles = sfi_ceil_div(count, run->kernels->panel_rows);
+    const int64_t weights = operand->depth * run->kernels->panel_columns;
     int64_t column = 0;
     int64_t place = 0;
     for (int64_t i = 0; i < tiles; i++) {
+        if (next) {
+            bring_nearer(next + i * weights / tiles, next + (i + 1) * weights / tiles);
+        }
         const int64_t first = i * count / tiles;
         tile.rows = (int32_t)((i + 1) * count / tiles - first);
         for (int32_t m = 0; m < tile.rows; m++) {
@@ -195,15 +228,19 @@ void sfi_product_multiply_panels(const sfi_product_run *run, const sfi_product_p
         if (begins && product->accumulate) {
             move_sums(run, operand, planes, channels, sums, false);
         }
+        const float *weights = product->frozen
+                                   ? frozen_panel(run, part, row, operand->channel)
+                                   : packed_panel(run, part, operand, row, area->panels);
+        const float *next = product->frozen ? next_panel(run, part, operand, row) : NULL;
         const sfk_panel_tile tile = {.pixels = operand->values,
                                      .steps = operand->steps,
-                                     .weights = panel_of(run, part, operand, row, area->panels),
+                                     .weights = weights,
                                      .to = sums,
                                      .bias = product->bias ? product->bias + channel : NULL,
                                      .accumulate = product->accumulate || !begins,
                                      .channels = (int32_t)channels,
                                      .depth = operand->depth};
-        multiply_panel(run, operand, tile);
+        multiply_panel(run, operand, tile, next);
         if (operand->last) {
             move_sums(run, operand, planes, channels, sums, true);
         }
