@@ -14,7 +14,7 @@
 /* Pixels that pay for packing weights which are used once. */
 #define PACKED_PIXELS 64
 /* Rows of a task; more where copying pixels for each task would show: on tiny maps, and where a
- * stride parts the columns; most where lines are gathered for each tap. */
+ * stride parts the columns; most where both meet, and where lines are gathered for each tap. */
 #define TASK_ROWS 64
 #define MORE_ROWS 128
 #define LINE_ROWS 256
@@ -42,10 +42,12 @@ bool sfi_product_has_patches(const sfi_pixel_grid *grid)
 
 static int64_t rows_wanted(const sfi_pixel_grid *grid)
 {
-    if (!sfi_product_has_patches(grid)) {
+    const bool tiny = grid->count < TINY_PIXELS;
+    const bool strided = grid->axis[1].step > 1;
+    if (!sfi_product_has_patches(grid) || (tiny && strided)) {
         return LINE_ROWS;
     }
-    return grid->count < TINY_PIXELS || grid->axis[1].step > 1 ? MORE_ROWS : TASK_ROWS;
+    return tiny || strided ? MORE_ROWS : TASK_ROWS;
 }
 
 int64_t sfi_product_panel_rows(const sfi_conv_product *product)

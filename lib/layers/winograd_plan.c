@@ -19,12 +19,13 @@
 /* Coefficients of the weight that a round may have, and the rows that it has at least. */
 #define ROUND_COEFFICIENTS (INT64_C(5) << 19)
 #define LEAST_ROWS 96
-/* Of one task: tiles, and rows where there are enough tiles to share, or not. Multiples of the
- * sizes of every matrix tile. */
+/* Of one task: tiles, and rows where there are enough tiles to share and enough channels to hide
+ * that so many sums leave the second level, or not. Multiples of the sizes of every matrix tile. */
 #define TASK_TILES 48
 #define TASK_ROWS 72
 #define FEW_ROWS 48
 #define ENOUGH_CHUNKS 4
+#define ENOUGH_CHANNELS 128
 /* So few tiles use each coefficient of the weight too rarely to store them all: a task transforms
  * what its rows need of some channels, which stays in its second level, and multiplies at once. */
 #define OWN_TILES 64
@@ -67,7 +68,8 @@ static void split_work(sfi_winograd_plan *plan, const sfi_conv_product *product)
         plan->weight_channels = sfi_min(SFI_WINOGRAD_OWN_CHANNELS, plan->channels);
         return;
     }
-    const bool few = plan->block_tiles < ENOUGH_CHUNKS * TASK_TILES;
+    const bool few =
+        plan->block_tiles < ENOUGH_CHUNKS * TASK_TILES || plan->channels < ENOUGH_CHANNELS;
     plan->task_rows = few ? FEW_ROWS : TASK_ROWS;
     const int64_t round_rows =
         sfi_max(LEAST_ROWS, ROUND_COEFFICIENTS / PLANES / sfi_max(plan->channels, 1));
