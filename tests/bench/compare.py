@@ -3,14 +3,16 @@
 """Whole networks of this library beside other engines, in one run.
 
     compare.py nets|training|memory|pairs|depthwise PATH-TO-peer_worker [--threads 1,2] [--rounds 3]
-               [--only REGEX]
+               [--only REGEX] [--budget MILLISECONDS]
 
 The environment variable SFCONV_PEERS names a folder with workers that speak the line protocol of
 peer_worker.c: w_torch.py, w_ort.mjs with node_modules, bin/w_xnn. Those that are there take turns
 with this library, in every round the other way round; without any, this library stands alone.
 Printed are medians, how far the middle half of all runs spreads, and the ratio to the quickest
-peer. `memory` asks fresh processes for the most that was resident, and one more that computes
-nothing: the difference is what the network takes.
+peer; in brackets the ratio of the shortest runs, which other programs on the machine disturb least:
+where two processors share one core, a neighbour takes more from the engine that stalls less.
+`memory` asks fresh processes for the most that was resident, and one more that computes nothing:
+the difference is what the network takes.
 
 `pairs` and `depthwise` are single layers, C to C channels of a map, with BatchNorm and ReLU: a
 factorized 3x3 convolution, and a depthwise separable one. PyTorch does the same (torch_pairs.py);
@@ -31,8 +33,6 @@ TRAINING_BATCH = {"unet": 2, "resnet18": 8}
 MAPS = ((64, 304), (128, 152), (256, 76), (512, 38), (512, 19), (64, 56), (128, 28), (256, 14),
         (512, 7))
 RANK_DIVISORS = (32, 8, 4)
-# Microseconds that a worker measures in one turn.
-BUDGET = 100_000
 
 
 def peers():
@@ -114,14 +114,14 @@ def requests(what, only):
                     yield f"T {name} {TRAINING_BATCH[network]}"
 
 
-def measure(workers, request, rounds, request_of_others=None):
+def measure(workers, request, options, request_of_others=None):
     """Milliseconds of each worker that can; some engines know the work by another request."""
     times = {name: [] for name in workers}
-    for turn in range(rounds):
+    for turn in range(options.rounds):
         for name in list(times)[:: -1 if turn % 2 else 1]:
             knows = not request_of_others or not name or name.startswith("PyTorch")
             asked = request if knows else request_of_others
-            answer = workers[name].ask(f"{asked} {BUDGET}")
+            answer = workers[name].ask(f"{asked} {1000 * options.budget}")
             if answer:
                 times[name] += [microseconds / 1e3 for microseconds in answer]
             else:
@@ -146,7 +146,7 @@ def compare_times(what, ours, options):
         workers = {"": Worker(ours, threads)}
         workers.update((peer, Worker(command, threads)) for peer, command in peers().items())
         for request in requests(what, options.only):
-            print_times(request, threads, measure(workers, request, options.rounds))
+            print_times(request, threads, measure(workers, request, options))
         for worker in workers.values():
             worker.close()
 
@@ -173,26 +173,34 @@ def compare_layers(what, ours, options):
         workers = {"": Worker(ours, threads)}
         workers.update((peer, Worker(command, threads)) for peer, command in layer_peers().items())
         peak = Worker([str(pathlib.Path(ours[0]).with_name("peak_worker")), "{T}"], threads)
+        # Other programs only ever take from the peak: the best of all answers so far.
+        rate = max(peak.ask("K")[0] for _ in range(5))
         for name, request, other, work in layer_cases(what):
             if re.search(options.only, name):
-                # Other programs only ever take from the peak.
-                rate = peak.ask("K")[0]
-                times = measure(workers, request, options.rounds, other)
-                print_layer(name, threads, times, 1e3 * work / max(rate, peak.ask("K")[0]))
+                times = measure(workers, request, options, other)
+                rate = max(rate, peak.ask("K")[0])
+                print_layer(name, threads, times, 1e3 * work / rate)
         for worker in (*workers.values(), peak):
             worker.close()
+
+
+def ratios(mine, others):
+    """Of medians, and in brackets of the shortest runs: how many times as fast as `others`."""
+    return (f"{statistics.median(others) / statistics.median(mine):.2f} "
+            f"({min(others) / min(mine):.2f})")
 
 
 def print_layer(name, threads, times, ideal):
     if "" not in times:
         sys.exit(f"peer_worker cannot do {name}")
+    mine = times.pop("")
     medians = {peer: statistics.median(values) for peer, values in times.items()}
-    mine = medians.pop("")
     best = min(medians, key=medians.get, default=None)
-    others = ", ".join(f"{peer} {value:.3f}" for peer, value in medians.items())
-    beside = f"{medians[best]:.3f} ms ({best}) | {medians[best] / mine:.2f}" if best else "- | -"
-    print(f"| {name} | {threads} | {mine:.3f} ms | {100 * ideal / mine:.0f} % | {beside} | "
-          f"{others} |", flush=True)
+    others = ", ".join(f"{peer} {value:.4g}" for peer, value in medians.items())
+    middle = statistics.median(mine)
+    share = f"{100 * ideal / middle:.0f} ({100 * ideal / min(mine):.0f}) %"
+    beside = f"{medians[best]:.4g} ms ({best}) | {ratios(mine, times[best])}" if best else "- | -"
+    print(f"| {name} | {threads} | {middle:.4g} ms | {share} | {beside} | {others} |", flush=True)
 
 
 def print_times(request, threads, times):
@@ -202,11 +210,11 @@ def print_times(request, threads, times):
     mine = times.pop("")
     medians = {peer: statistics.median(values) for peer, values in times.items()}
     best = min(medians, key=medians.get, default=None)
-    others = ", ".join(f"{peer} {value:.1f}" for peer, value in medians.items())
+    others = ", ".join(f"{peer} {value:.4g}" for peer, value in medians.items())
     middle = statistics.median(mine)
-    beside = (f"{medians[best]:.1f} ms ±{spread(times[best]) / 2:.0f} % ({best}) | "
-              f"{medians[best] / middle:.2f}" if best else "- | -")
-    print(f"| {name} | {batch} | {threads} | {middle:.1f} ms ±{spread(mine) / 2:.0f} % | "
+    beside = (f"{medians[best]:.4g} ms ±{spread(times[best]) / 2:.0f} % ({best}) | "
+              f"{ratios(mine, times[best])}" if best else "- | -")
+    print(f"| {name} | {batch} | {threads} | {middle:.4g} ms ±{spread(mine) / 2:.0f} % | "
           f"{beside} | {others} |", flush=True)
 
 
@@ -238,12 +246,14 @@ def compare_memory(ours, options):
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__.split("\n", maxsplit=1)[0])
-    parser.add_argument("what", 
+    parser.add_argument("what",
                         choices=("nets", "training", "memory", "pairs", "depthwise"))
     parser.add_argument("worker")
     parser.add_argument("--threads", default="1,2")
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--only", default="", metavar="REGEX")
+    parser.add_argument("--budget", type=int, default=100, metavar="MILLISECONDS",
+                        help="what a worker measures in one turn, three runs at least")
     options = parser.parse_args()
     options.threads = [int(count) for count in options.threads.split(",")]
     ours = [options.worker, "{T}"]
