@@ -103,6 +103,15 @@ class Worker:
             self.process.wait()
 
 
+def ready(commands, threads):
+    """Workers that have read their libraries and wait: one that still starts would take from the
+    others what is measured."""
+    workers = {name: Worker(command, threads) for name, command in commands.items()}
+    for worker in workers.values():
+        worker.ask("R")
+    return workers
+
+
 def requests(what, only):
     for network in NETWORKS:
         for variant in VARIANTS:
@@ -143,8 +152,7 @@ def compare_times(what, ours, options):
     print("| network | batch | threads | libsfconv | quickest peer | ratio | all peers |")
     print("|---|---|---|---|---|---|---|")
     for threads in options.threads:
-        workers = {"": Worker(ours, threads)}
-        workers.update((peer, Worker(command, threads)) for peer, command in peers().items())
+        workers = ready({"": ours, **peers()}, threads)
         for request in requests(what, options.only):
             print_times(request, threads, measure(workers, request, options))
         for worker in workers.values():
@@ -170,8 +178,7 @@ def compare_layers(what, ours, options):
     print("| layer | threads | libsfconv | share of FMA peak | quickest peer | ratio | all peers |")
     print("|---|---|---|---|---|---|---|")
     for threads in options.threads:
-        workers = {"": Worker(ours, threads)}
-        workers.update((peer, Worker(command, threads)) for peer, command in layer_peers().items())
+        workers = ready({"": ours, **layer_peers()}, threads)
         peak = Worker([str(pathlib.Path(ours[0]).with_name("peak_worker")), "{T}"], threads)
         # Other programs only ever take from the peak: the best of all answers so far.
         rate = max(peak.ask("K")[0] for _ in range(5))
