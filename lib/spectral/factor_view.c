@@ -24,14 +24,12 @@ struct room {
     double *wide;         /* chunk_rows x pitch(rank), or rank x pitch(chunk_rows) */
     double *wide_product; /* pitch(rank) x pitch(chunk_rows) */
     double *sums;         /* pitch(rank) squared */
-    const float **core_rows;
-    const float **chunk_rows;
-    float *rows;         /* of the longest chunk in the pitch of symmetric.h, and slack */
-    float *row_products; /* the same, of the shortest chunk */
-    int64_t *steps;      /* one for each row, or for each column */
+    float *rows;          /* of the longest chunk in the pitch of symmetric.h, and slack */
+    float *row_products;  /* the same, of the shortest chunk */
+    int64_t *steps;       /* one for each row, or for each column */
 };
 
-#define ROOM_BLOCKS 10
+#define ROOM_BLOCKS 8
 
 /* Groups of `inner` rows in a chunk of about `rows`. */
 static int64_t chunk_step(const sfi_factor_view *view, int64_t rows)
@@ -64,10 +62,8 @@ static bool room_sizes(const sfi_factor_view *view, int64_t bytes[ROOM_BLOCKS])
     square *= (int64_t)sizeof(double);
     gram = sfi_max(gram, products) * (int64_t)sizeof(float);
     products *= (int64_t)sizeof(float);
-    const int64_t pointers = rank * (int64_t)sizeof(float *);
     const int64_t steps = sfi_max(most * view->inner, rank) * (int64_t)sizeof(int64_t);
-    memcpy(bytes,
-           (int64_t[]){lines, lines, wide, wide, square, pointers, pointers, gram, products, steps},
+    memcpy(bytes, (int64_t[]){lines, lines, wide, wide, square, gram, products, steps},
            ROOM_BLOCKS * sizeof *bytes);
     return true;
 }
@@ -97,8 +93,8 @@ static struct room room_in(const sfi_factor_view *view, void *scratch)
         blocks[i] = next;
         next += sfi_round64(bytes[i]);
     }
-    return (struct room){blocks[0], blocks[1], blocks[2], blocks[3], blocks[4],
-                         blocks[5], blocks[6], blocks[7], blocks[8], blocks[9]};
+    return (struct room){blocks[0], blocks[1], blocks[2], blocks[3],
+                         blocks[4], blocks[5], blocks[6], blocks[7]};
 }
 
 /* Groups from `first` on as `rank` lines of groups * inner numbers. */
@@ -234,26 +230,6 @@ void sfi_view_gram_single(const sfk_table *kernels, const sfi_factor_view *view,
     sfi_symmetric_mirror_double(rank, gram, rank);
 }
 
-/* Rows of core * chunk, `stride` apart, to `to` or, where `add`, added to what is there. */
-static void multiply_single(const sfk_table *kernels, int64_t rank, int64_t columns,
-                            const struct room *room, float *to, int64_t stride, bool add)
-{
-    const float *old = to;
-    const sfk_strip strip = {.weights = room->core_rows,
-                             .weight_step = 1,
-                             .sources = room->chunk_rows,
-                             .depth = rank,
-                             .residuals = &old,
-                             .residual_count = add,
-                             .residual_stride = stride,
-                             .to = to,
-                             .to_stride = stride,
-                             .rows = rank,
-                             .columns = columns,
-                             .activation = SFK_IDENTITY};
-    kernels->strip_product(&strip);
-}
-
 /* product = core * chunk. The core's rows are `pitch` apart in `sums`. */
 static void multiply_double(const sfk_table *kernels, int64_t rank, int64_t columns,
                             const struct room *room)
@@ -300,25 +276,41 @@ void sfi_view_add_product(const sfk_table *kernels, const sfi_factor_view *view,
     }
 }
 
+/* lines += core * chunk, `stride` apart. The core is symmetric: its columns serve as rows. */
+static void add_lines(const sfk_table *kernels, int64_t rank, int64_t count, const float *core,
+                      const struct room *room, float *lines, int64_t stride)
+{
+    const int64_t pitch = sfi_symmetric_pitch(rank);
+    for (int64_t k = 0; k < rank; k++) {
+        room->steps[k] = k * count;
+    }
+    for (int64_t column = 0; column < count; column += kernels->tile_columns) {
+        for (int64_t row = 0; row < rank; row += kernels->tile_rows) {
+            const sfk_tile tile = {.a = core + row,
+                                   .a_row = 1,
+                                   .a_step = pitch,
+                                   .b = room->chunk + column,
+                                   .b_steps = room->steps,
+                                   .c = lines + row * stride + column,
+                                   .c_stride = stride,
+                                   .accumulate = true,
+                                   .rows = (int32_t)sfi_min(kernels->tile_rows, rank - row),
+                                   .columns =
+                                       (int32_t)sfi_min(kernels->tile_columns, count - column),
+                                   .depth = rank};
+            kernels->matrix_tile(&tile);
+        }
+    }
+}
+
 /* Of Q, which lies: gradient += core * Qᵀ, lines of it. */
 static void add_lying_single(const sfk_table *kernels, const sfi_factor_view *view,
                              const float *core, const struct room *room, float *gradient)
 {
-    const int64_t rank = view->rank;
     for (int64_t first = 0; first < view->count; first += CHUNK) {
         const int64_t columns = sfi_min(CHUNK, view->count - first);
-        for (int64_t t = 0; t < rank; t++) {
-            room->core_rows[t] = core + t * sfi_symmetric_pitch(rank);
-            room->chunk_rows[t] = room->chunk + t * columns;
-        }
         load_chunk(kernels, view, first, columns, room->chunk);
-        /* Only whole vectors may be read of a gradient. */
-        if (columns % SFK_SLACK == 0) {
-            multiply_single(kernels, rank, columns, room, gradient + first, view->count, true);
-        } else {
-            multiply_single(kernels, rank, columns, room, room->product, columns, false);
-            add_chunk(kernels, view, first, columns, room->product, room->chunk, gradient);
-        }
+        add_lines(kernels, view->rank, columns, core, room, gradient + first, view->count);
     }
 }
 
