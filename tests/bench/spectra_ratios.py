@@ -4,7 +4,8 @@
 
     spectra_ratios.py PATH-TO-bench_spectra [ROUNDS]
 
-Both programs take turns, with one and with two threads; printed are medians and their ratio.
+Both programs take turns, with one and with two threads; printed are medians and their ratio, in
+brackets that of the shortest runs, which other programs on the machine disturb least.
 PyTorch computes the same term of the same shapes through torch.linalg.svd and automatic
 differentiation, and through torch.linalg.svdvals, whichever is quicker."""
 import statistics
@@ -67,10 +68,10 @@ def compare(program, network, divisor, threads, rounds):
         svd.append(time_terms(matrices, singular_values_of_svd))
         svdvals.append(time_terms(matrices, torch.linalg.svdvals))
     worker.close()
-    mine = statistics.median(ours)
-    theirs = min(statistics.median(svd), statistics.median(svdvals))
-    print(f"{network:8} 1/{divisor:<2} threads {threads}: {mine:7.3f} ms, "
-          f"PyTorch {theirs:7.2f} ms, ratio {theirs / mine:5.1f}", flush=True)
+    theirs = min(svd, svdvals, key=statistics.median)
+    mine, other = statistics.median(ours), statistics.median(theirs)
+    print(f"{network:8} 1/{divisor:<2} threads {threads}: {mine:7.3f} ms, PyTorch {other:7.2f} ms, "
+          f"ratio {other / mine:5.1f} ({min(theirs) / min(ours):.1f})", flush=True)
 
 
 def main():
