@@ -28,21 +28,21 @@ SFV_INLINE void start_sums(sfv (*sums)[SFV_PANEL_VECTORS], const sfk_panel_tile 
 SFV_INLINE void run_rows(const sfk_panel_tile *tile, int rows)
 {
     sfv sums[SFV_PANEL_ROWS][SFV_PANEL_VECTORS];
-    int64_t places[SFV_PANEL_ROWS];
+    const float *pixels[SFV_PANEL_ROWS];
     const float *weights = tile->weights;
     start_sums(sums, tile, rows);
     for (int m = 0; m < rows; m++) {
-        places[m] = tile->places[m];
+        pixels[m] = tile->pixels + tile->places[m];
     }
 #pragma GCC unroll 2
     for (int64_t k = 0; k < tile->depth; k++) {
-        const float *pixels = tile->pixels + tile->steps[k];
+        const int64_t step = tile->steps[k];
         sfv channels[SFV_PANEL_VECTORS];
         for (int v = 0; v < SFV_PANEL_VECTORS; v++) {
             channels[v] = sfv_load(weights + v * SFV_LANES);
         }
         for (int m = 0; m < rows; m++) {
-            const sfv pixel = sfv_set1(pixels[places[m]]);
+            const sfv pixel = sfv_set1(pixels[m][step]);
             for (int v = 0; v < SFV_PANEL_VECTORS; v++) {
                 sums[m][v] = sfv_fma(pixel, channels[v], sums[m][v]);
             }

@@ -13,16 +13,18 @@
 #define LEAST_CHANNELS 16
 /* Pixels that pay for packing weights which are used once. */
 #define PACKED_PIXELS 64
-/* Rows of a task; more where copying pixels for each task would show: on tiny maps, and where a
- * stride parts the columns; most where both meet, and where lines are gathered for each tap. */
+/* Rows of a task; more where copying pixels for each task would show: on tiny maps, where a stride
+ * parts the columns, and wherever there are tasks enough all the same; most where the first two
+ * meet, and where lines are gathered for each tap. */
 #define TASK_ROWS 64
 #define MORE_ROWS 128
 #define LINE_ROWS 256
 /* Pixels of a task that pay for packing its weights, and of tiny maps. */
 #define SMALL_PIXELS 192
 #define TINY_PIXELS 64
-/* Most pixels of a task: its sums fit the second-level cache. */
-#define TASK_PIXELS 640
+/* Most sums of a task: they fit the second-level cache. */
+#define TASK_SUMS (MORE_ROWS * MORE_PIXELS)
+#define MORE_PIXELS 640
 /* Terms of one block: a panel of them stays in the first-level cache beside the pixels of a tile.
  */
 #define DEPTH 216
@@ -40,20 +42,23 @@ bool sfi_product_has_patches(const sfi_pixel_grid *grid)
     return sfi_pixel_taps(grid) > grid->axis[0].step * grid->axis[1].step;
 }
 
-static int64_t rows_wanted(const sfi_pixel_grid *grid)
+static int64_t rows_wanted(const sfi_conv_product *product)
 {
+    const sfi_pixel_grid *grid = &product->grid;
+    const int64_t tasks =
+        grid->count / MORE_PIXELS * sfi_ceil_div(product->target_channels, MORE_ROWS);
     const bool tiny = grid->count < TINY_PIXELS;
     const bool strided = grid->axis[1].step > 1;
     if (!sfi_product_has_patches(grid) || (tiny && strided)) {
         return LINE_ROWS;
     }
-    return tiny || strided ? MORE_ROWS : TASK_ROWS;
+    return tiny || strided || tasks >= SFI_TASKS_WANTED ? MORE_ROWS : TASK_ROWS;
 }
 
 int64_t sfi_product_panel_rows(const sfi_conv_product *product)
 {
     const int64_t rows = product->target_channels;
-    const int64_t even = sfi_ceil_div(rows, sfi_ceil_div(rows, rows_wanted(&product->grid)));
+    const int64_t even = sfi_ceil_div(rows, sfi_ceil_div(rows, rows_wanted(product)));
     return sfi_ceil_div(even, SFK_MAX_PANEL) * SFK_MAX_PANEL;
 }
 
@@ -62,7 +67,8 @@ int64_t sfi_product_patch_rows(const sfi_conv_product *product, int64_t row_bloc
     const sfi_pixel_axis *axis = product->grid.axis;
     const int64_t parts = sfi_max(1, sfi_min(sfi_ceil_div(SFI_TASKS_WANTED, row_blocks),
                                              axis[0].size * axis[1].size / SMALL_PIXELS));
-    return sfi_min(sfi_ceil_div(axis[0].size, parts), sfi_max(TASK_PIXELS / axis[1].size, 1));
+    const int64_t most = TASK_SUMS / sfi_product_panel_rows(product) / axis[1].size;
+    return sfi_min(sfi_ceil_div(axis[0].size, parts), sfi_max(most, 1));
 }
 
 int64_t sfi_product_panel_depth(int64_t taps)
@@ -73,9 +79,11 @@ int64_t sfi_product_panel_depth(int64_t taps)
 int64_t sfi_product_panel_sums(const sfi_product_sizes *sizes)
 {
     const int64_t rows = sfi_ceil_div(sizes->rows, SFK_MAX_PANEL) * SFK_MAX_PANEL;
-    const int64_t most = sfi_max(TASK_PIXELS, sfi_min(sizes->columns, SFI_PATCH_PIXELS));
-    return sfi_max(sfi_min(rows, MORE_ROWS) * sfi_min(sizes->pixels, most),
-                   sfi_min(rows, LINE_ROWS) * sfi_min(sizes->pixels, SFI_BLOCK_PIXELS));
+    const int64_t line_rows = sfi_min(rows, LINE_ROWS);
+    /* A row of the map is never cut. */
+    const int64_t row = line_rows * sfi_min(sizes->columns, SFI_PATCH_PIXELS);
+    const int64_t most = sfi_min(sfi_max(TASK_SUMS, row), line_rows * sizes->pixels);
+    return sfi_max(most, line_rows * sfi_min(sizes->pixels, SFI_BLOCK_PIXELS));
 }
 
 static int64_t count_pixels(const sfi_product_operand *operand)
