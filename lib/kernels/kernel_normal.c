@@ -81,6 +81,67 @@ void SFK_NAME(normalize)(float *restrict out, const float *restrict in, const sf
     }
 }
 
+/* What is done is the same for all elements: a loop of its own for each. */
+SFV_INLINE sfv finished(sfv x, const sfk_finish *finish, sfv addend, bool normalizes, bool adds,
+                        int32_t activation)
+{
+    if (normalizes) {
+        const sfv away = sfv_sub(sfv_sub(x, sfv_set1(finish->normal->mean)),
+                                 sfv_set1(finish->normal->mean_rest));
+        x = sfv_fma(away, sfv_set1(finish->normal->scale), sfv_set1(finish->normal->shift));
+    }
+    x = adds ? sfv_add(x, addend) : x;
+    if (activation == SFK_IDENTITY) {
+        return x;
+    }
+    const sfv below = activation == SFK_RELU ? sfv_zero() : sfv_mul(sfv_set1(finish->slope), x);
+    return sfv_if_greater(sfv_zero(), x, below, x);
+}
+
+SFV_INLINE void finish_all(float *to, const sfk_finish *finish, int64_t count, bool normalizes,
+                           bool adds, int32_t activation)
+{
+    const float *addend = adds ? finish->addend : to;
+    int64_t i = 0;
+    for (; i + SFV_LANES <= count; i += SFV_LANES) {
+        sfv_store(to + i, finished(sfv_load(to + i), finish, sfv_load(addend + i), normalizes, adds,
+                                   activation));
+    }
+    if (i < count) {
+        const sfv x = sfv_load_part(to + i, count - i);
+        const sfv other = sfv_load_part(addend + i, count - i);
+        sfv_store_part(to + i, finished(x, finish, other, normalizes, adds, activation), count - i);
+    }
+}
+
+SFV_INLINE void finish_by(float *to, const sfk_finish *finish, int64_t count, bool normalizes,
+                          bool adds)
+{
+    switch (finish->activation) {
+    case SFK_RELU:
+        finish_all(to, finish, count, normalizes, adds, SFK_RELU);
+        return;
+    case SFK_LEAKY_RELU:
+        finish_all(to, finish, count, normalizes, adds, SFK_LEAKY_RELU);
+        return;
+    default:
+        finish_all(to, finish, count, normalizes, adds, SFK_IDENTITY);
+    }
+}
+
+void SFK_NAME(finish)(float *to, const sfk_finish *finish, int64_t count)
+{
+    if (finish->normal && finish->addend) {
+        finish_by(to, finish, count, true, true);
+    } else if (finish->normal) {
+        finish_by(to, finish, count, true, false);
+    } else if (finish->addend) {
+        finish_by(to, finish, count, false, true);
+    } else {
+        finish_by(to, finish, count, false, false);
+    }
+}
+
 void SFK_NAME(normalize_gradient)(float *restrict grad_in, const float *restrict in,
                                   const float *restrict grad_out, float slope,
                                   const sfk_normal *normal, bool accumulate, int64_t count)

@@ -246,6 +246,16 @@ typedef struct sfk_normal {
     float shift;
 } sfk_normal;
 
+/* Each element x becomes activation(x normalized + addend); see normalize and the activations. */
+typedef struct sfk_finish {
+    /* Both may be NULL: then x stays, and nothing is added. */
+    const sfk_normal *normal;
+    const float *addend;
+    /* SFK_IDENTITY, SFK_RELU or SFK_LEAKY_RELU. */
+    int32_t activation;
+    float slope;
+} sfk_finish;
+
 /* Element i becomes in[i]·scale where the upper 53 bits of number first + i of a Philox stream are
  * at least `threshold`, and 0 elsewhere. */
 typedef struct sfk_mask {

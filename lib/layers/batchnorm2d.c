@@ -214,6 +214,19 @@ void sfi_batchnorm2d_line(const sfconv_layer *layer, int64_t channel, double *sc
     *shift = (double)parameters[SHIFT].data[channel] - *scale * mean;
 }
 
+void sfi_batchnorm2d_normals(const sfconv_layer *layer, sfk_normal *normals)
+{
+    const sfi_parameter *parameters = layer->parameters;
+    const double epsilon = ((const batchnorm2d *)layer)->epsilon;
+    for (int64_t channel = 0; channel < parameters[SCALE].count; channel++) {
+        const double variance = (double)parameters[RUNNING_VARIANCE].data[channel];
+        const double inverse = 1.0 / sqrt(variance + epsilon);
+        normals[channel] = normal_of((double)parameters[RUNNING_MEAN].data[channel],
+                                     (double)parameters[SCALE].data[channel] * inverse,
+                                     (double)parameters[SHIFT].data[channel]);
+    }
+}
+
 void sfi_batchnorm2d_affine(const sfconv_layer *layer, int64_t channel, double *scale,
                             double *shift)
 {

@@ -93,6 +93,7 @@ static const sfi_layer_class conv2d_class = {
     .frozen_bytes = frozen_bytes,
     .freeze = freeze,
     .forward = forward,
+    .finishes = true,
     .backward = backward,
     .initialize = initialize,
 };

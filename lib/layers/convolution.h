@@ -3,6 +3,7 @@
 #define SFI_CONVOLUTION_H
 
 #include "ctx.h"
+#include "finish.h"
 
 #include <stdbool.h>
 
@@ -43,10 +44,11 @@ bool sfi_conv_shape_fits(const sfi_conv_shape *shape);
 bool sfi_conv_macs(int64_t *macs, const sfi_conv_shape *shape);
 
 /* y = conv(x, weight) + bias; bias [out_channels] or NULL. `frozen`: NULL, or what
- * sfi_conv_freeze() made, and then the weight is not read. Either gives the same bits. */
+ * sfi_conv_freeze() made, and then the weight is not read. Either gives the same bits. `finish`:
+ * NULL, or what is done to y. */
 void sfi_conv_forward(sfconv_context *context, const sfi_conv_shape *shape, const float *x,
-                      const float *weight, const void *frozen, const float *bias, float *y,
-                      void *scratch);
+                      const float *weight, const void *frozen, const float *bias,
+                      const sfi_finish *finish, float *y, void *scratch);
 bool sfi_conv_forward_scratch(int64_t *bytes, const sfconv_context *context,
                               const sfi_conv_shape *shape);
 

@@ -96,12 +96,12 @@ void sfi_conv_freeze(sfconv_context *context, const sfi_conv_shape *shape, const
 }
 
 void sfi_conv_forward(sfconv_context *context, const sfi_conv_shape *shape, const float *x,
-                      const float *weight, const void *frozen, const float *bias, float *y,
-                      void *scratch)
+                      const float *weight, const void *frozen, const float *bias,
+                      const sfi_finish *finish, float *y, void *scratch)
 {
     assert(sfi_conv_shape_fits(shape));
     if (sfi_lines_chosen(context, shape)) {
-        sfi_lines_forward(context, shape, x, weight, bias, y, scratch);
+        sfi_lines_forward(context, shape, x, weight, bias, finish, y, scratch);
         return;
     }
     sfi_conv_product product = forward_product(shape);
@@ -110,6 +110,7 @@ void sfi_conv_forward(sfconv_context *context, const sfi_conv_shape *shape, cons
     product.frozen = frozen;
     product.target = y;
     product.bias = bias;
+    product.finish = finish;
     run_product(context, &product, scratch);
 }
 

@@ -221,6 +221,7 @@ typedef struct line_run {
     /* Forward. */
     const float *weight;
     const float *bias;
+    const sfi_finish *finish;
     float *y;
     float *weights;
     const float **weight_rows;
@@ -344,6 +345,8 @@ static void put_rows(const line_run *run, const line_span *span, int64_t channel
                                    plan->channels * plan->pitch,
                                    run->bias ? run->bias[channel + c] : 0.0f, shape->out_width);
         }
+        sfi_finish_pixels(run->kernels, run->finish, channel + c, run->y, y - run->y,
+                          span->rows * shape->out_width);
     }
 }
 
@@ -385,9 +388,15 @@ static void weights_task(void *argument, int64_t channel, int32_t worker)
 }
 
 void sfi_lines_forward(sfconv_context *context, const sfi_conv_shape *shape, const float *x,
-                       const float *weight, const float *bias, float *y, void *scratch)
+                       const float *weight, const float *bias, const sfi_finish *finish, float *y,
+                       void *scratch)
 {
-    line_run run = {.kernels = context->kernels, .x = x, .weight = weight, .bias = bias, .y = y};
+    line_run run = {.kernels = context->kernels,
+                    .x = x,
+                    .weight = weight,
+                    .bias = bias,
+                    .finish = finish,
+                    .y = y};
     make_plan(&run.plan, shape);
     run.weights = scratch;
     run.weight_rows = (const float **)((unsigned char *)scratch + run.plan.weights);

@@ -24,7 +24,8 @@ bool sfi_lines_chosen(const sfconv_context *context, const sfi_conv_shape *shape
 bool sfi_lines_forward_scratch(int64_t *bytes, const sfconv_context *context,
                                const sfi_conv_shape *shape);
 void sfi_lines_forward(sfconv_context *context, const sfi_conv_shape *shape, const float *x,
-                       const float *weight, const float *bias, float *y, void *scratch);
+                       const float *weight, const float *bias, const sfi_finish *finish, float *y,
+                       void *scratch);
 bool sfi_lines_weight_scratch(int64_t *bytes, const sfconv_context *context,
                               const sfi_conv_shape *shape);
 void sfi_lines_weight(sfconv_context *context, const sfi_conv_shape *shape, const float *x,

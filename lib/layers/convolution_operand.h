@@ -97,6 +97,9 @@ void sfi_product_multiply_rows(const sfi_product_run *run, const sfi_product_par
 void sfi_product_multiply_panels(const sfi_product_run *run, const sfi_product_part *part,
                                  const sfi_product_operand *operand, const sfi_product_area *area);
 
+/* How many pixels from pixel `first` on are neighbours in the target. */
+int64_t sfi_product_neighbours(const sfi_product_operand *operand, int64_t first);
+
 /* Whether lanes run over channels: there are enough to fill them, and either the weights lie in
  * panels already or the pixels are enough to pay for packing them. */
 bool sfi_product_by_channels(const sfi_conv_product *product);

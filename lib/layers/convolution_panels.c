@@ -153,17 +153,6 @@ static const float *packed_panel(const sfi_product_run *run, const sfi_product_p
     return packed;
 }
 
-/* Neighbours among the offsets from `first` on. */
-static int64_t neighbours_from(const sfi_product_operand *operand, int64_t first)
-{
-    const int64_t count = count_pixels(operand);
-    int64_t end = first + 1;
-    while (end < count && operand->offsets[end] == operand->offsets[end - 1] + 1) {
-        end++;
-    }
-    return end - first;
-}
-
 /* Between sums and target: `channels` planes, some pixels. */
 static void move_sums(const sfi_product_run *run, const sfi_product_operand *operand, float *planes,
                       int64_t channels, float *sums, bool to_target)
@@ -173,7 +162,7 @@ static void move_sums(const sfi_product_run *run, const sfi_product_operand *ope
     int64_t length;
     for (int64_t first = 0; first < count_pixels(operand); first += length) {
         float *pixels = planes + operand->offsets[first];
-        length = neighbours_from(operand, first);
+        length = sfi_product_neighbours(operand, first);
         if (to_target) {
             run->kernels->transpose(pixels, plane, sums + first * columns, columns, length,
                                     channels);

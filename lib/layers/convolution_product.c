@@ -193,6 +193,32 @@ static int64_t fill_offsets(const sfi_conv_product *product, const sfk_run *runs
     return pixels;
 }
 
+int64_t sfi_product_neighbours(const sfi_product_operand *operand, int64_t first)
+{
+    const int64_t count = operand->rows * operand->pixels;
+    int64_t end = first + 1;
+    while (end < count && operand->offsets[end] == operand->offsets[end - 1] + 1) {
+        end++;
+    }
+    return end - first;
+}
+
+/* Of the pixels of the operand, runs of neighbours in the target. */
+static void finish_target(const sfi_product_run *run, const sfi_product_part *part,
+                          const sfi_product_operand *operand)
+{
+    const sfi_conv_product *product = run->product;
+    const int64_t first = part->group * product->target_channels + part->first_row;
+    for (int64_t m = first; m < first + part->rows; m++) {
+        int64_t length;
+        for (int64_t p = 0; p < operand->rows * operand->pixels; p += length) {
+            length = sfi_product_neighbours(operand, p);
+            sfi_finish_pixels(run->kernels, product->finish, m, product->target,
+                              m * product->target_plane + operand->offsets[p], length);
+        }
+    }
+}
+
 /* Adds one block of depth to all tiles of the part. */
 static void multiply(const sfi_product_run *run, const sfi_product_part *part,
                      const sfi_product_operand *operand, const sfi_product_area *area)
@@ -201,6 +227,9 @@ static void multiply(const sfi_product_run *run, const sfi_product_part *part,
         sfi_product_multiply_panels(run, part, operand, area);
     } else {
         sfi_product_multiply_rows(run, part, operand, area);
+    }
+    if (operand->last && run->product->finish) {
+        finish_target(run, part, operand);
     }
 }
 

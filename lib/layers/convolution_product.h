@@ -5,6 +5,7 @@
 
 #include "convolution_pixels.h"
 #include "ctx.h"
+#include "finish.h"
 
 /* target(group, m, pixel) = bias[group, m] + Σ over source channels c of the group and taps (i, j)
  *   of source(group, c, pixel seen by the tap) * weight(group, m, c, i, j). Strides in elements. */
@@ -28,6 +29,8 @@ typedef struct sfi_conv_product {
     bool accumulate;
     /* What the freeze of the algorithm made of the weight, or NULL. */
     const float *frozen;
+    /* What is done to the target, or NULL. */
+    const sfi_finish *finish;
 } sfi_conv_product;
 
 /* The largest number of taps, of pixels of a grid and of a row, and the target channels of a group.

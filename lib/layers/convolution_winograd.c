@@ -285,6 +285,21 @@ static void multiply_terms(const struct winograd_run *run, const struct part *pa
     }
 }
 
+/* Whole rows of the target follow each other. */
+static void finish_run(const struct winograd_run *run, const sfk_winograd_pixels *pixels,
+                       int64_t channel)
+{
+    const sfi_conv_product *product = run->product;
+    const int64_t place = pixels->to - product->target;
+    const bool whole = pixels->columns == pixels->to_stride;
+    const int64_t rows = whole ? 1 : pixels->rows;
+    for (int64_t row = 0; row < rows; row++) {
+        sfi_finish_pixels(run->kernels, product->finish, channel, product->target,
+                          place + row * pixels->to_stride,
+                          whole ? pixels->rows * pixels->columns : pixels->columns);
+    }
+}
+
 /* Back to pixels: one row of the part. */
 static void put_row(const struct winograd_run *run, const struct part *part, int64_t row,
                     int64_t plane_size, const float *sums)
@@ -311,6 +326,9 @@ static void put_row(const struct winograd_run *run, const struct part *part, int
             .accumulate = product->accumulate,
         };
         run->kernels->winograd_output(&pixels);
+        if (product->finish) {
+            finish_run(run, &pixels, channel);
+        }
         tile += tiles.count;
     }
 }

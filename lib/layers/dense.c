@@ -108,8 +108,8 @@ static bool has_bias(const sfconv_layer *layer)
 void sfi_dense_forward(const sfconv_layer *layer, const sfi_conv_shape *shape, const sfi_pass *pass)
 {
     sfi_conv_forward(pass->context, shape, pass->in[0], layer->parameters[WEIGHT].data,
-                     pass->frozen, has_bias(layer) ? layer->parameters[BIAS].data : NULL, pass->out,
-                     pass->scratch);
+                     pass->frozen, has_bias(layer) ? layer->parameters[BIAS].data : NULL,
+                     pass->finish, pass->out, pass->scratch);
 }
 
 sfconv_status sfi_dense_frozen_bytes(const sfconv_layer *layer, const sfi_conv_shape *shape,

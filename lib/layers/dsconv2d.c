@@ -150,7 +150,7 @@ static void forward(sfconv_layer *layer, const sfi_pass *pass)
     sfi_depthwise_forward(pass->context, &depthwise, pass->in[0], layer->parameters[DEPTHWISE].data,
                           middle, scratch);
     sfi_conv_forward(pass->context, &pointwise, middle, layer->parameters[POINTWISE].data,
-                     pass->frozen, bias, pass->out, scratch);
+                     pass->frozen, bias, pass->finish, pass->out, scratch);
 }
 
 static void backward(sfconv_layer *layer, const sfi_pass *pass)
@@ -201,6 +201,7 @@ static const sfi_layer_class kind = {
     .frozen_bytes = frozen_bytes,
     .freeze = freeze,
     .forward = forward,
+    .finishes = true,
     .backward = backward,
     .initialize = initialize,
 };

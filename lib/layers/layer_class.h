@@ -5,6 +5,7 @@
 #define SFI_LAYER_CLASS_H
 
 #include "ctx.h"
+#include "finish.h"
 
 #include "sfconv/layer.h"
 
@@ -83,6 +84,8 @@ typedef struct sfi_pass {
     void *scratch;
     /* Inference only: what `freeze` made, or NULL. */
     const void *frozen;
+    /* Inference of kinds that finish: what to do to the output before it is stored, or NULL. */
+    const sfi_finish *finish;
 } sfi_pass;
 
 #define SFI_REGULARIZER_PARTS 2
@@ -123,6 +126,8 @@ typedef struct sfi_layer_class {
                                   int64_t *bytes);
     void (*freeze)(const sfconv_layer *layer, const sfi_shape *in, sfi_shape out, void *frozen);
     void (*forward)(sfconv_layer *layer, const sfi_pass *pass);
+    /* Whether forward does what pass->finish says. */
+    bool finishes;
     void (*backward)(sfconv_layer *layer, const sfi_pass *pass);
     /* Draws parameters, resets buffers; NULL for kinds without parameters. */
     sfconv_status (*initialize)(sfconv_layer *layer, uint64_t seed);

@@ -9,6 +9,8 @@
 /* y = scale·x + shift of channel `channel` at inference. */
 bool sfi_is_batchnorm2d(const sfconv_layer *layer);
 void sfi_batchnorm2d_line(const sfconv_layer *layer, int64_t channel, double *scale, double *shift);
+/* What inference does to each channel. */
+void sfi_batchnorm2d_normals(const sfconv_layer *layer, sfk_normal *normals);
 /* The parameters of channel `channel`: y = scale·x̂ + shift. */
 void sfi_batchnorm2d_affine(const sfconv_layer *layer, int64_t channel, double *scale,
                             double *shift);

@@ -226,10 +226,10 @@ static void forward(sfconv_layer *layer, const sfi_pass *pass)
     void *work = take_block(&scratch, norm.work_forward);
     const float *p = self->desc.spectral_norm ? sfi_norm_forward(self, pass->training, state, work)
                                               : sfi_sfconv2d_p(self);
-    sfi_conv_forward(pass->context, &stages.q, pass->in[0], sfi_sfconv2d_q(self), NULL, NULL,
+    sfi_conv_forward(pass->context, &stages.q, pass->in[0], sfi_sfconv2d_q(self), NULL, NULL, NULL,
                      middle, scratch);
-    sfi_conv_forward(pass->context, &stages.p, middle, p, NULL, sfi_sfconv2d_bias(self), pass->out,
-                     scratch);
+    sfi_conv_forward(pass->context, &stages.p, middle, p, NULL, sfi_sfconv2d_bias(self), NULL,
+                     pass->out, scratch);
 }
 
 static void backward(sfconv_layer *layer, const sfi_pass *pass)

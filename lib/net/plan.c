@@ -5,6 +5,7 @@
 #include "kernels.h"
 #include "memory.h"
 #include "parallel.h"
+#include "rank_finish.h"
 #include "rank_training.h"
 #include "sizes.h"
 
@@ -295,11 +296,14 @@ static void list_rank_buffers(sfi_plan *plan, const sfconv_net *net, int32_t nod
     const sfi_rank_bytes needed = sfi_rank_step_bytes(plan, net, node);
     const bool is_input = !net->nodes[node].layer;
     const bool kept = self->is_output || (training && is_input);
-    const int32_t first = self->role == SFI_RANK_SINK ? self->first_base : node;
+    const int32_t first = self->role == SFI_RANK_SINK       ? self->first_base
+                          : self->role == SFI_RANK_FINISHED ? self->finished_by
+                                                            : node;
     add_buffer(plan, &step->value, self->stored ? bytes : 0,
                is_input || self->is_output ? -1 : first, kept ? after : times.value_last);
     add_buffer(plan, &step->scratch_forward,
                self->role == SFI_RANK_LAYER ? step->memory.scratch_forward : 0, node, node);
+    add_buffer(plan, &self->normals, sfi_rank_normals_bytes(&plan->rank, net, node), node, node);
     add_buffer(plan, &self->folded, needed.folded, node, node);
     add_buffer(plan, &self->scratch, needed.scratch, node, node);
     if (self->contracts || self->copies) {

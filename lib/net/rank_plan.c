@@ -7,6 +7,7 @@
 #include "layer_facts.h"
 #include "memory.h"
 #include "plan.h"
+#include "rank_finish.h"
 #include "sfconv2d.h"
 #include "sizes.h"
 
@@ -167,6 +168,9 @@ static void count_uses(sfi_rank_plan *plan, const sfconv_net *net, const sfi_ste
                                 .sum = -1,
                                 .chain = -1,
                                 .unpooled = -1,
+                                .finished_at = -1,
+                                .finished_by = -1,
+                                .normals = SFI_NO_BUFFER,
                                 .first_base = -1,
                                 .maps = SFI_NO_BUFFER,
                                 .folded = SFI_NO_BUFFER,
@@ -187,8 +191,7 @@ static void count_uses(sfi_rank_plan *plan, const sfconv_net *net, const sfi_ste
     }
 }
 
-/* The one node that uses `node`, if nobody else sees its map; -1 otherwise. */
-static int32_t only_user(const sfi_rank_plan *plan, int32_t node)
+int32_t sfi_rank_only_user(const sfi_rank_plan *plan, int32_t node)
 {
     const sfi_rank_node *self = &plan->nodes[node];
     return self->uses == 1 && !self->is_output ? self->user : -1;
@@ -202,7 +205,7 @@ static const sfconv_layer *layer_of(const sfconv_net *net, int32_t node)
 /* The activation behind `node`, if a unit can take it in; `node` itself otherwise. */
 static int32_t take_activation(const sfi_rank_plan *plan, const sfconv_net *net, int32_t node)
 {
-    const int32_t user = only_user(plan, node);
+    const int32_t user = sfi_rank_only_user(plan, node);
     const sfconv_layer *layer = layer_of(net, user);
     int32_t which;
     float slope;
@@ -225,7 +228,7 @@ static void close_unit(sfi_rank_plan *plan, int32_t node, int32_t sum, int32_t l
 /* A convolution, and BatchNorm where it follows. */
 static int32_t open_chain(sfi_rank_plan *plan, const sfconv_net *net, int32_t conv)
 {
-    const int32_t user = only_user(plan, conv);
+    const int32_t user = sfi_rank_only_user(plan, conv);
     const sfconv_layer *layer = layer_of(net, user);
     plan->nodes[conv].role = SFI_RANK_ABSORBED;
     if (!layer || !sfi_is_batchnorm2d(layer)) {
@@ -247,7 +250,7 @@ static bool has_lines(const sfconv_net *net, int32_t stem)
 static void take_pooling(sfi_rank_plan *plan, const sfconv_net *net, int32_t stem, int32_t end)
 {
     const int32_t full = plan->nodes[end].unit;
-    const int32_t pool = only_user(plan, full);
+    const int32_t pool = sfi_rank_only_user(plan, full);
     const sfconv_layer *layer = layer_of(net, pool);
     if (!layer || !sfi_is_max_pool_of_stem(layer) || !has_lines(net, stem)) {
         return;
@@ -268,9 +271,9 @@ static void find_units(sfi_rank_plan *plan, const sfconv_net *net, const sfi_ste
         sfi_rank_node *node = &plan->nodes[i];
         if (node->copies || (node->contracts && sfi_as_const_sfconv2d(layer))) {
             const int32_t end = open_chain(plan, net, i);
-            const sfconv_layer *user = layer_of(net, only_user(plan, end));
+            const sfconv_layer *user = layer_of(net, sfi_rank_only_user(plan, end));
             if (user && sfi_is_add(user)) {
-                plan->nodes[only_user(plan, end)].chain = end;
+                plan->nodes[sfi_rank_only_user(plan, end)].chain = end;
                 continue;
             }
             close_unit(plan, end, -1, take_activation(plan, net, end));
@@ -418,6 +421,9 @@ void sfi_rank_plan_make(sfi_rank_plan *plan, const sfconv_net *net, const sfi_st
     find_only_contracted(plan, net, steps);
     find_stored(plan, net, steps);
     list_sinks(plan, net, steps);
+    if (!training) {
+        sfi_rank_find_finishes(plan, net);
+    }
 }
 
 int64_t sfi_rank_taps(const sfconv_layer *conv)
@@ -475,6 +481,9 @@ int32_t sfi_rank_reads_at(const sfi_rank_plan *plan, int32_t user)
     const sfi_rank_node *node = &plan->nodes[user];
     if (!plan->active || node->role == SFI_RANK_LAYER) {
         return user;
+    }
+    if (node->role == SFI_RANK_FINISHED) {
+        return node->finished_by;
     }
     const bool by_sinks = node->contracts || node->copies;
     return by_sinks || node->role == SFI_RANK_VIRTUAL ? -1 : node->unit;

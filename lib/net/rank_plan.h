@@ -29,7 +29,9 @@ enum sfi_rank_role {
     /* Pooling, up-sampling or concatenation between a map and sinks: never computed as such. */
     SFI_RANK_VIRTUAL,
     /* A 1x1 convolution that is a sink and nothing else. */
-    SFI_RANK_SINK
+    SFI_RANK_SINK,
+    /* Done by the convolution before it, a layer, to its output (rank_finish.c). */
+    SFI_RANK_FINISHED
 };
 
 enum sfi_rank_via {
@@ -80,6 +82,12 @@ typedef struct sfi_rank_node {
     int32_t chain;
     /* And the node before the pooling it ends in, or -1. */
     int32_t unpooled;
+    /* Of a convolution that does what follows it: the last node of that, whose map it writes; -1 of
+     * the others. Of such a node: the convolution. */
+    int32_t finished_at;
+    int32_t finished_by;
+    /* Of the convolution: offset of what BatchNorm does to its channels. */
+    int64_t normals;
     /* Of a consumer of sinks: the first base; offset of the maps an sfconv2d gathers. */
     int32_t first_base;
     int64_t maps;
@@ -155,6 +163,8 @@ void sfi_rank_unit_of(sfi_rank_unit *unit, const sfi_rank_plan *plan, const sfco
 sfi_rank_maps sfi_rank_maps_of(const struct sfi_plan *plan, const sfconv_net *net,
                                int32_t consumer);
 
+/* The one node that uses `node`, if nobody else sees its map; -1 otherwise. */
+int32_t sfi_rank_only_user(const sfi_rank_plan *plan, int32_t node);
 /* The time at which node `user` reads its stored inputs; -1 when it reads none itself. */
 int32_t sfi_rank_reads_at(const sfi_rank_plan *plan, int32_t user);
 /* Whether backward reads the stored inputs of a node of a unit again: to make a map that was not

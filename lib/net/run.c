@@ -4,6 +4,7 @@
 #include "error.h"
 #include "memory.h"
 #include "random.h"
+#include "rank_finish.h"
 #include "rank_training.h"
 #include "sizes.h"
 
@@ -140,6 +141,7 @@ typedef struct node_pass {
     const float *in[SFI_MAX_INPUTS];
     float *grad_in[SFI_MAX_INPUTS];
     bool accumulate[SFI_MAX_INPUTS];
+    sfi_finish finish;
 } node_pass;
 
 static void fill_pass(const sfconv_run *run, int32_t index, node_pass *filled)
@@ -204,6 +206,10 @@ void sfi_run_forward(sfconv_run *run)
             sfconv_layer *layer = run->net->nodes[i].layer;
             fill_pass(run, i, &filled);
             filled.pass.scratch = at(run, step->scratch_forward);
+            filled.pass.finish = sfi_rank_fill_finish(run, i, &filled.finish);
+            if (filled.pass.finish) {
+                filled.pass.out = sfi_run_value(run, ranked->nodes[i].finished_at);
+            }
             layer->kind->forward(layer, &filled.pass);
         }
         if (run->training && sfi_rank_is_norm(ranked, run->net, i)) {

@@ -25,11 +25,9 @@ static void SFI_PRINTF(2, 3) append(text *out, const char *format, ...)
 
 static const char *verb(const sfconv_run *run, int32_t node)
 {
-    static const char *const roles[] = {[SFI_RANK_LAYER] = "layer",
-                                        [SFI_RANK_UNIT] = "expand",
-                                        [SFI_RANK_ABSORBED] = "fused",
-                                        [SFI_RANK_VIRTUAL] = "virtual",
-                                        [SFI_RANK_SINK] = "mixed"};
+    static const char *const roles[] = {
+        [SFI_RANK_LAYER] = "layer",     [SFI_RANK_UNIT] = "expand", [SFI_RANK_ABSORBED] = "fused",
+        [SFI_RANK_VIRTUAL] = "virtual", [SFI_RANK_SINK] = "mixed",  [SFI_RANK_FINISHED] = "fused"};
     const sfi_step *step = &run->plan.steps[node];
     if (!step->live) {
         return "unused";

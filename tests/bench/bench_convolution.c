@@ -160,7 +160,7 @@ static double time_pass(sfconv_context *context, struct work *work, int pass)
     const double start = seconds(clock_of(context));
     switch (pass) {
     case FORWARD:
-        sfi_conv_forward(context, &work->shape, work->x, work->weight, NULL, NULL, work->y,
+        sfi_conv_forward(context, &work->shape, work->x, work->weight, NULL, NULL, NULL, work->y,
                          work->scratch);
         break;
     case BACKWARD_DATA:

@@ -2,6 +2,8 @@
 /* Kernels that pass over maps once: sums of maps, activations, normalization, dropout. */
 #include "kernel_cases.h"
 
+#include <stdio.h>
+
 /* The largest map of the U-Net, a middle one and the smallest of ResNet-18. */
 static const struct map {
     const char *label;
@@ -94,6 +96,24 @@ static const sfk_normal normal = {.mean = 0.1f, .mean_rest = 1e-9f, .scale = 1.7
 
 MAP_CASES(normalize, out, in, &normal, count)
 TWO_MAP_CASES(normalize_gradient, out, in, other, 0.7f, &normal, false, count)
+
+/* A row of the U-Net, and whole maps of ResNet-18. */
+void finish_cases(kernel_cases *cases)
+{
+    static const struct map rows[] = {{"304", 304}, {"14x14", 196}, {"7x7", 49}};
+    for (int64_t i = 0; i < CASE_COUNT(rows); i++) {
+        const int64_t count = rows[i].pixels;
+        float *to = case_floats(cases, count);
+        const sfk_finish alone = {&normal, NULL, SFK_RELU, 0.0f};
+        const sfk_finish added = {&normal, case_floats(cases, count), SFK_LEAKY_RELU, 0.1f};
+        char label[64];
+        KERNEL_CASE(cases, rows[i].label, moves(count, count),
+                    cases->kernels->finish(to, &alone, count));
+        snprintf(label, sizeof label, "%s, sum, LeakyReLU", rows[i].label);
+        KERNEL_CASE(cases, label, moves(2 * count, count),
+                    cases->kernels->finish(to, &added, count));
+    }
+}
 
 static const sfk_mask mask = {.seed = 7, .stream = 3, .threshold = INT64_C(1) << 52, .scale = 1.7f};
 

@@ -179,7 +179,7 @@ static inline void run_pass(sfconv_context *context, const struct problem *probl
     switch (pass) {
     case FORWARD:
         sfi_conv_forward(context, shape, problem->x.values, problem->weight.values, NULL,
-                         problem->bias.values, result, scratch.values);
+                         problem->bias.values, NULL, result, scratch.values);
         break;
     case DATA:
         sfi_conv_backward_data(context, shape, problem->y.values, problem->weight.values, result,

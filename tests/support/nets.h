@@ -25,6 +25,17 @@ static inline sfconv_context *public_context(int32_t workers, int32_t isa)
     return context;
 }
 
+/* NULL where the machine lacks the instruction set. */
+static inline sfconv_context *convolution_context(int32_t workers, int32_t isa, int32_t convolution)
+{
+    sfconv_context_desc desc = SFCONV_CONTEXT_DESC_INIT;
+    sfconv_context *context;
+    desc.workers = workers;
+    desc.isa = isa;
+    desc.convolution = convolution;
+    return sfconv_context_create(&context, &desc) < 0 ? NULL : context;
+}
+
 static inline sfconv_net *empty_net(sfconv_context *context)
 {
     sfconv_net *net;

@@ -7,16 +7,6 @@
 static const int32_t convolutions[] = {SFCONV_CONVOLUTION_DIRECT, SFCONV_CONVOLUTION_WINOGRAD,
                                        SFCONV_CONVOLUTION_AUTO};
 
-static sfconv_context *context_of(int32_t workers, int32_t isa, int32_t convolution)
-{
-    sfconv_context_desc desc = SFCONV_CONTEXT_DESC_INIT;
-    sfconv_context *context;
-    desc.workers = workers;
-    desc.isa = isa;
-    desc.convolution = convolution;
-    return sfconv_context_create(&context, &desc) < 0 ? NULL : context;
-}
-
 static sfconv_net *new_model(sfconv_context *context, int32_t model, int32_t method)
 {
     sfconv_model_desc desc = SFCONV_MODEL_DESC_INIT;
@@ -95,14 +85,15 @@ START_TEST(frozen_layers_give_the_same_bits_whoever_computes)
                                    SFCONV_ISA_AVX512, SFCONV_ISA_NEON};
     for (size_t i = 0; i < sizeof shapes / sizeof *shapes; i++) {
         const uint64_t expected =
-            bits_of(context_of(1, SFCONV_ISA_BEST, convolutions[_i]), false, shapes[i]);
+            bits_of(convolution_context(1, SFCONV_ISA_BEST, convolutions[_i]), false, shapes[i]);
         for (int32_t workers = 1; workers <= 5; workers += 2) {
             ck_assert_uint_eq(
-                bits_of(context_of(workers, SFCONV_ISA_BEST, convolutions[_i]), true, shapes[i]),
+                bits_of(convolution_context(workers, SFCONV_ISA_BEST, convolutions[_i]), true,
+                        shapes[i]),
                 expected);
         }
         for (size_t j = 0; j < sizeof isas / sizeof *isas; j++) {
-            sfconv_context *context = context_of(1, isas[j], convolutions[_i]);
+            sfconv_context *context = convolution_context(1, isas[j], convolutions[_i]);
             ck_assert(!context || bits_of(context, true, shapes[i]) == expected);
         }
     }
@@ -116,7 +107,7 @@ START_TEST(frozen_networks_give_the_same_bits)
     static const int32_t methods[] = {SFCONV_METHOD_CONV, SFCONV_METHOD_DPCCONV,
                                       SFCONV_METHOD_SFCONV};
     for (int method = 0; method < 3; method++) {
-        sfconv_context *context = context_of(2, SFCONV_ISA_BEST, convolutions[method]);
+        sfconv_context *context = convolution_context(2, SFCONV_ISA_BEST, convolutions[method]);
         sfconv_net *net = new_model(context, models[_i], methods[method]);
         for (int32_t engine = SFCONV_ENGINE_LAYERS; engine <= SFCONV_ENGINE_RANK_SPACE; engine++) {
             sfconv_run *run = new_run(net, SFCONV_MODE_INFERENCE);
@@ -168,7 +159,7 @@ static sfconv_net *dense_net(sfconv_context *context)
 
 START_TEST(changed_weights_count_once_the_run_is_frozen_again_thawed_or_reshaped)
 {
-    sfconv_context *context = context_of(1, SFCONV_ISA_BEST, convolutions[_i]);
+    sfconv_context *context = convolution_context(1, SFCONV_ISA_BEST, convolutions[_i]);
     sfconv_net *net = dense_net(context);
     sfconv_run *run = new_run(net, SFCONV_MODE_INFERENCE);
     sfconv_run *other = new_run(net, SFCONV_MODE_INFERENCE);
