@@ -106,10 +106,12 @@ static bool make_images(struct dataset_split *split, const struct program_option
 }
 
 /* What only shows once a set is complete. */
-static bool check_split(const struct dataset_split *split, const char *folder,
+static bool check_split(const struct dataset_split *split, const struct program_options *options,
                         struct image_error *error)
 {
     const struct dataset *train = &split->train;
+    const char *folder = options->data;
+    const char *group_by = options->selection.group_by;
     if (train->class_count == 1) {
         return image_fail(error, "%s: only one class, '%s': nothing to tell apart", folder,
                           train->class_names[0]);
@@ -118,6 +120,12 @@ static bool check_split(const struct dataset_split *split, const char *folder,
         strcmp(train->class_names[1], "masks") == 0) {
         return image_fail(error, "%s: images and masks are for a segmenter, not for a classifier",
                           folder);
+    }
+    if (split->val.count == 0 && split->test.count == 0 && group_by) {
+        return image_fail(error,
+                          "%s: the pattern '%s' keeps so many of the %" PRId64
+                          " images together that none can be held back for a test",
+                          folder, group_by, train->count);
     }
     if (split->val.count == 0 && split->test.count == 0) {
         return image_fail(error, "%s: too few images (%" PRId64 ") to hold some back for a test",
@@ -143,6 +151,9 @@ static bool load_folder(struct dataset_split *split, const struct program_option
     if (options->whole) {
         how.part_val = how.part_test = 0.0;
     }
+    if (access(options->data, F_OK) != 0) {
+        return image_fail(error, "%s: %s", options->data, strerror(errno));
+    }
     if (!(segments ? dataset_load_masks(split, options->data, &how, error)
                    : dataset_load_classes(split, options->data, &how, error))) {
         return false;
@@ -152,7 +163,7 @@ static bool load_folder(struct dataset_split *split, const struct program_option
         dataset_destroy(&split->val);
         ok = dataset_take_part(&split->val, &split->train, how.part_val, how.seed, error);
     }
-    ok = ok && (options->whole || check_split(split, options->data, error));
+    ok = ok && (options->whole || check_split(split, options, error));
     if (!ok) {
         dataset_split_destroy(split);
     }

@@ -201,7 +201,8 @@ bool dataset_get(struct image *image, struct image *mask, const struct dataset *
     const struct dataset_sample *sample = &dataset->samples[index];
     bool got;
     if (!sample->image.pixels) {
-        got = dataset_read_sample(image, mask_out, sample, &dataset->form, error);
+        got = dataset_read_sample(image, mask_out, sample, &dataset->form, error) ||
+              image_advise(error);
     } else {
         got = image_copy(image, &sample->image, error) &&
               (!mask || !sample->mask.pixels || image_copy(mask, &sample->mask, error));

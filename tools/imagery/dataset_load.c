@@ -67,12 +67,9 @@ bool dataset_add_files(struct dataset_loader *loader, struct dataset *part, char
     struct dataset_sample sample = {.path = path, .mask_path = mask_path, .label = label};
     if (!loader->options->lazy &&
         !dataset_read_sample(&sample.image, &sample.mask, &sample, &part->form, loader->error)) {
-        const struct image_error reason = *loader->error;
         free(path);
         free(mask_path);
-        /* Without memory the file is not to blame. */
-        return !strstr(reason.text, "out of memory") &&
-               image_fail(loader->error, "%s; replace the file or leave it out", reason.text);
+        return image_advise(loader->error);
     }
     return dataset_append(part, &sample, loader->error);
 }
@@ -98,7 +95,9 @@ static bool load_one_class(struct dataset_loader *loader, struct dataset *part, 
         }
     }
     if (loaded && used == 0) {
-        loaded = image_fail(loader->error, "%s: a class without an image (%lld other files)",
+        loaded = image_fail(loader->error,
+                            "%s: a class without an image (%lld other files); put some there or "
+                            "remove the folder",
                             folder, (long long)(files.ignored + files.count));
     }
     loader->ignored += files.ignored;
@@ -145,7 +144,8 @@ static bool load_classes(struct dataset_loader *loader, struct dataset *part, co
     loader->ignored += folders.ignored;
     bool loaded;
     if (folders.count == 0 || folders.count > INT32_MAX) {
-        loaded = image_fail(loader->error, "%s: no folders of classes in it", folder);
+        loaded =
+            image_fail(loader->error, "%s: no folders of classes in it, and no labels.csv", folder);
     } else if (classes) {
         loaded = dataset_name_classes(part, (const char *const *)classes->class_names,
                                       classes->class_count, loader->error);
@@ -205,10 +205,13 @@ static bool add_pair(struct dataset_loader *loader, struct dataset *part,
     } else if (dataset_is_left_out(loader, path ? path : mask_path)) {
         added = true;
     } else if (!mask) {
-        added = image_fail(loader->error, "%s: an image without a mask in %s", path, folders[1]);
+        added = image_fail(loader->error,
+                           "%s: an image without a mask in %s; add it or leave the image out", path,
+                           folders[1]);
     } else if (!image) {
-        added =
-            image_fail(loader->error, "%s: a mask without an image in %s", mask_path, folders[0]);
+        added = image_fail(loader->error,
+                           "%s: a mask without an image in %s; add it or leave the mask out",
+                           mask_path, folders[0]);
     } else {
         return dataset_add_files(loader, part, path, mask_path, -1);
     }
@@ -372,8 +375,10 @@ static bool check_single_images(const struct dataset_loader *loader, const struc
     for (int32_t c = 0; c < dataset->class_count && splits; c++) {
         const struct dataset_sample *only = dataset_only_sample(dataset, c);
         if (only) {
-            return image_fail(loader->error, "%s: the only image of class '%s', a split needs more",
-                              only->path, dataset->class_names[c]);
+            return image_fail(
+                loader->error,
+                "%s: the only image of class '%s', a split needs more; add some or leave it out",
+                only->path, dataset->class_names[c]);
         }
     }
     return true;

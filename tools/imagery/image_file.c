@@ -4,8 +4,11 @@
 #include "image_format.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <string.h>
 #include <strings.h>
+#include <sys/stat.h>
+#include <unistd.h>
 
 static const struct image_format *const formats[] = {&image_format_gif, &image_format_jpeg,
                                                      &image_format_png, &image_format_pnm,
@@ -63,13 +66,37 @@ static bool read_open_file(struct image *result, FILE *file, const char *path,
     return format->read(result, file, path, limits, error);
 }
 
+/* Whoever opens a pipe would wait for a writer. */
+static FILE *open_regular(const char *path, struct image_error *error)
+{
+    struct stat status;
+    FILE *file = NULL;
+    const int descriptor = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+    if (descriptor >= 0 && fstat(descriptor, &status) == 0) {
+        if (!S_ISREG(status.st_mode)) {
+            image_fail(error, "%s: %s", path,
+                       S_ISDIR(status.st_mode) ? strerror(EISDIR) : "not a regular file");
+            close(descriptor);
+            return NULL;
+        }
+        file = fdopen(descriptor, "rb");
+    }
+    if (!file) {
+        image_fail(error, "%s: %s", path, strerror(errno));
+        if (descriptor >= 0) {
+            close(descriptor);
+        }
+    }
+    return file;
+}
+
 bool image_read(struct image *result, const char *path, const struct image_limits *limits,
                 struct image_error *error)
 {
     *result = (struct image){0};
-    FILE *file = fopen(path, "rb");
+    FILE *file = open_regular(path, error);
     if (!file) {
-        return image_fail(error, "%s: %s", path, strerror(errno));
+        return false;
     }
     const bool read = read_open_file(result, file, path, limits, error);
     fclose(file);
@@ -78,6 +105,13 @@ bool image_read(struct image *result, const char *path, const struct image_limit
         image_fail(error, "%s: %s", path, reason.text);
     }
     return read;
+}
+
+bool image_advise(struct image_error *error)
+{
+    const struct image_error reason = *error;
+    return !strstr(reason.text, "out of memory") &&
+           image_fail(error, "%s; replace the file or leave it out", reason.text);
 }
 
 bool image_name_is_known(const char *name)

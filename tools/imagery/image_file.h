@@ -21,6 +21,10 @@ struct image_limits {
 bool image_read(struct image *result, const char *path, const struct image_limits *limits,
                 struct image_error *error);
 
+/* Adds to the reason why an image file cannot be used what its owner can do; where memory is out,
+ * the file is not to blame. Returns false. */
+bool image_advise(struct image_error *error);
+
 /* Whether the name ends like one of a file that image_read() understands. */
 bool image_name_is_known(const char *name);
 
