@@ -70,7 +70,7 @@ class BadData(ProgramCase):
         self.assertEqual(self.content(), before)
 
     def test_missing_folder(self):
-        self.assert_data_refused("segmenter", "set")
+        self.assert_data_refused("segmenter", ": set: No such file or directory")
 
     def test_damaged_images(self):
         whole = png_files.encode(blot(16, 0)[0])
@@ -150,7 +150,8 @@ class BadData(ProgramCase):
         put_masks(self, "set")
         self.put_flat("set/train/images/000.png", 5, 40)
         self.put_flat("set/train/masks/000.png", 5, 40)
-        self.assert_data_refused("segmenter", "set/train/images/000.png", "5x40")
+        self.assert_data_refused("segmenter", "set/train/images/000.png", "5x40", "--size",
+                                 "leave it out")
 
     def test_left_out_name_that_fits_nothing(self):
         put_masks(self, "set")

@@ -7,6 +7,7 @@ import json
 import os
 import pty
 import resource
+import shutil
 import signal
 import struct
 import subprocess
@@ -52,6 +53,23 @@ class Train(ToolCase):
         self.train("kept", *how)
         self.train("lazy", *how, "--lazy")
         self.assertEqual(self.without_speed("lazy"), self.without_speed("kept"))
+
+    def test_an_image_that_vanishes_while_it_is_read_lazily_is_named(self):
+        put_masks(self, "set")
+        process = subprocess.Popen(
+            [TOOL, "train", "set", "--task", "segment", "--epochs", "100000", "--lazy", "--output",
+             "out"], cwd=self.folder, text=True, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+        self.addCleanup(process.wait)
+        self.addCleanup(process.kill)
+        while "epoch 2/" not in process.stdout.readline():
+            self.assertIsNone(process.poll())
+        (self.folder / "set/train/images/003.png").unlink()
+        error = process.communicate(timeout=60)[1]
+        self.assertEqual((process.returncode, error.count("\n")), (FAILURE, 1))
+        for text in ("set/train/images/003.png: No such file", "replace the file", "--resume"):
+            self.assertIn(text, error)
+        self.assertNotIn("--rate", error)
+        self.assertEqual(sorted(os.listdir(self.folder / "out")), FILES)
 
     def test_the_split_has_a_seed_that_the_model_keeps(self):
         for i in range(20):
@@ -141,6 +159,8 @@ class Train(ToolCase):
         output, _ = process.communicate(timeout=60)
         self.assertEqual(process.returncode, 0)
         self.assertIn("--resume goes on from there", output)
+        # Whoever presses Ctrl-C does not wait for all test images.
+        self.assertNotIn("test: Dice", output)
         self.assertEqual(len(self.table("broken/log.csv")), 2)
         # Nor does a disk that is full when the next epoch is over lose anything.
         before = self.content("broken")
@@ -285,8 +305,15 @@ class Train(ToolCase):
         self.assert_sfconv_refused(USAGE, ["--balance: expected weights or sampling, got 'coins'"],
                                    "train", "classes", "--task", "classify", *put, "--balance",
                                    "coins")
-        self.assert_sfconv_refused(FAILURE, ["pattern '('"], "train", "classes", "--task",
-                                   "classify", *put, "--group-by", "(")
+        how = ("train", "classes", "--task", "classify", *put, "--group-by")
+        self.assert_sfconv_refused(USAGE, ["--group-by: pattern '('"], *how, "(")
+        self.assert_sfconv_refused(USAGE, ["--group-by: pattern '('"], "eval", "model", "classes",
+                                   "--group-by", "(")
+        for name in ("grid", "lines"):
+            (self.folder / f"classes/train/{name}").rename(self.folder / f"classes/{name}")
+        for part in ("train", "val", "test"):
+            shutil.rmtree(self.folder / f"classes/{part}")
+        self.assert_sfconv_refused(FAILURE, ["classes: ", "'0'", "together"], *how, "0")
 
     def test_validation_every_third_epoch(self):
         put_masks(self, "set")
@@ -343,7 +370,8 @@ class Train(ToolCase):
         put_masks(self, "set")
         self.train("out", "--epochs", 2)
         before = self.content("out")
-        self.assert_sfconv_refused(FAILURE, ["out/state.safetensors", "rate 0.003", "rate 0.5"],
+        self.assert_sfconv_refused(FAILURE, ["out/state.safetensors: was started with rate 0.003, "
+                                             "not with rate 0.5"],
                                    "train", "set", "--task", "segment", "--output", "out",
                                    "--epochs", 2, "--rate", "0.5", "--resume")
         self.put_flat("set/train/images/000.png", value=77)

@@ -11,6 +11,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 /* Everything that lives as long as one training. */
 struct training {
@@ -91,8 +92,11 @@ static bool fit_window(struct training *t, const struct image *image, const char
     const int64_t least = crop > 0 ? crop : t->model->multiple;
     if (image->width < least || image->height < least) {
         return image_fail(
-            t->error, "%s: %lldx%lld pixels are too few for training windows of %lldx%lld", path,
-            (long long)image->width, (long long)image->height, (long long)least, (long long)least);
+            t->error,
+            "%s: %lldx%lld pixels are too few for training windows of %lldx%lld; --size N brings "
+            "all to one size, or leave it out",
+            path, (long long)image->width, (long long)image->height, (long long)least,
+            (long long)least);
     }
     const int64_t width = crop > 0 ? crop : batch_round_down(t->model, image->width);
     const int64_t height = crop > 0 ? crop : batch_round_down(t->model, image->height);
@@ -376,21 +380,26 @@ static bool train_step(struct training *t, int64_t first, double *loss)
         check(t, sfconv_optimizer_step(t->optimizer, t->run, rate), "optimizer");
     t->at.steps_done++;
     if (ok && !isfinite(*loss + t->penalty)) {
-        return image_fail(t->error, "loss %g, penalty %g", *loss, t->penalty);
+        return image_fail(t->error, "loss %g, penalty %g: not finite (%s)", *loss, t->penalty,
+                          sfconv_status_name(SFCONV_ERROR_NUMERIC));
     }
     return ok;
 }
 
-/* Puts the place in front of the reason. What fails once training goes on is nearly always numbers
- * that grew out of bounds. */
+/* Puts the place in front of the reason, and behind it what to do. What fails once training goes on
+ * is nearly always numbers that grew out of bounds; else it is a file that is read again. */
 static bool fail_at(struct training *t, const struct experiment_progress *progress)
 {
+    const struct experiment_files *files = t->options->files;
     const struct image_error reason = *t->error;
-    return image_fail(
-        t->error,
-        "training stopped in epoch %lld, step %lld: %s; a smaller --rate keeps numbers "
-        "in bounds",
-        (long long)progress->epoch, (long long)progress->step, reason.text);
+    const char *advice = "";
+    if (strstr(reason.text, sfconv_status_name(SFCONV_ERROR_NUMERIC))) {
+        advice = "; a smaller --rate keeps numbers in bounds";
+    } else if (files && access(files->state, F_OK) == 0) {
+        advice = "; then --resume goes on";
+    }
+    return image_fail(t->error, "training stopped in epoch %lld, step %lld: %s%s",
+                      (long long)progress->epoch, (long long)progress->step, reason.text, advice);
 }
 
 /* Is the epoch one that is judged? */

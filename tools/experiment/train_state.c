@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 
 #define TEXT_CAPACITY 64
 #define SETTINGS "loop.settings"
@@ -28,13 +29,38 @@ void train_settings(char text[TRAIN_SETTINGS_CAPACITY], const struct experiment_
              (long long)train->count, (double)model->mean[0], (double)model->deviation[0]);
 }
 
+static int setting_length(const char *setting, const char *separator)
+{
+    const char *end = strstr(setting, separator);
+    return end ? (int)(end - setting) : (int)strlen(setting);
+}
+
+bool train_settings_fail(const char *path, const char *started, const char *now,
+                         const char *separator, struct image_error *error)
+{
+    const size_t bytes = strlen(separator);
+    const char *then = started; /* the first settings that differ */
+    const char *here = now;
+    for (size_t i = 0; started[i] && started[i] == now[i]; i++) {
+        if (strncmp(started + i, separator, bytes) == 0 &&
+            strncmp(now + i, separator, bytes) == 0) {
+            then = started + i + bytes;
+            here = now + i + bytes;
+        }
+    }
+    return image_fail(error, "%s: was started with %.*s, not with %.*s; the same options go on",
+                      path, setting_length(then, separator), then, setting_length(here, separator),
+                      here);
+}
+
 bool train_state_recognises(const char *path)
 {
     static const char mark[] = "\"" SETTINGS "\"";
     unsigned char length[8];
     uint64_t bytes = 0;
     bool found = false;
-    FILE *file = fopen(path, "rb");
+    struct stat status;
+    FILE *file = stat(path, &status) == 0 && S_ISREG(status.st_mode) ? fopen(path, "rb") : NULL;
     if (!file) {
         return false;
     }
@@ -125,8 +151,7 @@ static bool take_position(struct train_position *position, const sfconv_metadata
 {
     const char *started = sfconv_metadata_get(texts, SETTINGS);
     if (started && strcmp(started, settings) != 0) {
-        return image_fail(error, "%s: was started with other settings: %s; now: %s", path, started,
-                          settings);
+        return train_settings_fail(path, started, settings, ", ", error);
     }
     return take_integer(&position->epoch, texts, "loop.epoch", path, error) &&
            take_integer(&position->step, texts, "loop.step", path, error) &&

@@ -21,6 +21,11 @@ struct train_position {
 void train_settings(char text[TRAIN_SETTINGS_CAPACITY], const struct experiment_model *model,
                     const struct dataset *train, const struct experiment_options *options);
 
+/* Fails for a file that was begun with other settings than those of now: names the first of them
+ * that differs. `separator` stands between settings. */
+bool train_settings_fail(const char *path, const char *started, const char *now,
+                         const char *separator, struct image_error *error);
+
 /* The parts are those of `checkpoint`; its metadata is set and released here. */
 bool train_state_save(const char *path, sfconv_checkpoint checkpoint,
                       const struct train_position *position, const char *settings,

@@ -86,6 +86,10 @@ bool command_limits(struct image_limits *limits, struct arguments *arguments,
         "max-pixels", "N", "refuse larger images before they are decoded; usually 67108864"        \
     }
 
+/* Fails for a text of --group-by that is no pattern. */
+bool command_check_pattern(struct arguments *arguments, const char *pattern,
+                           struct image_error *error);
+
 /* A context with the workers of --workers. */
 bool command_context(sfconv_context **context, struct arguments *arguments,
                      struct image_error *error);

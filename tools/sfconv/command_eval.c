@@ -12,14 +12,17 @@
 static bool check_classes(const struct experiment_model *model, const struct dataset *set,
                           const char *data, struct image_error *error)
 {
-    bool same = model->segments || set->class_count == model->class_count;
-    for (int32_t i = 0; same && i < set->class_count; i++) {
-        same = strcmp(set->class_names[i], model->class_names[i]) == 0;
+    if (!model->segments && set->class_count != model->class_count) {
+        return image_fail(error, "%s: its %d classes are not the %d of the model", data,
+                          (int)set->class_count, (int)model->class_count);
     }
-    return same ||
-           image_fail(error, "%s: its %d classes ('%s' …) are not the %d of the model ('%s' …)",
-                      data, (int)set->class_count, set->class_names[0], (int)model->class_count,
-                      model->class_names[0]);
+    for (int32_t i = 0; i < set->class_count; i++) {
+        if (strcmp(set->class_names[i], model->class_names[i]) != 0) {
+            return image_fail(error, "%s: its class %d is '%s', that of the model '%s'", data,
+                              (int)i, set->class_names[i], model->class_names[i]);
+        }
+    }
+    return true;
 }
 
 /* All samples in one set that borrows them. */
@@ -173,7 +176,8 @@ static bool run_eval(struct arguments *arguments, struct image_error *error)
     if (!known) {
         return usage_fail(arguments, error, "--set: '%s' is not test, val, train or all", name);
     }
-    if (!command_limits(&how.limits, arguments, error) ||
+    if (!command_check_pattern(arguments, argument_text(arguments, "group-by", NULL), error) ||
+        !command_limits(&how.limits, arguments, error) ||
         !command_context(&context, arguments, error)) {
         return false;
     }

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #include "command.h"
+#include "dataset_groups.h"
 #include "parse_text.h"
 #include "program.h"
 
@@ -183,6 +184,14 @@ bool command_limits(struct image_limits *limits, struct arguments *arguments,
 {
     *limits = (struct image_limits){.pixels = IMAGE_DEFAULT_PIXELS};
     return argument_integer(arguments, "max-pixels", 1, IMAGE_MAX_PIXELS, &limits->pixels, error);
+}
+
+bool command_check_pattern(struct arguments *arguments, const char *pattern,
+                           struct image_error *error)
+{
+    struct image_error reason;
+    return !pattern || dataset_check_pattern(pattern, &reason) ||
+           usage_fail(arguments, error, "--group-by: %s", reason.text);
 }
 
 bool command_context(sfconv_context **context, struct arguments *arguments,

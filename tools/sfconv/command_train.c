@@ -61,7 +61,7 @@ static bool train(sfconv_context *context, const struct program_options *how,
         printf("stopped after epoch %" PRId64 ": none of the last %" PRId64 " was better\n",
                outcome.epoch, options->patience);
     }
-    ok = ok && report(&model, &outcome, split, error);
+    ok = ok && (console_interrupted() || report(&model, &outcome, split, error));
     experiment_model_destroy(&model);
     return ok;
 }

@@ -3,6 +3,7 @@
 #include "fields.h"
 #include "reproduction.h"
 #include "safe_file.h"
+#include "train_state.h"
 
 #include <inttypes.h>
 #include <math.h>
@@ -157,8 +158,7 @@ static bool read_summary(const struct reproduction *r, struct reproduction_run *
                                            .images_per_second = number(&t, 1, "images_per_second")};
     const bool same = strcmp(cell(&t, 1, "settings"), settings) == 0;
     if (!same) {
-        image_fail(error, "%s: was made with other settings: %s; now: %s", path,
-                   cell(&t, 1, "settings"), settings);
+        train_settings_fail(path, cell(&t, 1, "settings"), settings, "; ", error);
     }
     csv_destroy(&t.csv);
     return same;

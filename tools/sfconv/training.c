@@ -54,7 +54,8 @@ bool training_parse_images(struct arguments *arguments, struct program_options *
     selection->group_by = argument_text(arguments, "group-by", NULL);
     how->experiment.selection = selection;
     how->lazy = argument_given(arguments, "lazy");
-    return command_limits(&how->limits, arguments, error) &&
+    return command_check_pattern(arguments, selection->group_by, error) &&
+           command_limits(&how->limits, arguments, error) &&
            argument_list(arguments, "leave-out", selection->left_out, EXPERIMENT_MAX_LEFT_OUT,
                          &selection->left_out_count, error);
 }
