@@ -8,7 +8,9 @@ import os
 import re
 import resource
 import shutil
+import signal
 import struct
+import subprocess
 import unittest
 import zlib
 from xml.etree import ElementTree
@@ -16,7 +18,7 @@ from xml.etree import ElementTree
 import png_files
 from program_case import (FAILURE, USAGE, blot, main, number_after, put_classes, put_masks,
                           stripes)
-from tool_case import ROOT, ToolCase
+from tool_case import ROOT, TOOL, ToolCase
 
 
 def limit_files_to(size):
@@ -145,8 +147,11 @@ class Spectrum(ToolCase):
         before = self.content()
         self.assert_sfconv_refused(FAILURE, ["figure.svg"], "spectrum", model, "--plot",
                                    "figure.svg", preexec_fn=limit_files_to(8192))
-        self.assert_sfconv_refused(FAILURE, ["gnuplot"], "spectrum", model, "--plot", "other.svg",
-                                   env={**os.environ, "PATH": str(self.folder)})
+        result = self.run_program(TOOL, "spectrum", model, "--plot", "other.svg",
+                                  env={**os.environ, "PATH": str(self.folder)})
+        self.assertEqual(result.returncode, FAILURE)
+        self.assertIn("gnuplot", result.stderr)
+        self.assertNotIn("--no-plots", result.stderr)
         self.assertEqual(self.content(), before)
 
     def test_a_dense_model_has_none(self):
@@ -232,7 +237,16 @@ class Eval(ToolCase):
         model = self.classifier()
         for part in ("train", "val", "test"):
             (self.folder / f"set/{part}/lines").rename(self.folder / f"set/{part}/dots")
-        self.assert_sfconv_refused(FAILURE, ["set", "classes"], "eval", model, "set")
+        self.assert_sfconv_refused(FAILURE, ["set", "'dots'", "'grid'"], "eval", model, "set")
+        for part in ("train", "val", "test"):
+            (self.folder / f"set/{part}/dots").rename(self.folder / f"set/{part}/paths")
+        self.assert_sfconv_refused(FAILURE, ["set", "'paths'", "'lines'"], "eval", model, "set")
+        for part in ("train", "val", "test"):
+            (self.folder / f"set/{part}/paths").rename(self.folder / f"set/{part}/lines")
+            for i in range(2):
+                self.put_flat(f"set/{part}/more/{i}.png", channels=3)
+        self.assert_sfconv_refused(FAILURE, ["set", "3 classes", "2 of the model"], "eval", model,
+                                   "set")
 
 
 class Predict(ToolCase):
@@ -289,9 +303,47 @@ class Predict(ToolCase):
                                        "predict", model, folder, "--output", "out")
             self.assertEqual([row["image"] for row in self.table("out/predictions.csv")],
                              [f"{folder}/000.png", f"{folder}/003.png"])
-        self.assert_sfconv_refused(FAILURE, ["001.png: not an image"], "predict", masks,
-                                   "set/test/images/001.png", "--output", "none")
+        self.assert_sfconv_refused(FAILURE, ["001.png: not an image", "replace the file"],
+                                   "predict", masks, "set/test/images/001.png", "--output", "none")
         self.assertEqual(self.content("none"), {})
+        # Each of them is named, not the first alone.
+        output = self.run_program(TOOL, "predict", masks, "set/test/images", "--output",
+                                  "again").stdout
+        self.assertEqual(re.findall(r"images/(\d+)\.png: not an image.*; no answer\n", output),
+                         ["001", "002"])
+
+    def test_ctrl_c_keeps_the_answers_there_are(self):
+        put_masks(self, "set")
+        model = self.segmenter()
+        picture = png_files.encode(blot(256, 1)[0])
+        (self.folder / "many").mkdir()
+        for i in range(400):
+            (self.folder / f"many/{i:03}.png").write_bytes(picture)
+        process = subprocess.Popen([TOOL, "predict", model, "many", "--output", "out"],
+                                   cwd=self.folder, text=True, stdout=subprocess.PIPE,
+                                   stderr=subprocess.PIPE)
+        self.addCleanup(process.wait)
+        self.addCleanup(process.kill)
+        process.stdout.readline()
+        process.send_signal(signal.SIGINT)
+        output, error = process.stdout.read(), process.stderr.read()
+        self.assertEqual(process.wait(), FAILURE)
+        answered = 1 + len(output.splitlines())
+        self.assertLess(answered, 400)
+        self.assertIn(f"stopped after {answered} of 400 images", error)
+        rows = self.table("out/predictions.csv")
+        self.assertEqual([row["image"] for row in rows],
+                         [f"many/{i:03}.png" for i in range(answered)])
+        self.assertEqual(len(os.listdir(self.folder / "out")), 2 * answered + 1)
+
+    def test_what_is_no_file_is_not_waited_for(self):
+        put_masks(self, "set")
+        model = self.segmenter()
+        os.mkfifo(self.folder / "set/test/images/pipe.png")
+        for command in (("predict", model, "set/test/images", "--output", "out"),
+                        ("stats", "set"), ("info", "set/test/images/pipe.png")):
+            with self.subTest(command=command[0]):
+                self.assert_sfconv_refused(FAILURE, ["pipe.png", "regular file"], *command)
 
     def test_images_over_the_limit_are_refused_before_they_are_decoded(self):
         put_masks(self, "set")

@@ -3,12 +3,16 @@
 """sfconv stats: the moments of pixels, with and without the border of a photograph."""
 
 import math
+import os
 import random
+import signal
 import statistics
+import subprocess
 import unittest
 
+import png_files
 from program_case import FAILURE, main, put_masks
-from tool_case import ToolCase
+from tool_case import TOOL, ToolCase
 
 
 def moments(values):
@@ -110,7 +114,30 @@ class Stats(ToolCase):
     def test_a_damaged_image_is_named(self):
         self.put_flat("set/0.png")
         (self.folder / "set/1.png").write_bytes(b"no image")
-        self.assert_sfconv_refused(FAILURE, ["set/1.png"], "stats", "set")
+        self.assert_sfconv_refused(FAILURE, ["set/1.png", "replace the file"], "stats", "set")
+
+    def test_a_table_on_the_screen_has_no_nan(self):
+        self.put_flat("flat/0.png", value=100)
+        self.assertNotIn("nan", self.sfconv("stats", "flat"))
+
+    def test_ctrl_c_leaves_no_half_table(self):
+        picture = png_files.encode([bytes(range(256))] * 256)
+        (self.folder / "b").mkdir()
+        for i in range(600):
+            (self.folder / f"b/{i}.png").write_bytes(picture)
+        self.put_flat("a/0.png", value=100)
+        process = subprocess.Popen([TOOL, "stats", "a", "b", "--csv", "stats.csv"],
+                                   cwd=self.folder, text=True, stdout=subprocess.PIPE,
+                                   stderr=subprocess.PIPE)
+        self.addCleanup(process.wait)
+        self.addCleanup(process.kill)
+        while "a " not in process.stdout.readline():
+            self.assertIsNone(process.poll())
+        process.send_signal(signal.SIGINT)
+        error = process.stderr.read()
+        self.assertEqual((process.wait(), error.count("\n")), (FAILURE, 1))
+        self.assertIn("stopped", error)
+        self.assertEqual(sorted(os.listdir(self.folder)), ["a", "b"])
 
 
 if __name__ == "__main__":

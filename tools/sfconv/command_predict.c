@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #include "command.h"
+#include "console.h"
 #include "fields.h"
 #include "folder.h"
 #include "image_names.h"
@@ -182,7 +183,7 @@ static bool answer(const struct prediction *p, const char *path, struct image *i
 {
     struct image_error reason;
     if (!image_read(image, path, &p->limits, error)) {
-        return false;
+        return image_advise(error);
     }
     const struct experiment_tiles tiles = tiles_for(p, image);
     return experiment_predict(probability, p->model, image, &tiles, &reason) ||
@@ -198,6 +199,7 @@ static bool predict_one(struct prediction *p, const char *path)
     struct image_error reason;
     bool ok = true;
     if (!answer(p, path, &image, &probability, &reason)) {
+        printf("%s; no answer\n", reason.text);
         p->first = p->failed == 0 ? reason : p->first;
         p->failed++;
     } else if (p->model->segments) {
@@ -205,6 +207,7 @@ static bool predict_one(struct prediction *p, const char *path)
     } else {
         use_classes(p, path, &probability);
     }
+    fflush(stdout);
     image_destroy(&probability);
     image_destroy(&image);
     return ok;
@@ -223,14 +226,20 @@ static bool predict_list(struct prediction p, const struct image_list *list,
         return false;
     }
     bool ok = true;
+    int64_t done = 0;
     p.table = table.stream;
     write_head(&p);
-    for (int64_t i = 0; ok && i < list->count; i++) {
-        ok = predict_one(&p, list->paths[i]);
+    console_catch_interrupt();
+    for (; ok && done < list->count && !console_interrupted(); done++) {
+        ok = predict_one(&p, list->paths[done]);
     }
-    const bool answered = p.failed < list->count;
+    const bool answered = p.failed < done;
     if (!safe_file_close(&table, ok && answered, error) && (answered || !ok)) {
         return false;
+    }
+    if (done < list->count) {
+        return image_fail(error, "stopped after %" PRId64 " of %" PRId64 " images", done,
+                          list->count);
     }
     if (p.failed == 0 || list->count == 1) {
         return p.failed == 0 || image_fail(error, "%s", p.first.text);

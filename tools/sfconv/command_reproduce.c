@@ -194,14 +194,21 @@ static bool work(struct reproduction *r, struct image_error *error)
                       failed, r->run_count, r->how.output);
 }
 
+/* Before anything is trained. */
+static bool check_plots(const struct reproduction *r, struct image_error *error)
+{
+    char version[128];
+    struct image_error reason;
+    return !r->plots || gnuplot_version(version, sizeof version, &reason) ||
+           image_fail(error, "%s; --no-plots makes a report without plots", reason.text);
+}
+
 static bool run_reproduce(struct arguments *arguments, struct image_error *error)
 {
     struct reproduction r = {0};
-    char version[128];
     bool ok = parse(&r, arguments, error);
     r.first_seed = r.how.experiment.seed;
-    ok = ok && program_check_folder(r.how.output, error) &&
-         (!r.plots || gnuplot_version(version, sizeof version, error)) &&
+    ok = ok && program_check_folder(r.how.output, error) && check_plots(&r, error) &&
          reproduction_plan(&r, error) && check_runs(&r, error) &&
          command_context(&r.context, arguments, error) &&
          program_load(&r.split, &r.how, r.segments, error);

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #include "command.h"
+#include "console.h"
 #include "field_of_view.h"
 #include "fields.h"
 #include "folder.h"
@@ -89,8 +90,11 @@ static bool add_file(struct row rows[2], const char *path, struct statistics *s)
     struct image image;
     struct image mask = {0};
     struct field_of_view box;
+    if (console_interrupted()) {
+        return image_fail(s->error, "%s: stopped before this image", path);
+    }
     if (!image_read(&image, path, &s->limits, s->error)) {
-        return false;
+        return image_advise(s->error);
     }
     const bool ok = add_image(&rows[0], &s->total[0], &image, NULL, s->error) &&
                     field_of_view_find(&box, &mask, &image, s->error) &&
@@ -100,14 +104,28 @@ static bool add_file(struct row rows[2], const char *path, struct statistics *s)
     return ok;
 }
 
+/* What is not defined is a dash. */
+static void show_number(double value, int width)
+{
+    if (isnan(value)) {
+        printf("%*s", width, "-");
+    } else {
+        printf("%*.3f", width, value);
+    }
+}
+
 static void show(const struct statistics *s, const struct row *row)
 {
     printf("%-32s %-13s %6" PRId64 " %5.1f %%", row->folder, row->pixels, row->images,
            100.0 * row->kept);
     for (int i = 0; i < MEASURES; i++) {
-        printf(" %8.3f +- %-7.3f", mean_of(&row->tallies[i]), spread_of(&row->tallies[i]));
+        printf(" ");
+        show_number(mean_of(&row->tallies[i]), 8);
+        printf(" +- ");
+        show_number(spread_of(&row->tallies[i]), -7);
     }
     printf("\n");
+    fflush(stdout);
     if (!s->table) {
         return;
     }
@@ -220,6 +238,7 @@ static bool run_stats(struct arguments *arguments, struct image_error *error)
         return false;
     }
     s.table = csv.stream;
+    console_catch_interrupt();
     const bool ok = measure_all(&s, arguments);
     return path ? safe_file_close(&csv, ok, error) : ok;
 }

@@ -44,8 +44,7 @@ static bool start(pid_t *child, char *const *argv, const char *input,
         posix_spawnattr_destroy(&attributes);
     }
     if (status == ENOENT) {
-        return image_fail(error, "gnuplot: there is no such program; install it (gnuplot-nox), or "
-                                 "--no-plots makes a report without plots");
+        return image_fail(error, "gnuplot: there is no such program; install it (gnuplot-nox)");
     }
     return status == 0 || image_fail(error, "gnuplot: %s", strerror(status));
 }
