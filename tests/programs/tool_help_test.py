@@ -124,10 +124,13 @@ class CommandLine(ToolCase):
         self.assertEqual(self.content(), {})
 
     def test_a_full_disk_is_a_failure(self):
-        with open("/dev/full", "w", encoding="utf-8") as full:
-            result = subprocess.run([TOOL, "info", "--help"], stdout=full, stderr=subprocess.PIPE,
-                                    check=False)
-        self.assertEqual(result.returncode, FAILURE)
+        for arguments in (["info", "--help"], ["--help"], ["--version"], ["help"], ["help", "info"]):
+            with (self.subTest(arguments=arguments),
+                  open("/dev/full", "w", encoding="utf-8") as full):
+                result = subprocess.run([TOOL, *arguments], stdout=full, stderr=subprocess.PIPE,
+                                        text=True, check=False)
+                self.assertEqual(result.returncode, FAILURE)
+                self.assertRegex(result.stderr, "^sfconv: standard output: .*\n$")
 
 
 if __name__ == "__main__":

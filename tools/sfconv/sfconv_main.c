@@ -74,13 +74,24 @@ static bool flush_output(struct image_error *error)
            image_fail(error, "standard output: %s", strerror(errno));
 }
 
+/* The status of a program that has printed a text and does no more. */
+static int end_of_text(void)
+{
+    struct image_error error;
+    if (flush_output(&error)) {
+        return EXIT_SUCCESS;
+    }
+    fprintf(stderr, "sfconv: %s\n", error.text);
+    return PROGRAM_EXIT_FAILURE;
+}
+
 static int run_command(const struct command *command, int argc, char **argv)
 {
     struct arguments arguments;
     struct image_error error = {{0}};
     if (wants_help(argc, argv)) {
         print_command_help(command);
-        return flush_output(&error) ? EXIT_SUCCESS : PROGRAM_EXIT_FAILURE;
+        return end_of_text();
     }
     const bool ok = arguments_parse(&arguments, command, argc, argv, &error) &&
                     command->run(&arguments, &error) && flush_output(&error);
@@ -103,11 +114,11 @@ int main(int argc, char **argv)
     const bool help = strcmp(argv[1], "help") == 0;
     if (strcmp(argv[1], "--help") == 0 || strcmp(argv[1], "-h") == 0 || (help && argc == 2)) {
         print_help();
-        return EXIT_SUCCESS;
+        return end_of_text();
     }
     if (strcmp(argv[1], "--version") == 0) {
         printf("sfconv %s\n", sfconv_version());
-        return EXIT_SUCCESS;
+        return end_of_text();
     }
     const char *name = argv[help ? 2 : 1];
     const struct command *command = find_command(name);
@@ -117,7 +128,7 @@ int main(int argc, char **argv)
     }
     if (help) {
         print_command_help(command);
-        return EXIT_SUCCESS;
+        return end_of_text();
     }
     return run_command(command, argc - 2, argv + 2);
 }
