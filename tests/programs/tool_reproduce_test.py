@@ -210,6 +210,26 @@ class Reproduce(ToolCase):
         self.reproduce("out", *how, "--methods", "conv,sfconv", "--seeds", 2, "--resume")
         self.assertEqual([row["seeds"] for row in self.table("out/table.csv")], ["2", "2"])
 
+    def test_runs_on_other_images_are_not_mixed(self):
+        put_masks(self, "set")
+        how = ("--epochs", 1, "--no-plots", "--methods", "sfconv", "--leave-out",
+               "train/images/001")
+        self.reproduce("out", *how, "--seeds", 1)
+        again = ("reproduce", "set", "--task", "segment", "--output", "out", "--seeds", 2,
+                 "--resume", *how)
+        before = self.content("out")
+        # As many images, but others: left out, or to train on.
+        self.assert_sfconv_refused(FAILURE, ["out/sfconv-seed-1/best.safetensors", "left out"],
+                                   *again[:-1], "train/images/002")
+        path = self.folder / "set/train/images/003.png"
+        image = path.read_bytes()
+        self.put_flat("set/train/images/003.png", value=77)
+        self.assert_sfconv_refused(FAILURE, ["out/sfconv-seed-1/best.safetensors",
+                                             "trained on other images"], *again)
+        path.write_bytes(image)
+        self.assertEqual(self.content("out"), before)
+        self.assertIn("1 finished already", self.sfconv(*again))
+
     def test_a_method_that_fails_is_told_and_the_others_go_on(self):
         put_masks(self, "set")
         (self.folder / "out").mkdir()

@@ -191,6 +191,11 @@ bool experiment_predict(struct image *probability, const struct experiment_model
 bool experiment_predict_sample(struct image *probability, const struct experiment_model *model,
                                const struct image *image, struct image_error *error);
 
+/* Channels of the images of a set, and mean and deviation of each: what experiment_train() gives
+ * its model to normalize by. Nothing else of *model is touched. */
+bool experiment_measure(struct experiment_model *model, const struct dataset *set,
+                        struct image_error *error);
+
 /* Counts for one image of this size. */
 bool experiment_count(struct experiment_costs *costs, const struct experiment_model *model,
                       int64_t width, int64_t height, struct image_error *error);

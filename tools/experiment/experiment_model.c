@@ -103,6 +103,12 @@ static bool channels_of(const struct dataset *set, int64_t *channels, struct ima
     return set->count > 0 || image_fail(error, "there is no image to train on");
 }
 
+bool experiment_measure(struct experiment_model *model, const struct dataset *set,
+                        struct image_error *error)
+{
+    return channels_of(set, &model->channels, error) && batch_measure(model, set, error);
+}
+
 static bool build(struct experiment_model *model, const struct experiment_options *options,
                   struct image_error *error)
 {
@@ -239,8 +245,8 @@ bool experiment_train(struct experiment_model *model, sfconv_context *context,
     const bool ok = check_options(options, error) &&
                     selection_keep(model, options->selection, error) &&
                     copy_classes(model, train->class_names, train->class_count, error) &&
-                    check_classes(model, error) && channels_of(train, &model->channels, error) &&
-                    build(model, options, error) && batch_measure(model, train, error) &&
+                    check_classes(model, error) && experiment_measure(model, train, error) &&
+                    build(model, options, error) &&
                     experiment_run_training(model, train, validation, options, watch, user, error);
     if (!ok) {
         experiment_model_destroy(model);

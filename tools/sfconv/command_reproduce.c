@@ -141,12 +141,21 @@ static void print_run(const struct reproduction *r, const struct reproduction_ru
 /* What earlier calls have finished. */
 static bool read_finished(struct reproduction *r, int64_t *count, struct image_error *error)
 {
+    struct experiment_model now = {0};
     *count = 0;
     for (int64_t i = 0; i < r->run_count; i++) {
-        if (!reproduction_read_results(r, &r->runs[i], error)) {
+        struct reproduction_run *run = &r->runs[i];
+        if (!reproduction_read_results(r, run, error)) {
             return false;
         }
-        *count += r->runs[i].state == REPRODUCTION_FINISHED;
+        if (run->state != REPRODUCTION_FINISHED) {
+            continue;
+        }
+        if ((*count == 0 && !experiment_measure(&now, &r->split.train, error)) ||
+            !reproduction_check_images(r, run, &now, error)) {
+            return false;
+        }
+        ++*count;
     }
     return true;
 }

@@ -85,6 +85,11 @@ bool reproduction_write_results(const struct reproduction *r, const struct repro
 bool reproduction_read_results(const struct reproduction *r, struct reproduction_run *run,
                                struct image_error *error);
 
+/* Fails for a finished run on other images than those that are there now: others were left out, or
+ * `now`, their channels, mean and deviation, differ from those that its model remembers. */
+bool reproduction_check_images(const struct reproduction *r, const struct reproduction_run *run,
+                               const struct experiment_model *now, struct image_error *error);
+
 /* Epochs from the log of the training. */
 bool reproduction_read_log(struct reproduction_run *run, struct image_error *error);
 

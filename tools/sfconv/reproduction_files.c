@@ -218,6 +218,47 @@ static bool read_images(const struct reproduction *r, struct reproduction_run *r
     return ok;
 }
 
+static bool same_left_out(const struct experiment_model *model,
+                          const struct experiment_selection *selection)
+{
+    bool same = model->left_out_count == selection->left_out_count;
+    for (int64_t i = 0; same && i < model->left_out_count; i++) {
+        same = strcmp(model->left_out[i], selection->left_out[i]) == 0;
+    }
+    return same;
+}
+
+static bool same_pixels(const struct experiment_model *model, const struct experiment_model *now)
+{
+    bool same = model->channels == now->channels;
+    for (int64_t c = 0; same && c < model->channels; c++) {
+        same = model->mean[c] == now->mean[c] && model->deviation[c] == now->deviation[c];
+    }
+    return same;
+}
+
+bool reproduction_check_images(const struct reproduction *r, const struct reproduction_run *run,
+                               const struct experiment_model *now, struct image_error *error)
+{
+    struct training_files files;
+    struct experiment_model model;
+    if (!training_name_files(&files, run->folder, error) ||
+        !experiment_load(&model, r->context, files.best, error)) {
+        return false;
+    }
+    bool ok = true;
+    if (!same_left_out(&model, &r->how.selection)) {
+        ok = image_fail(error,
+                        "%s: other images were left out of its training; the same options go on",
+                        files.best);
+    } else if (!same_pixels(&model, now)) {
+        ok = image_fail(error, "%s: was trained on other images than those that are there now",
+                        files.best);
+    }
+    experiment_model_destroy(&model);
+    return ok;
+}
+
 bool reproduction_read_log(struct reproduction_run *run, struct image_error *error)
 {
     char path[TRAINING_PATH_CAPACITY];
