@@ -172,6 +172,7 @@ class Eval(ToolCase):
                                    "--output", "model")
             again = self.sfconv("eval", f"model/{program}.safetensors", data)
             self.assertEqual(number_after(again, label), number_after(output, label))
+            self.assertNotIn("split by chance", again)
             self.assertIn("over 5 images" if data == "masks" else "over 10 images", again)
 
     def test_sets_can_be_chosen(self):
@@ -198,6 +199,8 @@ class Eval(ToolCase):
         self.assertIn(score["images"], (5, 6))
         text = self.sfconv("eval", model, "set")
         self.assertIn("left out, as in the training: lines/p0-0\n", text)
+        self.assertIn(f"split by chance: {score['images']} of 23 images are judged; --set all", text)
+        self.assertNotIn("split by chance", self.sfconv("eval", model, "set", "--set", "all"))
         self.assertIn(text.splitlines()[-1], output)
         # Said otherwise, it is another split.
         other = json.loads(self.sfconv("eval", model, "set", "--group-by", "", "--leave-out",

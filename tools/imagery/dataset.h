@@ -68,6 +68,7 @@ struct dataset_split {
     struct dataset val;  /* may be empty */
     struct dataset test; /* may be empty */
     int64_t ignored;     /* files passed over because their names are not those of images */
+    bool by_chance;      /* the layout does not say what belongs to which part */
 };
 
 /* The layout is told by what is there:

@@ -438,6 +438,7 @@ static bool load_set(struct dataset_split *result, const char *folder, load_set_
                         (is_split || split_by_chance(&loader, result)) &&
                         check_left_out(&loader, folder);
     result->ignored = loader.ignored;
+    result->by_chance = !is_split;
     free(loader.left_out);
     if (!loaded) {
         dataset_split_destroy(result);

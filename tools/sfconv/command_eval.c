@@ -100,6 +100,16 @@ static void print_choice(const struct program_options *how)
     printf("%s", how->selection_may_miss && selection->left_out_count > 0 ? "\n" : "");
 }
 
+/* Whoever has images of another hospital in one folder wants to see them all judged. */
+static void print_split(const struct dataset_split *split, int64_t judged)
+{
+    if (split->by_chance) {
+        printf("split by chance: %" PRId64 " of %" PRId64
+               " images are judged; --set all judges by all\n",
+               judged, split->train.count + split->val.count + split->test.count);
+    }
+}
+
 static void print_json(const struct experiment_score *score, bool segments, const char *set,
                        const struct experiment_selection *selection)
 {
@@ -156,6 +166,9 @@ static bool judge(const struct experiment_model *model, const struct program_opt
         print_json(&score, model->segments, name, &how->selection);
     } else if (ok) {
         print_choice(how);
+        if (!how->whole) {
+            print_split(&split, score.images);
+        }
         program_print_score(&score, model->segments, name);
     }
     dataset_split_destroy(&split);
