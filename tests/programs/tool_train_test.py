@@ -374,6 +374,14 @@ class Train(ToolCase):
                                              "not with rate 0.5"],
                                    "train", "set", "--task", "segment", "--output", "out",
                                    "--epochs", 2, "--rate", "0.5", "--resume")
+        # Nor are weights of another network looked at before the settings are.
+        for option, then, now in [("rho", "0.125", "0.25"), ("decay", "0", "0.1"),
+                                  ("method", "sfconv", "conv"),
+                                  ("model", "tiny_segmenter", "unet")]:
+            self.assert_sfconv_refused(
+                FAILURE, [f"was started with {option} {then}, not with {option} {now}"], "train",
+                "set", "--task", "segment", "--output", "out", "--epochs", 2, "--resume",
+                f"--{option}", now)
         self.put_flat("set/train/images/000.png", value=77)
         self.assert_sfconv_refused(FAILURE, ["out/state.safetensors", "of mean"], "train", "set",
                                    "--task", "segment", "--output", "out", "--epochs", 2,

@@ -53,28 +53,56 @@ bool train_settings_fail(const char *path, const char *started, const char *now,
                       here);
 }
 
-bool train_state_recognises(const char *path)
+/* The head of a safetensors file, ended by a NUL and for the caller to free; NULL where it cannot
+ * be read. */
+static char *read_head(const char *path)
 {
-    static const char mark[] = "\"" SETTINGS "\"";
+    struct stat status;
     unsigned char length[8];
     uint64_t bytes = 0;
-    bool found = false;
-    struct stat status;
+    char *head = NULL;
     FILE *file = stat(path, &status) == 0 && S_ISREG(status.st_mode) ? fopen(path, "rb") : NULL;
     if (!file) {
-        return false;
+        return NULL;
     }
     if (fread(length, 1, sizeof length, file) == sizeof length) {
         for (int i = 7; i >= 0; i--) {
             bytes = bytes << 8 | length[i];
         }
-        char *head = bytes <= HEADER_MAX ? malloc((size_t)bytes + 1) : NULL;
+        head = bytes <= HEADER_MAX ? malloc((size_t)bytes + 1) : NULL;
         const size_t got = head ? fread(head, 1, (size_t)bytes, file) : 0;
-        found = head && memmem(head, got, mark, sizeof mark - 1) != NULL;
-        free(head);
+        if (head) {
+            head[got] = '\0';
+        }
     }
     fclose(file);
+    return head;
+}
+
+bool train_state_recognises(const char *path)
+{
+    char *head = read_head(path);
+    const bool found = head && strstr(head, "\"" SETTINGS "\"");
+    free(head);
     return found;
+}
+
+/* Before the library finds that a network of other settings has other weights. Settings hold
+ * nothing that JSON would escape; whatever else is wrong with the file, the library tells. */
+static bool check_settings(const char *path, const char *settings, struct image_error *error)
+{
+    char *head = read_head(path);
+    char *started = head ? strstr(head, "\"" SETTINGS "\"") : NULL;
+    started = started ? strchr(started + strlen("\"" SETTINGS "\""), '"') : NULL;
+    char *end = started ? strchr(++started, '"') : NULL;
+    bool same = true;
+    if (end) {
+        *end = '\0';
+        same = strcmp(started, settings) == 0 ||
+               train_settings_fail(path, started, settings, ", ", error);
+    }
+    free(head);
+    return same;
 }
 
 static bool put(sfconv_metadata *texts, const char *name, const char *value, const char *path,
@@ -147,12 +175,8 @@ static bool take_integer(int64_t *value, const sfconv_metadata *texts, const cha
 }
 
 static bool take_position(struct train_position *position, const sfconv_metadata *texts,
-                          const char *settings, const char *path, struct image_error *error)
+                          const char *path, struct image_error *error)
 {
-    const char *started = sfconv_metadata_get(texts, SETTINGS);
-    if (started && strcmp(started, settings) != 0) {
-        return train_settings_fail(path, started, settings, ", ", error);
-    }
     return take_integer(&position->epoch, texts, "loop.epoch", path, error) &&
            take_integer(&position->step, texts, "loop.step", path, error) &&
            take_integer(&position->steps_done, texts, "loop.steps_done", path, error) &&
@@ -166,11 +190,12 @@ bool train_state_load(const char *path, sfconv_checkpoint checkpoint,
                       sfconv_context *context, struct image_error *error)
 {
     sfconv_metadata *texts = NULL;
-    bool ok = experiment_check(context, sfconv_metadata_create(&texts, context), path, error);
+    bool ok = check_settings(path, settings, error) &&
+              experiment_check(context, sfconv_metadata_create(&texts, context), path, error);
     checkpoint.metadata = texts;
     ok = ok &&
          experiment_check(context, sfconv_checkpoint_load(&checkpoint, path), "loading", error) &&
-         take_position(position, texts, settings, path, error);
+         take_position(position, texts, path, error);
     sfconv_metadata_destroy(texts);
     return ok;
 }
