@@ -29,8 +29,10 @@ static bool fits(const sfi_conv_product *product)
             return false;
         }
     }
+    /* Rows of the target that do not follow each other are a phase of a stride, which sees every
+     * other tap. */
     return (axis[0].spacing == 1 || axis[0].spacing == -1) && product->groups == 1 &&
-           product->target_step[1] == 1;
+           product->target_step[1] == 1 && product->target_step[0] == axis[1].size;
 }
 
 /* Costs in multiply-adds, as the transforms were measured to take: those of source, target and

@@ -351,6 +351,18 @@ START_TEST(other_kernels_strides_dilations_and_groups_are_computed_directly)
 }
 END_TEST
 
+/* Every other tap of five makes three, whose filters do not lie together. */
+START_TEST(a_phase_of_a_vertical_stride_is_computed_directly)
+{
+    sfi_conv_shape shape = padded(1, 48, 48, 40, 20, 1);
+    shape.kernel[0] = 5;
+    shape.stride[0] = 2;
+    shape.padding[0] = 2;
+    fit_output(&shape);
+    ck_assert(same_bits(&shape, SFCONV_CONVOLUTION_WINOGRAD, SFCONV_CONVOLUTION_DIRECT));
+}
+END_TEST
+
 int main(void)
 {
     Suite *suite = suite_create("winograd");
@@ -364,6 +376,7 @@ int main(void)
     tcase_add_test(tests, the_data_gradient_is_the_adjoint_of_the_forward_pass);
     tcase_add_test(tests, left_to_itself_it_is_chosen_where_it_saves_time);
     tcase_add_test(tests, other_kernels_strides_dilations_and_groups_are_computed_directly);
+    tcase_add_test(tests, a_phase_of_a_vertical_stride_is_computed_directly);
     suite_add_tcase(suite, tests);
     return run_suite(suite);
 }
