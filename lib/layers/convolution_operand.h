@@ -97,6 +97,11 @@ void sfi_product_multiply_rows(const sfi_product_run *run, const sfi_product_par
 void sfi_product_multiply_panels(const sfi_product_run *run, const sfi_product_part *part,
                                  const sfi_product_operand *operand, const sfi_product_area *area);
 
+/* A panel of `rows` target channels, zeros behind them: panel[k * panel_columns + m] =
+ * from[m * row_step + steps[k]]. 2 * SFK_SLACK elements behind it may be overwritten. */
+void sfi_pack_panel(const sfk_table *kernels, float *panel, const float *from, int64_t row_step,
+                    const int64_t *steps, int64_t rows, int64_t depth);
+
 /* How many pixels from pixel `first` on are neighbours in the target. */
 int64_t sfi_product_neighbours(const sfi_product_operand *operand, int64_t first);
 

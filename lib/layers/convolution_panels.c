@@ -97,8 +97,8 @@ static int64_t panel_channels(const sfi_product_run *run, const sfi_product_part
     return sfi_min(run->kernels->panel_columns, part->rows - row);
 }
 
-static void pack_panel(const sfk_table *kernels, float *panel, const float *from, int64_t row_step,
-                       const int64_t *steps, int64_t rows, int64_t depth)
+void sfi_pack_panel(const sfk_table *kernels, float *panel, const float *from, int64_t row_step,
+                    const int64_t *steps, int64_t rows, int64_t depth)
 {
     const int64_t columns = kernels->panel_columns;
     if (rows < columns) {
@@ -144,12 +144,12 @@ static const float *packed_panel(const sfi_product_run *run, const sfi_product_p
                                  const sfi_product_operand *operand, int64_t row, float *packed)
 {
     const sfi_conv_product *product = run->product;
-    pack_panel(run->kernels, packed,
-               product->weight + part->group * product->weight_group +
-                   (part->first_row + row) * product->weight_row +
-                   operand->channel * product->weight_channel,
-               product->weight_row, run->weight_steps, panel_channels(run, part, row),
-               operand->depth);
+    sfi_pack_panel(run->kernels, packed,
+                   product->weight + part->group * product->weight_group +
+                       (part->first_row + row) * product->weight_row +
+                       operand->channel * product->weight_channel,
+                   product->weight_row, run->weight_steps, panel_channels(run, part, row),
+                   operand->depth);
     return packed;
 }
 
@@ -284,7 +284,8 @@ static void freeze_task(void *argument, int64_t index, int32_t worker)
     for (int64_t k = 0; k < job->depth; k += DEPTH) {
         const int64_t terms = sfi_min(DEPTH, job->depth - k);
         /* By a buffer, as packing overwrites what lies behind, which is another task's. */
-        pack_panel(job->kernels, packed, from + k, product->weight_row, job->steps, rows, terms);
+        sfi_pack_panel(job->kernels, packed, from + k, product->weight_row, job->steps, rows,
+                       terms);
         memcpy(to + k * columns, packed, (size_t)(terms * columns) * sizeof *to);
     }
 }

@@ -3,13 +3,13 @@
 
 #include "parallel.h"
 #include "sizes.h"
+#include "winograd_channels.h"
 #include "winograd_plan.h"
 
 #include <assert.h>
 
 #define PLANES SFK_WINOGRAD_PLANES
 #define TILE SFK_WINOGRAD_TILE
-#define WINDOW SFK_WINOGRAD_WINDOW
 #define TAPS SFI_WINOGRAD_TAPS
 #define OWN_CHANNELS SFI_WINOGRAD_OWN_CHANNELS
 #define PACKED_CHANNELS SFI_WINOGRAD_PACKED
@@ -35,18 +35,23 @@ static bool fits(const sfi_conv_product *product)
            product->target_step[1] == 1 && product->target_step[0] == axis[1].size;
 }
 
-/* Costs in multiply-adds, as the transforms were measured to take: those of source, target and
- * weight take as long as 300, 260 and 400 of the products, for each channel and tile, or filter.
- * Products take whole vectors of tiles. */
+/* Costs in multiply-adds, as the transforms were measured to take: those of source and target take
+ * as long as 300 and 260 of the products, for each channel and tile; that of a filter WEIGHT, or
+ * less where it is multiplied at once. Products take whole vectors of tiles, or of channels. */
+#define WEIGHT 400
+#define FEW_WEIGHT 160
+
 static bool pays(const sfi_conv_product *product)
 {
     const double pixels = (double)product->grid.count;
-    const int64_t tiles = product->grid.batch * sfi_ceil_div(product->grid.axis[0].size, TILE) *
-                          sfi_ceil_div(product->grid.axis[1].size, TILE);
+    const int64_t tiles = sfi_winograd_grid_of(product).tiles;
     const double channels = (double)product->source_channels;
     const double rows = (double)product->target_channels;
+    const bool few = sfi_winograd_few_tiles(product);
+    const double lanes = few ? (double)(sfi_ceil_div(product->target_channels, 16) * 16) : rows;
+    const int64_t whole = few ? tiles : sfi_ceil_div(tiles, 16) * 16;
     return TAPS * pixels * channels * rows >
-           (PLANES * (double)(sfi_ceil_div(tiles, 16) * 16) + 400) * channels * rows +
+           (PLANES * (double)whole + (few ? FEW_WEIGHT : WEIGHT)) * channels * lanes +
                (300 * channels + 260 * rows) * (double)tiles;
 }
 
@@ -73,6 +78,9 @@ bool sfi_winograd_scratch(int64_t *bytes, const sfconv_context *context,
 {
     sfi_winograd_plan plan;
     int64_t workers;
+    if (sfi_winograd_few_tiles(product)) {
+        return sfi_winograd_channels_scratch(bytes, context, product);
+    }
     return sfi_winograd_plan_make(&plan, product) &&
            sfi_mul(&workers, sfi_workers(context), worker_bytes(&plan)) &&
            sfi_add(bytes, workers, plan.steps_bytes) && sfi_add(bytes, *bytes, plan.source_bytes) &&
@@ -99,25 +107,6 @@ struct winograd_run {
     int64_t source_tasks;
 };
 
-/* Tiles of one row that follow each other. */
-struct tile_run {
-    int64_t image;
-    int64_t row;
-    int64_t column;
-    int64_t count;
-};
-
-/* The run from `tile` on, of `most` tiles at most. */
-static struct tile_run run_from(const sfi_winograd_plan *plan, int64_t tile, int64_t most)
-{
-    const int64_t column = tile % plan->tile_columns;
-    const int64_t row = tile / plan->tile_columns;
-    return (struct tile_run){.image = row / plan->tile_rows,
-                             .row = row % plan->tile_rows,
-                             .column = column,
-                             .count = sfi_min(most, plan->tile_columns - column)};
-}
-
 /* One worker's scratch. */
 struct area {
     float *sums;
@@ -137,53 +126,6 @@ static struct area area_of(const struct winograd_run *run, int32_t worker)
     area.packed = (float *)(base += plan->patch_bytes);
     area.weight = (float *)(base + plan->packed_bytes);
     return area;
-}
-
-/* The six rows of pixels that a run of tiles sees, zeros outside the image. */
-static void gather_patch(const struct winograd_run *run, const struct tile_run *tiles,
-                         int64_t channel, float *patch)
-{
-    const sfi_pixel_grid *grid = &run->product->grid;
-    const sfi_pixel_axis *axis = grid->axis;
-    const int64_t shift[2] = {sfi_min(axis[0].offset, axis[0].offset + 2 * axis[0].spacing),
-                              sfi_min(axis[1].offset, axis[1].offset + 2 * axis[1].spacing)};
-    sfk_run rows[WINDOW];
-    for (int64_t r = 0; r < WINDOW; r++) {
-        rows[r] = (sfk_run){.image = tiles->image,
-                            .row = tiles->row * TILE + r,
-                            .column = tiles->column * TILE,
-                            .length = (tiles->count + 1) * TILE};
-    }
-    const sfk_gather gather = {
-        .plane = run->product->source + channel * axis[0].source_size * axis[1].source_size,
-        .image_stride = grid->image_stride,
-        .height = axis[0].source_size,
-        .width = axis[1].source_size,
-        .tap_row = shift[0],
-        .tap_column = shift[1],
-        .row_step = 1,
-        .column_step = 1,
-        .first_column = sfi_max(-shift[1], 0),
-        .end_column = sfi_max(axis[1].source_size - shift[1], 0),
-        .runs = rows,
-        .run_count = WINDOW,
-    };
-    run->kernels->gather(patch, &gather);
-}
-
-static void transform_source(const struct winograd_run *run, int64_t channel, float *patch)
-{
-    const sfi_winograd_plan *plan = &run->plan;
-    float *to = run->source + channel * plan->source_pitch;
-    for (int64_t tile = run->first_tile; tile < run->end_tile;) {
-        const struct tile_run tiles =
-            run_from(plan, tile, sfi_min(SFK_WINOGRAD_RUN, run->end_tile - tile));
-        gather_patch(run, &tiles, channel, patch);
-        run->kernels->winograd_input(to + tile - run->first_tile,
-                                     plan->channels * plan->source_pitch, patch,
-                                     (tiles.count + 1) * TILE, tiles.count);
-        tile += tiles.count;
-    }
 }
 
 /* Some rows and channels of the weight. */
@@ -241,7 +183,9 @@ static void transform_task(void *argument, int64_t index, int32_t worker)
     if (index < run->source_tasks) {
         const int64_t first = index * TASK_CHANNELS;
         for (int64_t c = first; c < sfi_min(first + TASK_CHANNELS, run->plan.channels); c++) {
-            transform_source(run, c, area.patch);
+            sfi_winograd_source(run->kernels, run->product, &run->plan.grid, c, run->first_tile,
+                                run->end_tile, run->source + c * run->plan.source_pitch,
+                                run->plan.channels * run->plan.source_pitch, area.patch);
         }
         return;
     }
@@ -312,7 +256,8 @@ static void put_row(const struct winograd_run *run, const struct part *part, int
     const int64_t channel = run->first_row + part->first_row + row;
     const int64_t end = part->first_tile + part->tiles;
     for (int64_t tile = part->first_tile; tile < end;) {
-        const struct tile_run tiles = run_from(plan, run->first_tile + tile, end - tile);
+        const sfi_tile_run tiles =
+            sfi_winograd_run_from(&plan->grid, run->first_tile + tile, end - tile);
         const int64_t pixel_row = tiles.row * TILE;
         const int64_t pixel_column = tiles.column * TILE;
         const sfk_winograd_pixels pixels = {
@@ -427,8 +372,11 @@ bool sfi_winograd_frozen_bytes(int64_t *bytes, const sfi_conv_product *product)
 {
     sfi_winograd_plan plan;
     *bytes = 0;
+    if (sfi_winograd_few_tiles(product)) {
+        return sfi_conv_product_frozen_bytes(bytes, product);
+    }
     return sfi_winograd_plan_make(&plan, product) &&
-           (plan.tiles > FROZEN_TILES ||
+           (plan.grid.tiles > FROZEN_TILES ||
             (sfi_winograd_plan_whole(&plan) &&
              sfi_mul(bytes, plan.weight_plane, PLANES * (int64_t)sizeof(float))));
 }
@@ -444,6 +392,10 @@ static void freeze_task(void *argument, int64_t index, int32_t worker)
 
 void sfi_winograd_freeze(sfconv_context *context, const sfi_conv_product *product, float *frozen)
 {
+    if (sfi_winograd_few_tiles(product)) {
+        sfi_conv_product_freeze(context, product, frozen);
+        return;
+    }
     struct winograd_run run = {
         .kernels = context->kernels, .product = product, .weight_scratch = frozen};
     sfi_winograd_plan_make(&run.plan, product);
@@ -455,6 +407,10 @@ void sfi_winograd_freeze(sfconv_context *context, const sfi_conv_product *produc
 
 void sfi_winograd_run(sfconv_context *context, const sfi_conv_product *product, void *scratch)
 {
+    if (sfi_winograd_few_tiles(product)) {
+        sfi_winograd_channels_run(context, product, scratch);
+        return;
+    }
     struct winograd_run run = {.kernels = context->kernels, .product = product};
     sfi_winograd_plan *plan = &run.plan;
     char *base = scratch;
@@ -475,7 +431,7 @@ void sfi_winograd_run(sfconv_context *context, const sfi_conv_product *product, 
     fill_tap_steps(&run);
     for (int64_t block = 0; block < plan->blocks; block++) {
         run.first_tile = block * plan->block_tiles;
-        run.end_tile = sfi_min(run.first_tile + plan->block_tiles, plan->tiles);
+        run.end_tile = sfi_min(run.first_tile + plan->block_tiles, plan->grid.tiles);
         for (int64_t round = 0; round < plan->rounds; round++) {
             run_round(context, &run, block, round);
         }

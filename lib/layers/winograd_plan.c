@@ -4,8 +4,6 @@
 #include "sizes.h"
 
 #define PLANES SFK_WINOGRAD_PLANES
-#define TILE SFK_WINOGRAD_TILE
-#define WINDOW SFK_WINOGRAD_WINDOW
 
 /* Tiles are worked on in blocks: their coefficients stay in the last level of the cache, while a
  * round of rows (target channels) is multiplied with them.
@@ -47,18 +45,16 @@ static int64_t pitch_of(int64_t count)
 
 static void split_work(sfi_winograd_plan *plan, const sfi_conv_product *product)
 {
-    const sfi_pixel_grid *grid = &product->grid;
     plan->channels = product->source_channels;
     plan->rows = product->target_channels;
-    plan->tile_rows = sfi_ceil_div(grid->axis[0].size, TILE);
-    plan->tile_columns = sfi_ceil_div(grid->axis[1].size, TILE);
-    plan->tiles = grid->batch * plan->tile_rows * plan->tile_columns;
+    plan->grid = sfi_winograd_grid_of(product);
+    const int64_t tiles = plan->grid.tiles;
     const int64_t wanted = sfi_min(
         MOST_TILES, sfi_max(LEAST_TILES, BLOCK_COEFFICIENTS / PLANES / sfi_max(plan->channels, 1)));
-    plan->blocks = sfi_ceil_div(plan->tiles, wanted);
-    plan->block_tiles = round16(sfi_ceil_div(plan->tiles, plan->blocks));
-    plan->blocks = sfi_ceil_div(plan->tiles, plan->block_tiles);
-    plan->own_weight = plan->tiles <= OWN_TILES;
+    plan->blocks = sfi_ceil_div(tiles, wanted);
+    plan->block_tiles = round16(sfi_ceil_div(tiles, plan->blocks));
+    plan->blocks = sfi_ceil_div(tiles, plan->block_tiles);
+    plan->own_weight = tiles <= OWN_TILES;
     plan->task_tiles = plan->own_weight ? plan->block_tiles : TASK_TILES;
     if (plan->own_weight) {
         plan->task_rows = OWN_ROWS;
@@ -106,11 +102,10 @@ bool sfi_winograd_plan_make(sfi_winograd_plan *plan, const sfi_conv_product *pro
         return false;
     }
     const int64_t sums = PLANES * sfi_min(plan->task_rows, plan->rows) * plan->sum_pitch;
-    const int64_t patch = WINDOW * TILE * (SFK_WINOGRAD_RUN + 1) + SFK_WINOGRAD_SLACK;
     plan->source_bytes = source;
     plan->weight_bytes = weight;
     plan->sums_bytes = sums * item;
-    plan->patch_bytes = sfi_round64(patch * item);
+    plan->patch_bytes = sfi_round64(SFI_WINOGRAD_PATCH * item);
     plan->packed_bytes =
         sfi_round64((SFI_WINOGRAD_PACKED * SFI_WINOGRAD_TAPS * SFK_MAX_ROWS + SFK_SLACK) * item);
     plan->steps_bytes = sfi_round64(plan->channels * (int64_t)sizeof(int64_t));

@@ -4,7 +4,7 @@
 #ifndef SFI_WINOGRAD_PLAN_H
 #define SFI_WINOGRAD_PLAN_H
 
-#include "convolution_product.h"
+#include "winograd_source.h"
 
 #define SFI_WINOGRAD_TAPS 9
 /* A task that transforms its part of the weight itself does so for some channels, which stays in
@@ -16,9 +16,7 @@
 typedef struct sfi_winograd_plan {
     int64_t channels;
     int64_t rows;
-    int64_t tile_rows;
-    int64_t tile_columns;
-    int64_t tiles;
+    sfi_winograd_grid grid;
     int64_t block_tiles;
     int64_t blocks;
     int64_t round_rows;

@@ -49,6 +49,31 @@ void winograd_output_cases(kernel_cases *cases)
     }
 }
 
+/* Panels are as wide as the table says: channels that all have are compared. */
+enum { COMMON = 8, PANEL = SFK_MAX_PANEL };
+
+static void put_panel(const sfk_table *kernels, const float *from, const float *bias, float *to,
+                      float *out)
+{
+    kernels->winograd_output_panel(to, TILE * PANEL, from, PANEL, bias, TILE, TILE);
+    for (int64_t p = 0; p < TILE * TILE; p++) {
+        for (int64_t c = 0; c < COMMON; c++) {
+            out[p * COMMON + c] =
+                to[p / TILE * TILE * PANEL + p % TILE * kernels->panel_columns + c];
+        }
+    }
+}
+
+void winograd_output_panel_cases(kernel_cases *cases)
+{
+    const float *from = case_floats(cases, PLANES * PANEL);
+    const float *bias = case_floats(cases, PANEL);
+    float *out = case_floats(cases, TILE * TILE * COMMON);
+    float *to = case_scratch(cases, TILE * TILE * PANEL);
+    KERNEL_CASE(cases, "a tile of 16 channels", moves(PLANES * 16, TILE * TILE * 16),
+                put_panel(cases->kernels, from, bias, to, out));
+}
+
 /* A row of ResNet-18's stem, 224 columns to 112. */
 enum { LINE_TILES = 28, LINE_PITCH = 32, POINTS = SFK_LINE_POINTS, PHASES = SFK_LINE_PHASES };
 

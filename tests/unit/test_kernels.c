@@ -202,6 +202,85 @@ START_TEST(panel_tile_is_one_chain_of_fma_an_element_and_writes_nothing_else)
 }
 END_TEST
 
+START_TEST(panel_tiles_are_panel_tile_after_panel_tile)
+{
+    enum { TILES = 3, STEP = 400, PIXEL_STEP = 7 };
+    struct tile_data data;
+    float weights[DEPTH * SFK_MAX_PANEL + TILES];
+    const int64_t places[SFK_MAX_ROWS] = {5, 2, 3, 9, 20, 0, 7, 5};
+    fill_tile_data(&data, false);
+    fill(weights, COUNT(weights), (sfi_random){14, 0});
+    for (int i = 0; i < TABLE_COUNT; i++) {
+        const sfk_table *table = table_number(i);
+        for (int rows = 1; table && rows <= table->panel_rows; rows++) {
+            float together[TILES * STEP], alone[TILES * STEP];
+            fill(together, COUNT(together), (sfi_random){14, 1});
+            fill(alone, COUNT(alone), (sfi_random){14, 1});
+            sfk_panel_tile tile = {.pixels = data.b,
+                                   .steps = data.b_steps,
+                                   .places = places,
+                                   .weights = weights,
+                                   .to = together,
+                                   .accumulate = rows % 2 == 0,
+                                   .rows = rows,
+                                   .channels = table->panel_columns,
+                                   .depth = DEPTH - 1};
+            table->panel_tiles(&tile, TILES, PIXEL_STEP, 1, STEP);
+            tile.to = alone;
+            for (int t = 0; t < TILES; t++) {
+                table->panel_tile(&tile);
+                tile.pixels += PIXEL_STEP;
+                tile.weights++;
+                tile.to += STEP;
+            }
+            ck_assert_mem_eq(together, alone, sizeof alone);
+        }
+    }
+}
+END_TEST
+
+/* Each lane is a tile of winograd_output; nothing outside the pixels asked for is written. */
+START_TEST(winograd_output_panel_is_winograd_output_with_its_lanes_over_channels)
+{
+    enum { PLANES = SFK_WINOGRAD_PLANES, TILE = SFK_WINOGRAD_TILE, ROW = TILE * SFK_MAX_PANEL };
+    float from[PLANES * SFK_MAX_PANEL], bias[SFK_MAX_PANEL], to[TILE * ROW];
+    fill(from, COUNT(from), (sfi_random){15, 0});
+    fill(bias, COUNT(bias), (sfi_random){15, 1});
+    for (int i = 0; i < TABLE_COUNT * TILE * TILE; i++) {
+        const sfk_table *table = table_number(i / TILE / TILE);
+        const int64_t rows = i / TILE % TILE + 1, columns = i % TILE + 1;
+        if (!table) {
+            continue;
+        }
+        const int64_t panel = table->panel_columns;
+        fill(to, COUNT(to), (sfi_random){15, 2});
+        float expected[TILE * ROW];
+        memcpy(expected, to, sizeof to);
+        for (int64_t c = 0; c < panel; c++) {
+            /* A tile and what vectors read behind it. */
+            float one[PLANES * 32] = {0}, pixels[TILE * TILE];
+            for (int64_t f = 0; f < PLANES; f++) {
+                one[f * 32] = from[f * panel + c];
+            }
+            const sfk_winograd_pixels put = {.from = one,
+                                             .plane = 32,
+                                             .to = pixels,
+                                             .to_stride = TILE,
+                                             .rows = rows,
+                                             .columns = columns,
+                                             .bias = bias[c]};
+            table->winograd_output(&put);
+            for (int64_t p = 0; p < rows * columns; p++) {
+                expected[p / columns * ROW + p % columns * panel + c] =
+                    pixels[p / columns * TILE + p % columns];
+            }
+        }
+        table->winograd_output_panel(to, ROW, from, panel, bias, rows, columns);
+        ck_assert_mem_eq(to, expected, sizeof expected);
+    }
+}
+END_TEST
+
 #define CANARY 777.0f
 
 static void fill_canaries(float *values, int count)
@@ -402,6 +481,8 @@ int main(void)
     tcase_add_test(tests, a_table_is_given_only_where_the_processor_runs_it);
     tcase_add_test(tests, the_best_set_respects_the_limit);
     tcase_add_test(tests, panel_tile_is_one_chain_of_fma_an_element_and_writes_nothing_else);
+    tcase_add_test(tests, panel_tiles_are_panel_tile_after_panel_tile);
+    tcase_add_test(tests, winograd_output_panel_is_winograd_output_with_its_lanes_over_channels);
     tcase_add_loop_test(tests, matrix_tile_is_one_chain_of_fma_an_element_and_writes_nothing_else,
                         0, 2);
     tcase_add_loop_test(tests, packed_rows_lie_side_by_side_whatever_their_steps, 0, 3);

@@ -31,7 +31,7 @@ static const int64_t sizes[][6] = {
     {1, 7, 9, 8, 7, 0},    {3, 8, 8, 9, 33, 1},   {1, 15, 17, 2, 34, 2},  {1, 16, 16, 13, 5, 1},
     {2, 17, 15, 7, 70, 1}, {1, 3, 2, 6, 270, 1},  {1, 33, 49, 12, 12, 1}, {1, 4, 100, 10, 11, 1},
     {1, 300, 10, 5, 5, 1}, {1, 12, 260, 6, 5, 1}, {1, 2, 2, 90, 90, 1},   {2, 270, 290, 8, 8, 1},
-    {1, 4, 4, 5, 5, 3},    {9, 9, 9, 7, 7, 1},
+    {1, 4, 4, 5, 5, 3},    {9, 9, 9, 7, 7, 1},    {2, 70, 37, 7, 6, 1},   {1, 33, 40, 5, 26, 1},
 };
 #define SIZE_COUNT ((int)(sizeof sizes / sizeof sizes[0]))
 
@@ -328,9 +328,11 @@ static bool same_bits(const sfi_conv_shape *shape, int32_t one, int32_t other)
 START_TEST(left_to_itself_it_is_chosen_where_it_saves_time)
 {
     const sfi_conv_shape wide = padded(1, 32, 32, 40, 40, 1);
-    const sfi_conv_shape small = padded(1, 64, 64, 7, 7, 1);
+    const sfi_conv_shape few = padded(1, 64, 64, 7, 7, 1);
+    const sfi_conv_shape small = padded(1, 64, 64, 5, 5, 1);
     ck_assert(same_bits(&wide, SFCONV_CONVOLUTION_AUTO, SFCONV_CONVOLUTION_WINOGRAD));
     ck_assert(!same_bits(&wide, SFCONV_CONVOLUTION_AUTO, SFCONV_CONVOLUTION_DIRECT));
+    ck_assert(same_bits(&few, SFCONV_CONVOLUTION_AUTO, SFCONV_CONVOLUTION_WINOGRAD));
     ck_assert(same_bits(&small, SFCONV_CONVOLUTION_AUTO, SFCONV_CONVOLUTION_DIRECT));
     ck_assert(!same_bits(&small, SFCONV_CONVOLUTION_AUTO, SFCONV_CONVOLUTION_WINOGRAD));
 }
