@@ -217,12 +217,16 @@ static inline void naive_pixel(const struct problem *p, enum pass pass, struct n
     const int64_t group_in = s->in_channels / s->groups;
     const int64_t first = o / (s->out_channels / s->groups) * group_in;
     const int64_t y = ((n * s->out_channels + o) * s->out_height + row) * s->out_width + column;
+    if (pass == BIAS) {
+        add_term(naive, o, p->y.values[y]);
+        return;
+    }
     for (int64_t c = 0; c < group_in; c++) {
         for (int64_t i = 0; i < s->kernel[0]; i++) {
-            for (int64_t j = 0; j < s->kernel[1]; j++) {
-                const int64_t h = row * s->stride[0] - s->padding[0] + i * s->dilation[0];
+            const int64_t h = row * s->stride[0] - s->padding[0] + i * s->dilation[0];
+            for (int64_t j = 0; h >= 0 && h < s->in_height && j < s->kernel[1]; j++) {
                 const int64_t v = column * s->stride[1] - s->padding[1] + j * s->dilation[1];
-                if (h < 0 || h >= s->in_height || v < 0 || v >= s->in_width) {
+                if (v < 0 || v >= s->in_width) {
                     continue;
                 }
                 const int64_t x =
@@ -237,9 +241,6 @@ static inline void naive_pixel(const struct problem *p, enum pass pass, struct n
                 }
             }
         }
-    }
-    if (pass == BIAS) {
-        add_term(naive, o, p->y.values[y]);
     }
 }
 

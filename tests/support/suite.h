@@ -6,6 +6,25 @@
 #include <check.h>
 #include <stdlib.h>
 
+#if defined(__has_feature)
+#if __has_feature(address_sanitizer)
+#define SANITIZED 1
+#endif
+#elif defined(__SANITIZE_ADDRESS__)
+#define SANITIZED 1
+#endif
+
+/* How often to try what is drawn at random, or repeated: under sanitizers, which take ten times as
+ * long and look for faults of memory, not for other numbers, a quarter of all. */
+static inline int rounds_of(int all)
+{
+#ifdef SANITIZED
+    return (all + 3) / 4;
+#else
+    return all;
+#endif
+}
+
 /* Runs one suite; CK_FORK=no in the environment lets a debugger in. */
 static inline int run_suite(Suite *suite)
 {

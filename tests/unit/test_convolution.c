@@ -69,7 +69,7 @@ static void check_against_naive(sfconv_context *context, const struct problem *p
 START_TEST(every_pass_equals_its_definition)
 {
     sfconv_context *context = make_context(2, sfk_best_isa(SFCONV_ISA_BEST));
-    for (uint64_t seed = 0; seed < RANDOM_SHAPES; seed++) {
+    for (uint64_t seed = 0; seed < (uint64_t)rounds_of(RANDOM_SHAPES); seed++) {
         const sfi_conv_shape shape = random_shape(seed);
         struct problem problem = make_problem(&shape, seed);
         check_against_naive(context, &problem);
@@ -148,7 +148,7 @@ END_TEST
 START_TEST(gradients_are_the_adjoints_of_the_forward_pass)
 {
     sfconv_context *context = make_context(1, sfk_best_isa(SFCONV_ISA_BEST));
-    for (uint64_t seed = 500; seed < 560; seed++) {
+    for (uint64_t seed = 500; seed < 500 + (uint64_t)rounds_of(60); seed++) {
         const sfi_conv_shape shape = random_shape(seed);
         struct problem problem = make_problem(&shape, seed);
         struct buffer y = make_buffer(y_count(&shape));

@@ -127,7 +127,7 @@ static hashes train(const training *task, sfconv_context *context)
     reshape_run(run, task->batch, task->size, task->size);
     const sfconv_view out = output_of(run, 0);
     float *targets = malloc((size_t)sfconv_view_count(&out) * sizeof(float));
-    for (int step = 0; step < task->steps; step++) {
+    for (int step = 0; step < rounds_of(task->steps); step++) {
         train_step(task, context, run, optimizer, targets, &result);
     }
     free(targets);
@@ -192,7 +192,7 @@ START_TEST(other_inputs_or_weights_give_other_hashes)
     sfconv_context *context = context_of(&settings[0]);
     task.steps = 1;
     const hashes one = train(&task, context);
-    task.steps = 2;
+    task.steps = 8;
     const hashes two = train(&task, context);
     ck_assert(one.outputs != two.outputs && one.gradients != two.gradients);
     ck_assert(one.parameters != two.parameters && one.inferred != two.inferred);

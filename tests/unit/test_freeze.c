@@ -130,7 +130,7 @@ START_TEST(frozen_random_nets_give_the_same_bits)
 {
     sfconv_context *context = public_context(2, SFCONV_ISA_BEST);
     int frozen = 0;
-    for (uint64_t seed = 0; seed < 150; seed++) {
+    for (uint64_t seed = 0; seed < (uint64_t)rounds_of(150); seed++) {
         random_net made = new_random_net(context, NETS_SEED + 4000 + seed);
         sfconv_run *run = new_run(made.net, SFCONV_MODE_INFERENCE);
         reshape_random(run, &made);

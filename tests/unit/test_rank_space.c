@@ -88,7 +88,7 @@ static void check_random_net(sfconv_context *context, net_maker make, uint64_t s
 START_TEST(random_nets_agree_with_the_layer_path)
 {
     sfconv_context *context = public_context(1, SFCONV_ISA_BEST);
-    for (uint64_t seed = 0; seed < RANDOM_NETS; seed++) {
+    for (uint64_t seed = 0; seed < (uint64_t)rounds_of(RANDOM_NETS); seed++) {
         check_random_net(context, makers[_i], seed);
     }
     sfconv_context_destroy(context);
@@ -215,7 +215,7 @@ END_TEST
 
 START_TEST(memory_is_known_to_the_byte_and_forward_takes_none)
 {
-    for (uint64_t seed = 0; seed < 40; seed++) {
+    for (uint64_t seed = 0; seed < (uint64_t)rounds_of(40); seed++) {
         tally memory = {0};
         sfconv_context *context = tally_context(&memory, 1 + (int32_t)seed % 3, SFCONV_ISA_BEST);
         random_net made = makers[_i](context, NETS_SEED + seed);

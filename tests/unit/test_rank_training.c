@@ -155,7 +155,7 @@ static void check_trial(trial *made, double outputs, double gradients)
 START_TEST(random_nets_agree_with_the_layer_path)
 {
     sfconv_context *context = public_context(1, SFCONV_ISA_BEST);
-    for (uint64_t seed = 0; seed < RANDOM_NETS; seed++) {
+    for (uint64_t seed = 0; seed < (uint64_t)rounds_of(RANDOM_NETS); seed++) {
         char name[32];
         snprintf(name, sizeof name, "random net %d", (int)seed);
         trial made = open_random(context, name, seed);
@@ -249,7 +249,7 @@ END_TEST
 
 START_TEST(memory_is_known_to_the_byte_and_a_step_takes_none)
 {
-    for (uint64_t seed = 0; seed < 40; seed++) {
+    for (uint64_t seed = 0; seed < (uint64_t)rounds_of(40); seed++) {
         tally memory = {0};
         sfconv_context *context = tally_context(&memory, 1 + (int32_t)seed % 3, SFCONV_ISA_BEST);
         random_net made = new_random_net(context, NETS_SEED + seed);
