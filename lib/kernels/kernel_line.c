@@ -262,6 +262,68 @@ SFV_INLINE sfv bias_and_bend(sfv value, const sfk_line_pool *pool)
     }
 }
 
+/* The columns of a row, [column % 4][1 + tile], with the last of the tile in front; what lies
+ * behind the row's end never wins. */
+SFV_INLINE void take_line(float (*line)[PIECE + 32], const float *row, const sfk_line_pool *pool,
+                          int64_t first, int64_t count)
+{
+    const float none = -__builtin_inff();
+    for (int j = 0; j < TILE; j++) {
+        for (int64_t tile = 0; tile < count; tile += SFV_LANES) {
+            sfv_store(line[j] + 1 + tile, sfv_load(row + j * pool->stride + first + tile));
+        }
+    }
+    line[3][0] = first > 0 ? row[3 * pool->stride + first - 1] : none;
+    for (int64_t column = larger(pool->columns, TILE * first); column < TILE * (first + count);
+         column++) {
+        line[column % TILE][1 + column / TILE - first] = none;
+    }
+}
+
+SFV_INLINE void contend(sfv *best, sfv *winners, sfv value, int cell)
+{
+    *winners = sfv_if_beats(value, *best, sfv_set1((float)cell), *winners);
+    *best = sfv_if_beats(value, *best, value, *best);
+}
+
+/* Of some tiles; numbers of cells are exact as floats. */
+SFV_INLINE void pool_with_cells(float *out, const sfk_line_pool *pool, int64_t first, int64_t count)
+{
+    const int64_t windows = (pool->columns + 1) / 2;
+    float lines[3][TILE][PIECE + 32];
+    float numbers[2 * PIECE + 32];
+    for (int row = 0; row < 3; row++) {
+        if (pool->rows[row]) {
+            take_line(lines[row], pool->rows[row], pool, first, count);
+        }
+    }
+    for (int64_t tile = 0; tile < count; tile += SFV_LANES) {
+        sfv even = sfv_set1(-__builtin_inff()), odd = even;
+        sfv even_cells = sfv_set1(4.0f), odd_cells = even_cells;
+        for (int row = 0; row < 3; row++) {
+            if (!pool->rows[row]) {
+                continue;
+            }
+            const sfv second = sfv_load(lines[row][1] + 1 + tile);
+            contend(&even, &even_cells, sfv_load(lines[row][3] + tile), 3 * row);
+            contend(&even, &even_cells, sfv_load(lines[row][0] + 1 + tile), 3 * row + 1);
+            contend(&even, &even_cells, second, 3 * row + 2);
+            contend(&odd, &odd_cells, second, 3 * row);
+            contend(&odd, &odd_cells, sfv_load(lines[row][2] + 1 + tile), 3 * row + 1);
+            contend(&odd, &odd_cells, sfv_load(lines[row][3] + 1 + tile), 3 * row + 2);
+        }
+        const int64_t at = 2 * (first + tile);
+        put_some(out + at, bias_and_bend(sfv_low_pairs(even, odd), pool), windows - at);
+        put_some(out + at + SFV_LANES, bias_and_bend(sfv_high_pairs(even, odd), pool),
+                 windows - at - SFV_LANES);
+        sfv_store(numbers + 2 * tile, sfv_low_pairs(even_cells, odd_cells));
+        sfv_store(numbers + 2 * tile + SFV_LANES, sfv_high_pairs(even_cells, odd_cells));
+    }
+    for (int64_t x = 0; x < smaller(2 * count, windows - 2 * first); x++) {
+        pool->cells[2 * first + x] = (uint8_t)(int32_t)numbers[x];
+    }
+}
+
 void SFK_NAME(line_pool)(float *out, const sfk_line_pool *pool)
 {
     const float none = -__builtin_inff();
@@ -269,6 +331,12 @@ void SFK_NAME(line_pool)(float *out, const sfk_line_pool *pool)
     const int64_t windows = (pool->columns + 1) / 2;
     column_maxima best;
     float before = none;
+    for (int64_t first = 0; pool->cells && first < tiles; first += PIECE) {
+        pool_with_cells(out, pool, first, smaller(PIECE, tiles - first));
+    }
+    if (pool->cells) {
+        return;
+    }
     for (int64_t first = 0; first < tiles; first += PIECE) {
         const int64_t count = smaller(PIECE, tiles - first);
         larger_of_rows(best, pool, first, count);

@@ -384,7 +384,38 @@ typedef struct sfk_line_pool {
     /* SFK_IDENTITY, SFK_RELU or SFK_LEAKY_RELU with 0 < slope <= 1. */
     int32_t activation;
     float slope;
+    /* Or NULL: which cell of each window won, 3·row + column, the first of equals; the middle one
+     * where none is larger than -infinity. */
+    uint8_t *cells;
 } sfk_line_pool;
+
+/* Products of an image row with a vector of neighbours of each of its pixels:
+ *   to[m][t] += Σ_k left[m][k·left_step] · right[k·right_step + t],  t < SFK_LAGS,
+ * the sum in float, one chain in the order of k. */
+#define SFK_LAGS 16
+typedef struct sfk_lags {
+    const float *const *left;
+    int64_t left_step;
+    const float *right;
+    int64_t right_step;
+    int64_t count;
+    int64_t rows;
+    double *to;
+} sfk_lags;
+
+/* Patches of an image, `rows` rows of SFK_PATCH_COLUMNS columns, each times its factor:
+ *   to[row][column] += Σ_n factors[n] · from[places[n] + row·pitch + column],
+ * one chain in the order of n. Whole vectors are read: up to 8 elements behind a row must exist. */
+#define SFK_PATCH_COLUMNS 8
+typedef struct sfk_patches {
+    const float *from;
+    int64_t pitch;
+    int64_t rows;
+    const int64_t *places;
+    const float *factors;
+    int64_t count;
+    float *to;
+} sfk_patches;
 
 /* Size of a tile of doubles. */
 #define SFK_DOUBLE_ROWS 4

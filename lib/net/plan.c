@@ -261,7 +261,8 @@ static void list_rank_gradients(sfi_plan *plan, const sfconv_net *net, int32_t n
     const int32_t mixed_last = self->role == SFI_RANK_SINK ? begun : backward;
     add_buffer(plan, &step->gradient, wanted ? bytes : 0, times->gradient_first,
                is_input ? 2 * count : mixed_last);
-    add_buffer(plan, &step->tape, by_layer ? step->memory.tape : 0, node, backward);
+    const bool taped = by_layer || self->unpooled >= 0;
+    add_buffer(plan, &step->tape, taped ? step->memory.tape : 0, node, backward);
     add_buffer(plan, &step->scratch_backward,
                by_layer && step->wants_gradient ? step->memory.scratch_backward : 0, backward,
                backward);
@@ -308,7 +309,7 @@ static void list_rank_buffers(sfi_plan *plan, const sfconv_net *net, int32_t nod
     add_buffer(plan, &self->scratch, needed.scratch, node, node);
     if (self->contracts || self->copies) {
         add_buffer(plan, &self->maps, sfi_rank_maps_bytes(plan, net, node), self->first_base,
-                   training ? 2 * net->node_count - 1 - self->unit : self->unit);
+                   training && !self->copies ? 2 * net->node_count - 1 - self->unit : self->unit);
     }
     for (int32_t i = 0; i < plan->rank.sink_count; i++) {
         sfi_rank_sink *sink = &plan->rank.sinks[i];

@@ -128,23 +128,47 @@ typedef struct sfi_back_task {
     int64_t end_row;
 } sfi_back_task;
 
-/* The sink of `node` at or behind *index, which moves behind it; NULL at the end. */
+/* The sink of `node` at or behind *index that mixes; *index moves behind it. NULL at the end. */
 static inline const sfi_rank_sink *sfi_back_next_sink(const sfi_rank_plan *plan, int32_t node,
                                                       int32_t *index)
 {
     while (*index < plan->sink_count) {
         const sfi_rank_sink *sink = &plan->sinks[(*index)++];
-        if (sink->base == node) {
+        if (sink->base == node && sink->via != SFI_VIA_COPY) {
             return sink;
         }
     }
     return NULL;
 }
 
+/* A channel in front of BatchNorm `norm`: its row of P in double and of P·M, G, S1, and where the
+ * gradient of the row is added. */
+typedef struct sfi_back_channel {
+    int32_t norm;
+    int64_t channel;
+    const double *weights;
+    const double *products;
+    const double *totals;
+    double sum;
+    float *gradient;
+} sfi_back_channel;
+
+/* Of a channel: the factors of K and k0. */
+typedef struct sfi_back_factors {
+    double factor;
+    double offset;
+} sfi_back_factors;
+
+/* Adds the gradients of the row and of the BatchNorm, see rank_correct.c. */
+sfi_back_factors sfi_back_correct_channel(const sfconv_run *run, const sfi_rank_batch *batch,
+                                          const sfi_back_channel *channel);
+
 void sfi_back_lay_out_bench(sfi_back_bench *bench, const sfi_back_job *job, int32_t worker);
 sfi_back_sums sfi_back_sums_of(const sfi_back_job *job, int64_t task);
 /* Takes the block at hand back, strip by strip. */
 void sfi_back_run_strips(sfi_back_task *task);
+/* What the activation lets through of a gradient where its value is not above 0. */
+float sfi_back_slope(const sfi_rank_unit *unit);
 /* From the sums of all tasks: gradients of parameters, and of the maps that the unit gathered. */
 void sfi_back_finish(const sfi_back_job *job);
 

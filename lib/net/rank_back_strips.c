@@ -101,8 +101,7 @@ static void provide_values(const sfi_back_task *task, const sfi_back_side *side,
     job->kernels->pixel_product(&expansion);
 }
 
-/* What the activation lets through of a gradient. */
-static float slope_of(const sfi_rank_unit *unit)
+float sfi_back_slope(const sfi_rank_unit *unit)
 {
     switch (unit->activation) {
     case SFK_RELU:
@@ -131,7 +130,7 @@ static void pull_gradients(const sfi_back_task *task, const sfi_back_side *side,
                              .pixels = tile->pixels,
                              .channels = tile->lanes,
                              .accumulate = stored,
-                             .slope = slope_of(&job->unit),
+                             .slope = sfi_back_slope(&job->unit),
                              .passed = passed ? side->values : NULL,
                              .sums = task->bench.channel_sums};
     if (stored) {
@@ -312,9 +311,9 @@ static void pair_of_strips(sfi_back_task *task, int64_t row, int64_t x, int64_t 
         }
         for (int64_t i = 0; i < rows; i++) {
             if (job->has_unit) {
-                job->kernels->mask_pixels(sides[i].gradients, sides[i].values, slope_of(&job->unit),
-                                          task->bench.channel_sums, SFI_BACK_CHANNELS, pixels,
-                                          tiles[i].lanes);
+                job->kernels->mask_pixels(sides[i].gradients, sides[i].values,
+                                          sfi_back_slope(&job->unit), task->bench.channel_sums,
+                                          SFI_BACK_CHANNELS, pixels, tiles[i].lanes);
             }
             sum_tile(task, &sides[i], &tiles[i]);
         }

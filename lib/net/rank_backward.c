@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-#include "rank_back.h"
+#include "rank_stem_back.h"
 
 #include "conv2d.h"
 #include "parallel.h"
@@ -16,6 +16,19 @@ float *sfi_rank_target_gradient(const sfconv_run *run, int32_t consumer)
                                        : (float *)(run->memory + node->maps_gradient);
 }
 
+/* The unit of a stem, whose map is stored as that of a layer is: what makes it comes after. */
+static bool is_stem(const sfi_rank_plan *plan, int32_t node)
+{
+    return plan->nodes[node].unpooled >= 0;
+}
+
+static bool has_strips(const sfi_rank_plan *plan, int32_t node)
+{
+    int32_t index = 0;
+    return (plan->nodes[node].role == SFI_RANK_UNIT && !is_stem(plan, node)) ||
+           sfi_back_next_sink(plan, node, &index) != NULL;
+}
+
 /* Sizes: how the work is cut and how many maps there are. */
 static void measure(sfi_back_job *job, const sfi_plan *plan, const sfconv_net *net, int32_t node)
 {
@@ -23,7 +36,7 @@ static void measure(sfi_back_job *job, const sfi_plan *plan, const sfconv_net *n
     const sfi_rank_sink *sink;
     job->node = node;
     job->cut = sfi_rank_cut_of(plan, node);
-    job->has_unit = plan->rank.nodes[node].role == SFI_RANK_UNIT;
+    job->has_unit = plan->rank.nodes[node].role == SFI_RANK_UNIT && !is_stem(&plan->rank, node);
     if (job->has_unit) {
         sfi_rank_unit_of(&job->unit, &plan->rank, net, node);
     }
@@ -193,14 +206,16 @@ static int64_t upsampling_bytes(const sfi_plan *plan, const sfconv_net *net, int
 int64_t sfi_rank_backward_bytes(const sfi_plan *plan, const sfconv_net *net, int32_t node)
 {
     sfi_back_job job = {0};
-    if (!sfi_rank_has_step(&plan->rank, node)) {
-        return 0;
+    const int64_t of_stem =
+        is_stem(&plan->rank, node) ? sfi_stem_backward_bytes(plan, net, node) : 0;
+    if (!has_strips(&plan->rank, node)) {
+        return of_stem;
     }
     measure(&job, plan, net, node);
     uintptr_t at = lay_out(&job, net, upsampling_bytes(plan, net, node), 0);
     at = lay_out_weights(&job.full, &job, false, at);
     at = lay_out_weights(&job.half, &job, true, at);
-    return (int64_t)at + folded_bytes(&job);
+    return sfi_max((int64_t)at + folded_bytes(&job), of_stem);
 }
 
 /* The folded weights both ways, zeros behind the last tap and channel. */
@@ -366,7 +381,7 @@ static void run_task(void *argument, int64_t index, int32_t worker)
     }
 }
 
-void sfi_rank_backward(const sfconv_run *run, int32_t node)
+static void backward_of_strips(const sfconv_run *run, int32_t node)
 {
     const sfi_plan *plan = &run->plan;
     const sfi_rank_node *self = &plan->rank.nodes[node];
@@ -394,6 +409,17 @@ void sfi_rank_backward(const sfconv_run *run, int32_t node)
     }
     sfi_parallel_for(run->context, job.tasks, run_task, &job);
     sfi_back_finish(&job);
+}
+
+void sfi_rank_backward(const sfconv_run *run, int32_t node)
+{
+    const sfi_rank_plan *plan = &run->plan.rank;
+    if (has_strips(plan, node)) {
+        backward_of_strips(run, node);
+    }
+    if (is_stem(plan, node)) {
+        sfi_stem_backward(run, node, run->memory + plan->nodes[node].backward);
+    }
 }
 
 typedef struct bias_job {

@@ -76,36 +76,52 @@ static void multiply_moments(const part_job *part, sfi_back_bench *bench, int64_
     }
 }
 
-/* Gradients of one channel behind a BatchNorm; `products` is its row of P·M. */
-static void correct_channel(const part_job *part, int64_t channel, const double *products,
-                            const double *totals, double sum)
+sfi_back_factors sfi_back_correct_channel(const sfconv_run *run, const sfi_rank_batch *batch,
+                                          const sfi_back_channel *channel)
 {
-    const sfi_back_job *job = part->job;
-    const sfi_rank_batch *batch = &part->batch;
-    const double *weights = job->weights + channel * part->pitch;
-    const double inverse = batch->inverse_deviation[channel];
+    const sfi_node *norm = &run->net->nodes[channel->norm];
+    float *const *gradients = run->gradients + norm->first_parameter;
+    const double inverse = batch->inverse_deviation[channel->channel];
     const double values = (double)batch->values;
     double mean = 0.0;
     double product = 0.0;
     double scale;
     double shift;
-    sfi_batchnorm2d_affine(job->run->net->nodes[part->norm].layer, channel, &scale, &shift);
-    for (int64_t k = 0; k < part->depth; k++) {
-        mean += weights[k] * batch->sums[k] / values;
-        product += weights[k] * totals[k];
+    sfi_batchnorm2d_affine(norm->layer, channel->channel, &scale, &shift);
+    for (int64_t k = 0; k < batch->depth; k++) {
+        mean += channel->weights[k] * batch->sums[k] / values;
+        product += channel->weights[k] * channel->totals[k];
     }
-    const double m1 = sum / values;
-    const double m2 = (product - mean * sum) * inverse / values;
-    float *gradient = gradient_of(job, part->conv, P) + channel * part->depth;
-    for (int64_t k = 0; k < part->depth; k++) {
-        const double away = products[k] - mean * batch->sums[k];
-        gradient[k] +=
-            (float)(scale * inverse * (totals[k] - m1 * batch->sums[k] - m2 * inverse * away));
+    const double m1 = channel->sum / values;
+    const double m2 = (product - mean * channel->sum) * inverse / values;
+    for (int64_t k = 0; k < batch->depth; k++) {
+        const double away = channel->products[k] - mean * batch->sums[k];
+        channel->gradient[k] +=
+            (float)(scale * inverse *
+                    (channel->totals[k] - m1 * batch->sums[k] - m2 * inverse * away));
     }
-    gradient_of(job, part->norm, SCALE)[channel] += (float)(values * m2);
-    gradient_of(job, part->norm, SHIFT)[channel] += (float)sum;
-    job->factors[channel] = scale * m2 * inverse * inverse;
-    job->offsets[channel] = scale * inverse * (m1 - m2 * inverse * mean);
+    gradients[SCALE][channel->channel] += (float)(values * m2);
+    gradients[SHIFT][channel->channel] += (float)channel->sum;
+    return (sfi_back_factors){scale * m2 * inverse * inverse,
+                              scale * inverse * (m1 - m2 * inverse * mean)};
+}
+
+/* Of one channel of a part; `products` is its row of P·M. */
+static void correct_channel(const part_job *part, int64_t channel, const double *products,
+                            const double *totals, double sum)
+{
+    const sfi_back_job *job = part->job;
+    const sfi_back_channel row = {.norm = part->norm,
+                                  .channel = channel,
+                                  .weights = job->weights + channel * part->pitch,
+                                  .products = products,
+                                  .totals = totals,
+                                  .sum = sum,
+                                  .gradient =
+                                      gradient_of(job, part->conv, P) + channel * part->depth};
+    const sfi_back_factors factors = sfi_back_correct_channel(job->run, &part->batch, &row);
+    job->factors[channel] = factors.factor;
+    job->offsets[channel] = factors.offset;
 }
 
 /* Sums over the tasks in their order. */

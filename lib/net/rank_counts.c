@@ -1,12 +1,16 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* Multiply-adds of a training step in rank space, beyond those of forward (rank_layout.c). */
-#include "rank_back.h"
+#include "rank_stem_back.h"
 
 /* Moments of the taps, the upper half of a symmetric matrix, and the product of P with it. */
 int64_t sfi_rank_observe_macs(const sfi_plan *plan, const sfconv_net *net, int32_t norm)
 {
     const sfi_shape shape = plan->steps[norm].shape;
-    const int64_t depth = sfi_rank_taps(net->nodes[net->nodes[norm].inputs[0]].layer);
+    const int32_t conv = net->nodes[norm].inputs[0];
+    const int64_t depth = sfi_rank_taps(net->nodes[conv].layer);
+    if (plan->rank.nodes[conv].lines) {
+        return sfi_stem_moments_macs(plan, net, conv) + shape.c * depth * depth;
+    }
     return shape.n * shape.h * shape.w * (depth * (depth + 1) / 2) + shape.c * depth * depth;
 }
 
@@ -17,6 +21,9 @@ static int64_t unit_macs(const sfi_plan *plan, const sfconv_net *net, int32_t no
     const sfi_shape shape = plan->steps[node].shape;
     sfi_rank_unit unit;
     sfi_rank_unit_of(&unit, &plan->rank, net, node);
+    if (unit.lines) {
+        return sfi_stem_backward_macs(plan, net, node);
+    }
     const int64_t expansion = sfi_shape_count(shape) * unit.depth;
     int64_t macs = (plan->rank.nodes[node].stored ? 2 : 3) * expansion;
     for (int32_t part = 0; part < unit.part_count; part++) {

@@ -1,9 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-#include "rank_training.h"
+#include "rank_stem_back.h"
 
 #include "layer_facts.h"
 #include "parallel.h"
-#include "sfconv2d.h"
 
 #include <string.h>
 
@@ -37,6 +36,9 @@ typedef struct moments_job {
     int64_t row_elements;
     /* M/N - (S/N)(S/N)ᵀ. */
     double *covariance;
+    /* Of a stem, in place of the partial sums. */
+    bool is_stem;
+    void *of_stem;
 } moments_job;
 
 bool sfi_rank_is_norm(const sfi_rank_plan *plan, const sfconv_net *net, int32_t node)
@@ -64,6 +66,11 @@ static int64_t lay_out_batch(sfi_rank_batch *batch, const sfi_plan *plan, const 
     batch->products = sfi_rank_take(&at, batch->depth * batch->pitch, sizeof(double));
     batch->mean = sfi_rank_take(&at, shape.c, sizeof(double));
     batch->inverse_deviation = sfi_rank_take(&at, shape.c, sizeof(double));
+    batch->image = NULL;
+    if (plan->rank.nodes[net->nodes[norm].inputs[0]].lines) {
+        const sfi_stem_image image = sfi_stem_image_of(plan, net, net->nodes[norm].inputs[0]);
+        batch->image = sfi_rank_take(&at, sfi_stem_image_elements(&image), sizeof(float));
+    }
     return (int64_t)(at - memory);
 }
 
@@ -108,7 +115,11 @@ static int64_t lay_out(moments_job *job, const sfi_plan *plan, const sfconv_net 
     job->blocks = job->shape.n * job->blocks_per_image;
     job->tasks = sfi_min(job->blocks, sfi_max(2, sfi_min(SFI_RANK_TASKS, fit)));
     job->row_elements = CHANNELS * (depth + pitch);
-    job->partials = sfi_rank_take(&at, job->tasks * job->partial_elements, sizeof(double));
+    job->is_stem = plan->rank.nodes[job->conv_node].lines;
+    job->of_stem =
+        sfi_rank_take(&at, job->is_stem ? sfi_stem_moments_bytes(plan, net, job->conv_node) : 0, 1);
+    job->partials =
+        sfi_rank_take(&at, job->is_stem ? 0 : job->tasks * job->partial_elements, sizeof(double));
     job->covariance = sfi_rank_take(&at, depth * pitch, sizeof(double));
     job->rows = sfi_rank_take(&at, workers * job->row_elements, sizeof(double));
     job->taps = sfi_rank_take(&at, workers * depth, sizeof(float *));
@@ -192,9 +203,8 @@ static void settle_task(void *argument, int64_t index, int32_t worker)
     const sfi_rank_batch *batch = &job->batch;
     const int64_t first = index * CHANNELS;
     const int64_t count = sfi_min(CHANNELS, job->shape.c - first);
-    const sfi_sfconv2d *conv = sfi_as_const_sfconv2d(job->conv);
-    const float *bias = sfi_sfconv2d_bias(conv);
-    const float *weights = sfi_sfconv2d_p(conv) + first * batch->depth;
+    const float *bias = sfi_rank_bias(job->conv);
+    const float *weights = sfi_rank_expanding_weights(job->conv) + first * batch->depth;
     double *rows = job->rows + worker * job->row_elements;
     double *products = rows + CHANNELS * batch->depth;
     memset(rows, 0, (size_t)job->row_elements * sizeof *rows);
@@ -231,7 +241,11 @@ void sfi_rank_observe(const sfconv_run *run, int32_t norm)
     moments_job job = {.run = run, .batch = sfi_rank_batch_of(run, norm)};
     lay_out(&job, &run->plan, run->net, norm,
             (uintptr_t)(run->memory + run->plan.rank.nodes[norm].observing));
-    sfi_parallel_for(run->context, job.tasks, sum_task, &job);
-    centre_moments(&job);
+    if (job.is_stem) {
+        sfi_stem_moments(run, job.conv_node, &job.batch, job.covariance, job.of_stem);
+    } else {
+        sfi_parallel_for(run->context, job.tasks, sum_task, &job);
+        centre_moments(&job);
+    }
     sfi_parallel_for(run->context, sfi_ceil_div(job.shape.c, CHANNELS), settle_task, &job);
 }

@@ -8,6 +8,7 @@
 #include "memory.h"
 #include "plan.h"
 #include "rank_finish.h"
+#include "rank_stem_back.h"
 #include "sfconv2d.h"
 #include "sizes.h"
 
@@ -158,8 +159,7 @@ static bool is_stem(const sfconv_net *net, const sfi_step *steps, int32_t index)
            sfi_product(&bytes, (int64_t[]){in.n, taps, padded, steps[index].shape.w, 8}, 5);
 }
 
-static void count_uses(sfi_rank_plan *plan, const sfconv_net *net, const sfi_step *steps,
-                       bool training)
+static void count_uses(sfi_rank_plan *plan, const sfconv_net *net, const sfi_step *steps)
 {
     for (int32_t i = 0; i < net->node_count; i++) {
         sfi_rank_node *node = &plan->nodes[i];
@@ -180,7 +180,7 @@ static void count_uses(sfi_rank_plan *plan, const sfconv_net *net, const sfi_ste
                                 .batch = SFI_NO_BUFFER,
                                 .observing = SFI_NO_BUFFER};
         node->contracts = can_contract(net, steps, i);
-        node->copies = !training && is_stem(net, steps, i);
+        node->copies = is_stem(net, steps, i);
         for (int32_t j = 0; steps[i].live && j < net->nodes[i].input_count; j++) {
             plan->nodes[net->nodes[i].inputs[j]].uses++;
             plan->nodes[net->nodes[i].inputs[j]].user = i;
@@ -246,13 +246,34 @@ static bool has_lines(const sfconv_net *net, int32_t stem)
            sfi_lines_fit(desc->kernel[1], desc->stride[1], desc->dilation[1]);
 }
 
+/* The pooling behind `node`, the end of a stem, if a unit can take it in; -1 otherwise. */
+static int32_t pooling_behind(const sfi_rank_plan *plan, const sfconv_net *net, int32_t stem,
+                              int32_t node)
+{
+    const int32_t pool = sfi_rank_only_user(plan, node);
+    const sfconv_layer *layer = layer_of(net, pool);
+    return layer && sfi_is_max_pool_of_stem(layer) && has_lines(net, stem) ? pool : -1;
+}
+
+/* In training a stem is one only with BatchNorm and a pooling behind it. */
+static void choose_trained_stems(sfi_rank_plan *plan, const sfconv_net *net, const sfi_step *steps)
+{
+    for (int32_t i = 0; i < net->node_count; i++) {
+        sfi_rank_node *node = &plan->nodes[i];
+        const int32_t norm = sfi_rank_only_user(plan, i);
+        const sfconv_layer *layer = layer_of(net, norm);
+        node->copies = node->copies && layer && sfi_is_batchnorm2d(layer) &&
+                       pooling_behind(plan, net, i, take_activation(plan, net, norm)) >= 0 &&
+                       sfi_stem_is_trained(net, steps, i);
+    }
+}
+
 /* The pooling behind the unit of a stem whose chain ends in `end`. */
 static void take_pooling(sfi_rank_plan *plan, const sfconv_net *net, int32_t stem, int32_t end)
 {
     const int32_t full = plan->nodes[end].unit;
-    const int32_t pool = sfi_rank_only_user(plan, full);
-    const sfconv_layer *layer = layer_of(net, pool);
-    if (!layer || !sfi_is_max_pool_of_stem(layer) || !has_lines(net, stem)) {
+    const int32_t pool = pooling_behind(plan, net, stem, full);
+    if (pool < 0) {
         return;
     }
     plan->nodes[stem].lines = true;
@@ -415,7 +436,10 @@ static void list_sinks(sfi_rank_plan *plan, const sfconv_net *net, const sfi_ste
 void sfi_rank_plan_make(sfi_rank_plan *plan, const sfconv_net *net, const sfi_step *steps,
                         bool training)
 {
-    count_uses(plan, net, steps, training);
+    count_uses(plan, net, steps);
+    if (training) {
+        choose_trained_stems(plan, net, steps);
+    }
     find_units(plan, net, steps);
     join_units(plan, net);
     find_only_contracted(plan, net, steps);

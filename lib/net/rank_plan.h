@@ -151,8 +151,9 @@ typedef struct sfi_rank_maps {
 bool sfi_rank_plan_create(sfi_rank_plan *plan, const sfconv_net *net);
 void sfi_rank_plan_destroy(sfi_rank_plan *plan, const sfconv_net *net);
 
-/* Decides roles and sinks; shapes and liveness of `steps` are known. A stem is none in training:
- * its many taps would have to be passed over again in backward. */
+/* Decides roles and sinks; shapes, liveness and gradients of `steps` are known. In training a stem
+ * is one only where a pooling follows and nobody asks for the gradient of its input: elsewhere its
+ * many taps would have to be passed over again in backward (rank_stem_back.h). */
 void sfi_rank_plan_make(sfi_rank_plan *plan, const sfconv_net *net, const struct sfi_step *steps,
                         bool training);
 

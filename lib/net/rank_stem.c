@@ -95,7 +95,10 @@ static void pool_lines(const stem_block *block, int64_t row)
     const sfi_rank_job *job = block->task->job;
     const sfi_shape pooled = job->cut.shape;
     const sfi_rank_stem *stem = &block->stem;
-    float *map = job->map + block->task->image * pooled.c * job->cut.plane + row * pooled.w;
+    const int64_t first = block->task->image * pooled.c * job->cut.plane + row * pooled.w;
+    const sfconv_run *run = job->run;
+    uint8_t *cells = run->training ? run->memory + run->plan.steps[job->node].tape + first : NULL;
+    float *map = job->map + first;
     for (int64_t c = 0; c < block->channels; c++) {
         const int64_t channel = block->channel + c;
         const sfk_line_pool pool = {
@@ -105,7 +108,8 @@ static void pool_lines(const stem_block *block, int64_t row)
             .columns = stem->full.w,
             .bias = job->folded.bias[channel],
             .activation = job->unit.activation,
-            .slope = job->unit.slope};
+            .slope = job->unit.slope,
+            .cells = cells ? cells + channel * job->cut.plane : NULL};
         job->kernels->line_pool(map + channel * job->cut.plane, &pool);
     }
 }

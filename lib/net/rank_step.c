@@ -27,7 +27,7 @@ static void copy_taps(const sfconv_layer *layer, int64_t c, float factor, float 
     }
 }
 
-static const float *own_bias(const sfconv_layer *layer)
+const float *sfi_rank_bias(const sfconv_layer *layer)
 {
     const sfi_sfconv2d *conv = sfi_as_const_sfconv2d(layer);
     const float *of_dense = layer->parameter_count > 1 ? layer->parameters[1].data : NULL;
@@ -42,7 +42,7 @@ static void fold_part(const sfconv_run *run, const sfi_rank_unit *unit, int32_t 
     const sfi_node *nodes = run->net->nodes;
     const sfconv_layer *conv = nodes[unit->conv[part]].layer;
     const int32_t norm = unit->norm[part];
-    const float *added = norm >= 0 && run->training ? NULL : own_bias(conv);
+    const float *added = norm >= 0 && run->training ? NULL : sfi_rank_bias(conv);
     for (int64_t c = channel; c < end; c++) {
         double scale = 1.0;
         double shift = 0.0;
@@ -101,6 +101,12 @@ void sfi_rank_fold(sfi_rank_folded *folded, const sfconv_run *run, const sfi_ran
         rows[c] = job.weights + c * unit->depth;
     }
     *folded = (sfi_rank_folded){rows, job.bias};
+}
+
+const float *sfi_rank_expanding_weights(const sfconv_layer *layer)
+{
+    const sfi_sfconv2d *conv = sfi_as_const_sfconv2d(layer);
+    return conv ? sfi_sfconv2d_p(conv) : layer->parameters[0].data;
 }
 
 const float *sfi_rank_mixing_weights(const sfconv_layer *layer)

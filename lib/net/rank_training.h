@@ -29,6 +29,8 @@ typedef struct sfi_rank_batch {
     /* Of each channel of P·p: its mean and 1/σ. */
     double *mean;
     double *inverse_deviation;
+    /* Of a stem: the image that the taps are taken from, see rank_stem_back.h. */
+    float *image;
 } sfi_rank_batch;
 
 /* Whether a node is the BatchNorm of a unit. */

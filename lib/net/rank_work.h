@@ -177,6 +177,10 @@ static inline int64_t sfi_rank_channels_of_task(int64_t elements)
 {
     return sfi_max(32, 16384 / (1 + elements));
 }
+/* P of an sfconv2d [out][rank][kh], or the weight of a stem [out][in][kh][kw]; and the bias, NULL
+ * where there is none. */
+const float *sfi_rank_expanding_weights(const sfconv_layer *layer);
+const float *sfi_rank_bias(const sfconv_layer *layer);
 /* Q of an sfconv2d [rank][in][kw], or the weight of a 1x1 convolution [out][in]. */
 const float *sfi_rank_mixing_weights(const sfconv_layer *layer);
 /* Where tap `tap` of a gathered map lies, counted from the first. */

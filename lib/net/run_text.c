@@ -115,7 +115,7 @@ static void append_step(const sfconv_run *run, int32_t index, text *out)
     if (rank_maps > 0) {
         append(out, ", rank maps %" PRId64 " B", rank_maps);
     }
-    if (rank_maps > 0 && run->training) {
+    if (rank_maps > 0 && run->training && run->plan.rank.nodes[index].contracts) {
         append(out, " and as much for their gradients");
     }
     append(out, "\n");

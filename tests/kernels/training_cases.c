@@ -125,3 +125,41 @@ void moments_cases(kernel_cases *cases)
                     cases->kernels->moments(products, sums, in, 0, taps, count));
     }
 }
+
+/* A row of ResNet-18's stem with one below it: three channels, two parities. */
+void lag_products_cases(kernel_cases *cases)
+{
+    enum { ROWS = 6, COLUMNS = 112 };
+    const float *left[ROWS];
+    for (int64_t m = 0; m < ROWS; m++) {
+        left[m] = case_floats(cases, 2 * COLUMNS);
+    }
+    const sfk_lags lags = {.left = left,
+                           .left_step = 2,
+                           .right = case_floats(cases, 2 * COLUMNS + SFK_LAGS),
+                           .right_step = 2,
+                           .count = COLUMNS,
+                           .rows = ROWS,
+                           .to = case_doubles(cases, ROWS * SFK_LAGS)};
+    KERNEL_CASE(cases, "6 rows of 112", multiply_adds(ROWS * SFK_LAGS * COLUMNS),
+                cases->kernels->lag_products(&lags));
+}
+
+/* Half of the windows of a row of 56. */
+void add_patches_cases(kernel_cases *cases)
+{
+    enum { PITCH = 256, ROWS = 7, COUNT = 28 };
+    int64_t places[COUNT];
+    for (int64_t n = 0; n < COUNT; n++) {
+        places[n] = n % 3 * 2 * PITCH + n % 2 * 2 + 8 * n;
+    }
+    const sfk_patches patches = {.from = case_floats(cases, (ROWS + 4) * PITCH),
+                                 .pitch = PITCH,
+                                 .rows = ROWS,
+                                 .places = places,
+                                 .factors = case_floats(cases, COUNT),
+                                 .count = COUNT,
+                                 .to = case_floats(cases, ROWS * SFK_PATCH_COLUMNS)};
+    KERNEL_CASE(cases, "7 rows, 28 patches", multiply_adds(ROWS * SFK_PATCH_COLUMNS * COUNT),
+                cases->kernels->add_patches(&patches));
+}

@@ -129,4 +129,7 @@ void line_pool_cases(kernel_cases *cases)
     }
     KERNEL_CASE(cases, "3 rows of 112 columns", moves(3 * pool.columns, pool.columns / 2),
                 cases->kernels->line_pool(out, &pool));
+    pool.cells = case_bytes(cases, pool.columns / 2);
+    KERNEL_CASE(cases, "and their winners", moves(3 * pool.columns, pool.columns / 2),
+                cases->kernels->line_pool(out, &pool));
 }

@@ -178,13 +178,18 @@ static float beating(float value, float best)
     return isnan(best) || value <= best ? best : value;
 }
 
-static float defined_maximum(const sfk_line_pool *pool, int64_t window)
+static float defined_maximum(const sfk_line_pool *pool, int64_t window, int *cell)
 {
     float best = -INFINITY;
+    *cell = 4;
     for (int row = 0; row < 3; row++) {
         for (int64_t x = 2 * window - 1; pool->rows[row] && x <= 2 * window + 1; x++) {
             if (x >= 0 && x < pool->columns) {
-                best = beating(pool->rows[row][x % TILE * pool->stride + x / TILE], best);
+                const float value = pool->rows[row][x % TILE * pool->stride + x / TILE];
+                if (isnan(value) ? !isnan(best) : value > best) {
+                    *cell = 3 * row + (int)(x - (2 * window - 1));
+                }
+                best = beating(value, best);
             }
         }
     }
@@ -202,14 +207,22 @@ static float defined_maximum(const sfk_line_pool *pool, int64_t window)
 static void check_pool(const sfk_table *kernels, const sfk_line_pool *pool)
 {
     static float out[2 * TILE * PITCH];
+    uint8_t *cells = pool->cells;
     const int64_t windows = (pool->columns + 1) / 2;
     for (int64_t x = 0; x < 2 * TILE * PITCH; x++) {
         out[x] = CANARY;
     }
+    for (int64_t x = 0; cells && x <= windows; x++) {
+        cells[x] = 99;
+    }
     kernels->line_pool(out + 1, pool);
     ck_assert(out[0] == CANARY && out[windows + 1] == CANARY);
+    ck_assert(!cells || cells[windows] == 99);
     for (int64_t x = 0; x < windows; x++) {
-        const float expected = defined_maximum(pool, x);
+        int cell;
+        const float expected = defined_maximum(pool, x, &cell);
+        ck_assert_msg(!cells || cells[x] == cell, "%d columns, window %d: cell %d, not %d",
+                      (int)pool->columns, (int)x, cells ? cells[x] : -1, cell);
         ck_assert_msg(out[x + 1] == expected || (isnan(out[x + 1]) && isnan(expected)),
                       "%d columns, window %d: %g, not %g", (int)pool->columns, (int)x,
                       (double)out[x + 1], (double)expected);
@@ -217,23 +230,32 @@ static void check_pool(const sfk_table *kernels, const sfk_line_pool *pool)
 }
 
 /* Rows above and below may be outside; what lies behind the last column never counts. */
-START_TEST(the_largest_of_every_window_is_found)
+START_TEST(the_largest_of_every_window_and_its_place_are_found)
 {
     static float rows[3][TILE][PITCH];
     const sfk_table *kernels = table_number(_i);
     fill(rows[0][0], 3 * TILE * PITCH, 3);
     rows[0][3][0] = rows[1][2][5] = NAN;
+    /* Equal numbers: the first wins. */
+    for (int row = 0; row < 3; row++) {
+        for (int j = 0; j < TILE; j++) {
+            rows[row][j][6] = rows[row][j][7] = 1.5f;
+        }
+    }
     for (int row = 0; row < 3; row++) {
         rows[row][1][3] = -INFINITY;
     }
     for (int64_t columns = 1; kernels && columns <= 600; columns++) {
-        const sfk_line_pool pool = {
+        static uint8_t cells[2 * TILE * PITCH];
+        sfk_line_pool pool = {
             .rows = {columns % 3 ? rows[0][0] : NULL, rows[1][0], columns % 5 ? rows[2][0] : NULL},
             .stride = PITCH,
             .columns = columns,
             .bias = columns % 2 ? -0.25f : 0.5f,
             .activation = (int32_t)(columns % 7 % 3),
             .slope = 0.125f};
+        check_pool(kernels, &pool);
+        pool.cells = cells;
         check_pool(kernels, &pool);
     }
 }
@@ -246,7 +268,7 @@ int main(void)
     tcase_add_test(tests, rows_of_every_width_are_convolved);
     tcase_add_loop_test(tests, a_row_is_put_together_from_its_columns, 0, TABLE_COUNT);
     tcase_add_loop_test(tests, the_gradient_of_a_row_is_its_transpose, 0, TABLE_COUNT);
-    tcase_add_loop_test(tests, the_largest_of_every_window_is_found, 0, TABLE_COUNT);
+    tcase_add_loop_test(tests, the_largest_of_every_window_and_its_place_are_found, 0, TABLE_COUNT);
     suite_add_tcase(suite, tests);
     return run_suite(suite);
 }

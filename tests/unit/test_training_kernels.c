@@ -293,6 +293,74 @@ START_TEST(spread_taps_is_the_transpose_of_shift_add)
 }
 END_TEST
 
+#define LAG_ROWS 13
+#define LAG_COUNT 29
+
+/* Every number of rows and of products, with steps of 1, 2 and none on the right. */
+START_TEST(lag_products_are_chains_of_float_that_are_added_to_doubles)
+{
+    const sfk_table *table = table_number(_i);
+    static float values[LAG_ROWS][2 * LAG_COUNT], right[2 * LAG_COUNT + SFK_LAGS + 1];
+    const float *left[LAG_ROWS];
+    fill(values[0], LAG_ROWS * 2 * LAG_COUNT, 71);
+    fill(right, 2 * LAG_COUNT + SFK_LAGS + 1, 72);
+    for (int m = 0; m < LAG_ROWS; m++) {
+        left[m] = values[m * 5 % LAG_ROWS];
+    }
+    for (int64_t rows = 1; table && rows <= LAG_ROWS; rows++) {
+        double to[LAG_ROWS * SFK_LAGS + 1];
+        const int64_t count = (rows * 7) % LAG_COUNT;
+        const int64_t step = rows % 3;
+        for (int i = 0; i <= LAG_ROWS * SFK_LAGS; i++) {
+            to[i] = i;
+        }
+        table->lag_products(&(sfk_lags){left, 2, right + 1, step, count, rows, to});
+        for (int64_t i = 0; i <= LAG_ROWS * SFK_LAGS; i++) {
+            const int64_t m = i / SFK_LAGS;
+            float sum = 0.0f;
+            for (int64_t k = 0; m < rows && k < count; k++) {
+                sum = fmaf(left[m][2 * k], right[1 + k * step + i % SFK_LAGS], sum);
+            }
+            ck_assert_msg(to[i] == (double)i + (double)sum, "%d rows, element %d", (int)rows,
+                          (int)i);
+        }
+    }
+}
+END_TEST
+
+#define PATCH_PITCH 45
+#define MAX_PATCH_ROWS 20
+#define PATCH_COUNT 9
+
+START_TEST(patches_are_added_in_their_order_and_nothing_else_is_written)
+{
+    const sfk_table *table = table_number(_i);
+    static float from[(MAX_PATCH_ROWS + 3) * PATCH_PITCH + 64], factors[PATCH_COUNT];
+    int64_t places[PATCH_COUNT];
+    fill(from, (MAX_PATCH_ROWS + 3) * PATCH_PITCH + 64, 73);
+    fill(factors, PATCH_COUNT, 74);
+    for (int n = 0; n < PATCH_COUNT; n++) {
+        places[n] = n * 5 % PATCH_COUNT * 3 + n % 3 * PATCH_PITCH;
+    }
+    for (int64_t rows = 1; table && rows <= MAX_PATCH_ROWS; rows++) {
+        float to[MAX_PATCH_ROWS * SFK_PATCH_COLUMNS + 1];
+        const int64_t count = rows % (PATCH_COUNT + 1);
+        for (int i = 0; i <= MAX_PATCH_ROWS * SFK_PATCH_COLUMNS; i++) {
+            to[i] = (float)i;
+        }
+        table->add_patches(&(sfk_patches){from, PATCH_PITCH, rows, places, factors, count, to});
+        for (int64_t i = 0; i <= MAX_PATCH_ROWS * SFK_PATCH_COLUMNS; i++) {
+            const int64_t row = i / SFK_PATCH_COLUMNS, column = i % SFK_PATCH_COLUMNS;
+            float sum = (float)i;
+            for (int64_t n = 0; row < rows && n < count; n++) {
+                sum = fmaf(factors[n], from[places[n] + row * PATCH_PITCH + column], sum);
+            }
+            ck_assert_msg(to[i] == sum, "%d rows, element %d", (int)rows, (int)i);
+        }
+    }
+}
+END_TEST
+
 int main(void)
 {
     Suite *suite = suite_create("training_kernels");
@@ -305,6 +373,10 @@ int main(void)
     tcase_add_loop_test(tests, moments_are_sums_of_blocks_and_leave_the_lower_triangle_alone, 0,
                         TABLE_COUNT);
     tcase_add_loop_test(tests, spread_taps_is_the_transpose_of_shift_add, 0, TABLE_COUNT);
+    tcase_add_loop_test(tests, lag_products_are_chains_of_float_that_are_added_to_doubles, 0,
+                        TABLE_COUNT);
+    tcase_add_loop_test(tests, patches_are_added_in_their_order_and_nothing_else_is_written, 0,
+                        TABLE_COUNT);
     suite_add_tcase(suite, tests);
     return run_suite(suite);
 }
