@@ -16,6 +16,12 @@
 #define SFV_PANEL_VECTORS 2
 
 typedef __m256 sfv;
+typedef uint64_t sfv_words __attribute__((vector_size(32)));
+
+SFV_INLINE sfv_words sfv_mul_halves(sfv_words a, uint32_t factor)
+{
+    return (sfv_words)_mm256_mul_epu32((__m256i)a, _mm256_set1_epi64x(factor));
+}
 
 SFV_INLINE sfv sfv_set1(float value)
 {

@@ -16,6 +16,12 @@
 #define SFV_PANEL_VECTORS 2
 
 typedef __m512 sfv;
+typedef uint64_t sfv_words __attribute__((vector_size(64)));
+
+SFV_INLINE sfv_words sfv_mul_halves(sfv_words a, uint32_t factor)
+{
+    return (sfv_words)_mm512_mul_epu32((__m512i)a, _mm512_set1_epi64(factor));
+}
 
 SFV_INLINE sfv sfv_set1(float value)
 {

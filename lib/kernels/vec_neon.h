@@ -16,6 +16,12 @@
 #define SFV_PANEL_VECTORS 4
 
 typedef float32x4_t sfv;
+typedef uint64_t sfv_words __attribute__((vector_size(16)));
+
+SFV_INLINE sfv_words sfv_mul_halves(sfv_words a, uint32_t factor)
+{
+    return (sfv_words)vmull_n_u32(vmovn_u64((uint64x2_t)a), factor);
+}
 
 SFV_INLINE sfv sfv_set1(float value)
 {

@@ -32,6 +32,15 @@ typedef struct sfv {
     float lane[SFV_LANES];
 } sfv;
 
+/* A vector of 64-bit integers, for whole numbers; compilers know their arithmetic. */
+typedef uint64_t sfv_words __attribute__((vector_size(SFV_LANES * 4)));
+
+/* The lower half of each lane times `factor`. */
+SFV_INLINE sfv_words sfv_mul_halves(sfv_words a, uint32_t factor)
+{
+    return (a & 0xFFFFFFFFu) * factor;
+}
+
 SFV_INLINE sfv sfv_set1(float value)
 {
     sfv all;
