@@ -141,7 +141,7 @@ START_TEST(frozen_random_nets_give_the_same_bits)
         sfconv_run_destroy(run);
         sfconv_net_destroy(made.net);
     }
-    ck_assert_int_gt(frozen, 20);
+    ck_assert_int_gt(frozen, rounds_of(20));
     sfconv_context_destroy(context);
 }
 END_TEST

@@ -168,7 +168,7 @@ START_TEST(random_nets_refuse_a_size_at_reshape_or_compute_it)
 {
     int served = 0, refused = 0;
     sfconv_context *context = public_context(1, SFCONV_ISA_BEST);
-    for (uint64_t seed = 0; seed < (uint64_t)rounds_of(RANDOM_NETS); seed++) {
+    for (uint64_t seed = 0; seed < RANDOM_NETS; seed++) {
         random_net made = new_random_net(context, NETS_SEED + 2000 + seed);
         for (int i = 0; i < 12; i++) {
             /* All inputs alike, as their nodes are often joined; the last few sizes apart. */
