@@ -173,21 +173,21 @@ SFCONV_API sfconv_status sfconv_run_reshape(sfconv_run *run, const sfconv_shape 
                                             int32_t count, void *memory, int64_t bytes);
 
 /**
- * Freezes the weights of an inference run: dense layers keep theirs, as they are now, in the form
- * that forward reads soonest, and need not put them into it at each forward. Outputs have the same
- * bits with or without. Worth while for several forwards of batch 1, most on maps of 14x14 and 7x7.
- * While a run is frozen, parameters should not change: of some layers the new ones would take part,
- * of others the frozen ones. Freezing again takes the present ones; sfconv_run_thaw() and the next
- * reshape end it. Other runs of the net are not concerned.
- * `memory` (64-byte aligned, `bytes` long) lends the memory, which must outlive the run, its next
- * freeze, thaw or reshape; NULL takes it from the context's allocator, and `bytes` is ignored.
- * The net must not be trained meanwhile; runs of it may go on in other threads.
- * Errors: ARGUMENT (lent memory too small or unaligned), STATE (before reshape; a training run),
- * MEMORY. A failure changes nothing. Since: 0.1
+ * Freezes the weights of an inference run: dense layers, and factorized ones that run in rank space
+ * with their BatchNorm, keep theirs, as they are now, in the form that forward reads soonest, and
+ * need not put them into it at each forward. Outputs have the same bits with or without. Worth
+ * while for several forwards of batch 1, most on maps of 14x14 and 7x7. While a run is frozen,
+ * parameters should not change: of some layers the new ones would take part, of others the frozen
+ * ones. Freezing again takes the present ones; sfconv_run_thaw() and the next reshape end it. Other
+ * runs of the net are not concerned. `memory` (64-byte aligned, `bytes` long) lends the memory,
+ * which must outlive the run, its next freeze, thaw or reshape; NULL takes it from the context's
+ * allocator, and `bytes` is ignored. The net must not be trained meanwhile; runs of it may go on in
+ * other threads. Errors: ARGUMENT (lent memory too small or unaligned), STATE (before reshape; a
+ * training run), MEMORY. A failure changes nothing. Since: 0.1
  */
 SFCONV_API sfconv_status sfconv_run_freeze(sfconv_run *run, void *memory, int64_t bytes);
-/** Bytes that it takes, exactly: as many as the weights of these layers, four times as many where
- * Winograd's method serves small maps, 0 where nothing is gained. Errors: ARGUMENT, STATE (as
+/** Bytes that it takes, exactly: about as many as the weights of these layers, four times as many
+ * where Winograd's method serves small maps, 0 where nothing is gained. Errors: ARGUMENT, STATE (as
  * above). Since: 0.1 */
 SFCONV_API sfconv_status sfconv_run_frozen_bytes(const sfconv_run *run, int64_t *bytes);
 /** Forward reads the parameters themselves again; the memory is given back. Nothing happens to a

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-#include "vec.h"
+#include "pair_cut.h"
 
 #include <string.h>
 
@@ -26,11 +26,6 @@ typedef struct pair_tile {
     /* No channel is a NaN. */
     bool numbers;
 } pair_tile;
-
-SFV_INLINE int64_t smaller(int64_t a, int64_t b)
-{
-    return a < b ? a : b;
-}
 
 /* Where vector v of the tile lies in a row of pixels that begins at the strip's first. */
 SFV_INLINE int64_t place_of(const pair_tile *tile, int v, int vectors)
@@ -188,6 +183,19 @@ SFV_INLINE void keep(const pair_tile *tile, sfv (*sums)[MAX_VECTORS], int64_t ch
     }
 }
 
+/* Where the sums of the channels start. */
+SFV_INLINE void start(sfv (*sums)[MAX_VECTORS], const float *bias, int rows, int vectors)
+{
+    SFV_UNROLL
+    for (int m = 0; m < rows; m++) {
+        const sfv value = sfv_set1(bias[m]);
+        SFV_UNROLL
+        for (int v = 0; v < vectors; v++) {
+            sums[m][v] = value;
+        }
+    }
+}
+
 /* Windows of two rows: one vector of them from two of each row, in the order of sfv_in_order().
  * Lanes that are no window's hold anything. */
 SFV_INLINE void pool(sfv (*windows)[MAX_VECTORS], sfv (*sums)[MAX_VECTORS], int rows, int vectors,
@@ -221,14 +229,7 @@ SFV_INLINE void run_blocks(pair_tile *tile, int64_t channel, int64_t count, int 
     const float *weights = tile->weights;
     for (; count > 0; count--, channel += rows) {
         sfv sums[MAX_ROWS][MAX_VECTORS];
-        SFV_UNROLL
-        for (int m = 0; m < rows; m++) {
-            const sfv bias = sfv_set1(weights[m]);
-            SFV_UNROLL
-            for (int v = 0; v < all; v++) {
-                sums[m][v] = bias;
-            }
-        }
+        start(sums, weights, rows, all);
         weights += rows;
         float *at = taps;
         for (int64_t k = 0; k < depth; k++) {
@@ -302,20 +303,6 @@ static void run_some(pair_tile *tile, int64_t channel, int64_t count, int64_t ro
     default:
         break;
     }
-}
-
-/* Channels in blocks of nearly equal height: the first `higher` are a row higher. */
-typedef struct channel_cut {
-    int64_t blocks;
-    int64_t height;
-    int64_t higher;
-} channel_cut;
-
-SFV_INLINE channel_cut cut_channels(int64_t channels, int64_t pooled_count)
-{
-    const int64_t most = pooled_count > 0 ? SFV_POOLED_ROWS : SFV_PAIR_ROWS;
-    const int64_t blocks = (channels + most - 1) / most;
-    return (channel_cut){blocks, channels / blocks, channels % blocks};
 }
 
 SFV_INLINE void load_taps(const pair_tile *tile, int height, int vectors)
@@ -444,140 +431,5 @@ void SFK_NAME(strip_pair)(const sfk_pair *pair)
         }
         tile.column += vectors * SFV_LANES;
         rest -= vectors;
-    }
-}
-
-/* Four floats on every machine: packed rows come in fours. */
-typedef float quad __attribute__((vector_size(16)));
-
-SFV_INLINE quad load_quad(const float *from)
-{
-    quad value;
-    memcpy(&value, from, sizeof value);
-    return value;
-}
-
-SFV_INLINE void store_quad(float *to, quad value)
-{
-    memcpy(to, &value, sizeof value);
-}
-
-/* Four steps of four rows. */
-SFV_INLINE void transpose_quads(float *to, int64_t to_step, const float *from, int64_t from_step)
-{
-    const quad first = load_quad(from), second = load_quad(from + from_step);
-    const quad third = load_quad(from + 2 * from_step), fourth = load_quad(from + 3 * from_step);
-    const quad low = __builtin_shufflevector(first, second, 0, 4, 1, 5);
-    const quad high = __builtin_shufflevector(first, second, 2, 6, 3, 7);
-    const quad lower = __builtin_shufflevector(third, fourth, 0, 4, 1, 5);
-    const quad higher = __builtin_shufflevector(third, fourth, 2, 6, 3, 7);
-    store_quad(to, __builtin_shufflevector(low, lower, 0, 1, 4, 5));
-    store_quad(to + to_step, __builtin_shufflevector(low, lower, 2, 3, 6, 7));
-    store_quad(to + 2 * to_step, __builtin_shufflevector(high, higher, 0, 1, 4, 5));
-    store_quad(to + 3 * to_step, __builtin_shufflevector(high, higher, 2, 3, 6, 7));
-}
-
-/* Every third of twelve, from each of the first three on. */
-SFV_INLINE void part_thirds(float *to, int64_t to_step, const float *from)
-{
-    const quad first = load_quad(from), second = load_quad(from + 4), third = load_quad(from + 8);
-    store_quad(to, __builtin_shufflevector(__builtin_shufflevector(first, second, 0, 3, 6, 6),
-                                           third, 0, 1, 2, 5));
-    store_quad(to + to_step,
-               __builtin_shufflevector(__builtin_shufflevector(first, second, 1, 4, 7, 7), third, 0,
-                                       1, 2, 6));
-    store_quad(to + 2 * to_step,
-               __builtin_shufflevector(__builtin_shufflevector(first, second, 2, 5, 5, 5), third, 0,
-                                       1, 4, 7));
-}
-
-static void pack_expansion(float *to, const sfk_pair_weights *from, int64_t channel, int64_t rows)
-{
-    const int64_t depth = from->depth;
-    const float *weights = from->expand + channel * depth;
-    int64_t k = 0;
-    for (int64_t m = 0; m < rows; m++) {
-        *to++ = from->bias[channel + m];
-    }
-    for (; rows % 4 == 0 && k + 4 <= depth; k += 4) {
-        for (int64_t m = 0; m < rows; m += 4) {
-            transpose_quads(to + k * rows + m, rows, weights + m * depth + k, depth);
-        }
-    }
-    for (; k < depth; k++) {
-        for (int64_t m = 0; m < rows; m++) {
-            to[k * rows + m] = weights[m * depth + k];
-        }
-    }
-}
-
-/* `count` mixed maps from the j-th on are the taps of one: weights of a channel lie side by side.
- */
-SFV_INLINE bool are_thirds(const sfk_pair_weights *from, int64_t j, int64_t count)
-{
-    const float *const *mix = from->mix + j;
-    const int64_t *step = from->mix_step + j;
-    return count >= 3 && step[0] == 3 && step[1] == 3 && step[2] == 3 && mix[1] == mix[0] + 1 &&
-           mix[2] == mix[0] + 2;
-}
-
-/* Blocks of channels that follow each other: a row of weights is a cache line or two for all. */
-static void pack_mixing(float *to, int64_t to_step, const sfk_pair_weights *from, int64_t channel,
-                        int64_t blocks, int64_t rows)
-{
-    const int64_t count = from->mixed_count + from->pooled_count;
-    int64_t j = 0;
-    while (j < count) {
-        const int64_t step = from->mix_step[j];
-        const float *weights = from->mix[j] + channel * step;
-        const bool thirds = rows % 4 == 0 && are_thirds(from, j, count - j);
-        for (int64_t block = 0; block < blocks; block++, weights += rows * step) {
-            float *row = to + block * to_step + j * rows;
-            for (int64_t m = 0; thirds && m < rows; m += 4) {
-                part_thirds(row + m, rows, weights + 3 * m);
-            }
-            for (int64_t m = 0; !thirds && m < rows; m++) {
-                row[m] = weights[m * step];
-            }
-        }
-        j += thirds ? 3 : 1;
-    }
-}
-
-SFV_INLINE int64_t channel_of(const channel_cut *cut, int64_t block)
-{
-    return block * cut->height + smaller(block, cut->higher);
-}
-
-/* The first block that begins at the channel or behind it. */
-SFV_INLINE int64_t block_from(const channel_cut *cut, int64_t channel)
-{
-    int64_t block = 0;
-    while (block < cut->blocks && channel_of(cut, block) < channel) {
-        block++;
-    }
-    return block;
-}
-
-#define BLOCKS_AT_ONCE 8
-
-void SFK_NAME(pack_pair)(float *to, const sfk_pair_weights *from)
-{
-    const channel_cut cut = cut_channels(from->channels, from->pooled_count);
-    const int64_t maps = from->mixed_count + from->pooled_count;
-    const int64_t end = block_from(&cut, from->end_channel);
-    int64_t block = block_from(&cut, from->first_channel);
-    while (block < end) {
-        const int64_t rows = cut.height + (block < cut.higher);
-        const int64_t alike = block < cut.higher ? smaller(end, cut.higher) : end;
-        const int64_t blocks = smaller(alike - block, BLOCKS_AT_ONCE);
-        const int64_t step = (1 + from->depth + maps) * rows;
-        const int64_t channel = channel_of(&cut, block);
-        float *at = to + channel * (1 + from->depth + maps);
-        for (int64_t i = 0; i < blocks; i++) {
-            pack_expansion(at + i * step, from, channel + i * rows, rows);
-        }
-        pack_mixing(at + (1 + from->depth) * rows, step, from, channel, blocks, rows);
-        block += blocks;
     }
 }

@@ -137,6 +137,16 @@ typedef struct sfk_pair {
 /* Pixels of the largest tile of any instruction set. */
 #define SFK_PAIR_PIXELS 64
 
+/* Sources of a pair that follow each other, one row of weights for each channel:
+ * weights[c][k·step] · scales[c], rounded once. */
+typedef struct sfk_pair_part {
+    const float *const *weights;
+    int64_t step;
+    int64_t depth;
+    /* NULL: all 1. */
+    const float *scales;
+} sfk_pair_part;
+
 /* The weights of a pair as they come; rows of `mix` and `mix_step` are those of the mixed maps,
  * then those of the pooled ones: mix[j][c] at mix[j] + c·mix_step[j]. */
 typedef struct sfk_pair_weights {
@@ -145,9 +155,11 @@ typedef struct sfk_pair_weights {
      * all, or parts for several calls that share the work. */
     int64_t first_channel;
     int64_t end_channel;
+    /* expand[c][k] is part after part; their depths add up to that of the pair. */
+    const sfk_pair_part *parts;
+    int64_t part_count;
     int64_t depth;
-    /* [channels][depth] and [channels]. */
-    const float *expand;
+    /* [channels]. */
     const float *bias;
     const float *const *mix;
     const int64_t *mix_step;

@@ -413,34 +413,63 @@ static sfconv_status place_regularizers(sfi_plan *plan, const sfconv_net *net, b
     return SFCONV_OK;
 }
 
-/* Layers that are computed by themselves and have such a form of their weights. */
+static sfconv_status add_frozen(sfi_plan *plan, const sfconv_net *net, int64_t *offset,
+                                int64_t bytes)
+{
+    *offset = SFI_NO_BUFFER;
+    if (bytes > 0) {
+        *offset = plan->frozen_bytes;
+        if (!sfi_add(&plan->frozen_bytes, plan->frozen_bytes, sfi_round64(bytes))) {
+            return sfi_fail(net->context, SFCONV_ERROR_OVERFLOW,
+                            "net: its frozen weights overflow");
+        }
+    }
+    return SFCONV_OK;
+}
+
+/* Bytes of a layer that is computed by itself and has such a form of its weights; otherwise 0. */
+static sfconv_status frozen_layer_bytes(const sfi_plan *plan, const sfconv_net *net, int32_t node,
+                                        int64_t *bytes)
+{
+    const sfi_node *self = &net->nodes[node];
+    const bool by_layer = !plan->rank.active || plan->rank.nodes[node].role == SFI_RANK_LAYER;
+    sfi_shape in[SFI_MAX_INPUTS];
+    *bytes = 0;
+    if (!by_layer || !self->layer || !self->layer->kind->frozen_bytes) {
+        return SFCONV_OK;
+    }
+    gather_input_shapes(plan, self, in);
+    const sfconv_status status =
+        self->layer->kind->frozen_bytes(self->layer, in, plan->steps[node].shape, bytes);
+    if (status < 0) {
+        sfi_error_prefix(net->context, self->name);
+    }
+    return status;
+}
+
+/* What forward reads in another form than the parameters have: weights of layers, and of steps in
+ * rank space. */
 static sfconv_status place_frozen(sfi_plan *plan, const sfconv_net *net, bool training)
 {
     plan->frozen_bytes = 0;
     for (int32_t i = 0; i < net->node_count; i++) {
-        const sfi_node *node = &net->nodes[i];
         sfi_step *step = &plan->steps[i];
-        const bool by_layer = !plan->rank.active || plan->rank.nodes[i].role == SFI_RANK_LAYER;
-        sfi_shape in[SFI_MAX_INPUTS];
-        int64_t bytes;
+        sfconv_status status = SFCONV_OK;
+        int64_t bytes = 0;
         step->frozen = SFI_NO_BUFFER;
-        if (training || !step->live || !by_layer || !node->layer ||
-            !node->layer->kind->frozen_bytes) {
+        if (training || !step->live) {
             continue;
         }
-        gather_input_shapes(plan, node, in);
-        const sfconv_status status =
-            node->layer->kind->frozen_bytes(node->layer, in, step->shape, &bytes);
-        if (status < 0) {
-            sfi_error_prefix(net->context, node->name);
-            return status;
+        status = frozen_layer_bytes(plan, net, i, &bytes);
+        if (status >= 0) {
+            status = add_frozen(plan, net, &step->frozen, bytes);
         }
-        if (bytes > 0) {
-            step->frozen = plan->frozen_bytes;
-            if (!sfi_add(&plan->frozen_bytes, plan->frozen_bytes, sfi_round64(bytes))) {
-                return sfi_fail(net->context, SFCONV_ERROR_OVERFLOW,
-                                "net: its frozen weights overflow");
-            }
+        if (status >= 0 && plan->rank.active) {
+            status = add_frozen(plan, net, &plan->rank.nodes[i].frozen,
+                                sfi_rank_frozen_bytes(plan, net, i));
+        }
+        if (status < 0) {
+            return status;
         }
     }
     return SFCONV_OK;

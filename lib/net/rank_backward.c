@@ -182,14 +182,6 @@ static uintptr_t lay_out_weights(sfi_back_mixed *mixed, const sfi_back_job *job,
     return at;
 }
 
-static int64_t folded_bytes(const sfi_back_job *job)
-{
-    const int64_t channels = job->has_unit ? job->cut.shape.c : 0;
-    return sfi_round64(channels * job->unit.depth * (int64_t)sizeof(float)) +
-           sfi_round64(channels * (int64_t)sizeof(float)) +
-           sfi_round64(channels * (int64_t)sizeof(float *));
-}
-
 static int64_t upsampling_bytes(const sfi_plan *plan, const sfconv_net *net, int32_t node)
 {
     int64_t bytes = 0;
@@ -215,7 +207,10 @@ int64_t sfi_rank_backward_bytes(const sfi_plan *plan, const sfconv_net *net, int
     uintptr_t at = lay_out(&job, net, upsampling_bytes(plan, net, node), 0);
     at = lay_out_weights(&job.full, &job, false, at);
     at = lay_out_weights(&job.half, &job, true, at);
-    return sfi_max((int64_t)at + folded_bytes(&job), of_stem);
+    if (job.has_unit) {
+        sfi_rank_folded_at(&job.unit, job.cut.shape.c, &at);
+    }
+    return sfi_max((int64_t)at, of_stem);
 }
 
 /* The folded weights both ways, zeros behind the last tap and channel. */
@@ -223,17 +218,17 @@ static void fold_weights(sfi_back_job *job, uintptr_t at)
 {
     const int64_t channels = job->cut.shape.c;
     const int64_t depth = job->unit.depth;
-    sfi_rank_folded folded;
-    sfi_rank_fold(&folded, job->run, &job->unit, channels, &at);
+    const sfi_rank_folded folded = sfi_rank_folded_at(&job->unit, channels, &at);
+    sfi_rank_fold(&folded, job->run, &job->unit, channels);
     memset(job->expansion, 0, (size_t)(depth * job->channel_pitch) * sizeof(float));
     memset(job->bias, 0, (size_t)job->channel_pitch * sizeof(float));
     memset(job->contraction, 0, (size_t)(channels * job->tap_pitch) * sizeof(float));
     memcpy(job->bias, folded.bias, (size_t)channels * sizeof(float));
     for (int64_t c = 0; c < channels; c++) {
-        memcpy(job->contraction + c * job->tap_pitch, folded.weights[c],
+        memcpy(job->contraction + c * job->tap_pitch, folded.rows[c],
                (size_t)depth * sizeof(float));
         for (int64_t k = 0; k < depth; k++) {
-            job->expansion[k * job->channel_pitch + c] = folded.weights[c][k];
+            job->expansion[k * job->channel_pitch + c] = folded.rows[c][k];
         }
     }
 }

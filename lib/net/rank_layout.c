@@ -162,25 +162,6 @@ int64_t sfi_rank_mixed_bytes(const sfi_plan *plan, const sfconv_net *net, const 
     return (in.n * sfi_rank_mixed_count(&maps) * in.h * in.w + SFK_SLACK) * (int64_t)sizeof(float);
 }
 
-/* Folded weights, and tables of weights of the sinks. */
-static int64_t folded_bytes(const sfi_plan *plan, const sfconv_net *net, int32_t node)
-{
-    const sfi_rank_mixing mixing = sfi_rank_mixing_of(plan, net, node);
-    const int64_t maps = mixing.full + mixing.pooled;
-    const int64_t channels = plan->steps[node].shape.c;
-    int64_t bytes =
-        sfi_round64(maps * (int64_t)sizeof(float *)) + sfi_round64(maps * (int64_t)sizeof(int64_t));
-    sfi_rank_unit unit;
-    if (plan->rank.nodes[node].role == SFI_RANK_UNIT) {
-        sfi_rank_unit_of(&unit, &plan->rank, net, node);
-        bytes += sfi_round64(channels * unit.depth * (int64_t)sizeof(float)) +
-                 sfi_round64(channels * (int64_t)sizeof(float)) +
-                 sfi_round64(channels * (int64_t)sizeof(float *));
-        bytes += sfi_rank_is_pair(&unit) ? sfi_rank_packed_bytes(&unit, channels, maps) : 0;
-    }
-    return bytes;
-}
-
 sfi_rank_bytes sfi_rank_step_bytes(const sfi_plan *plan, const sfconv_net *net, int32_t node)
 {
     sfi_rank_bytes bytes = {0, 0};
@@ -196,7 +177,7 @@ sfi_rank_bytes sfi_rank_step_bytes(const sfi_plan *plan, const sfconv_net *net, 
             bytes.scratch = sfi_max(bytes.scratch, sfi_rank_upsample_bytes(plan, net, sink));
         }
     }
-    bytes.folded = folded_bytes(plan, net, node);
+    bytes.folded = sfi_rank_weights_bytes(plan, net, node);
     return bytes;
 }
 

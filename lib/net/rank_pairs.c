@@ -3,46 +3,6 @@
  * in registers alone, unless somebody reads the map; then they are stored in passing. */
 #include "rank_work.h"
 
-#include "parallel.h"
-
-int64_t sfi_rank_packed_bytes(const sfi_rank_unit *unit, int64_t channels, int64_t mixed_count)
-{
-    return sfi_round64(channels * (1 + unit->depth + mixed_count) * (int64_t)sizeof(float));
-}
-
-static int64_t channels_of_task(const sfi_rank_job *job)
-{
-    return sfi_rank_channels_of_task(job->unit.depth + job->mixing.full + job->mixing.pooled);
-}
-
-static void pack_task(void *argument, int64_t index, int32_t worker)
-{
-    const sfi_rank_job *job = argument;
-    const int64_t channels = channels_of_task(job);
-    const sfk_pair_weights weights = {.channels = job->cut.shape.c,
-                                      .first_channel = index * channels,
-                                      .end_channel = (index + 1) * channels,
-                                      .depth = job->unit.depth,
-                                      .expand = job->folded.weights[0],
-                                      .bias = job->folded.bias,
-                                      .mix = job->sink_weights,
-                                      .mix_step = job->sink_steps,
-                                      .mixed_count = job->mixing.full,
-                                      .pooled_count = job->mixing.pooled};
-    (void)worker;
-    job->kernels->pack_pair(job->packed, &weights);
-}
-
-void sfi_rank_pack(sfi_rank_job *job, uintptr_t *memory)
-{
-    const int64_t channels = job->cut.shape.c;
-    const int64_t bytes =
-        sfi_rank_packed_bytes(&job->unit, channels, job->mixing.full + job->mixing.pooled);
-    job->packed = sfi_rank_take(memory, bytes, 1);
-    sfi_parallel_for(job->run->context, sfi_ceil_div(channels, channels_of_task(job)), pack_task,
-                     job);
-}
-
 /* Where the mixed maps go, in the order of their weights. */
 static void list_mixed(const sfi_rank_task *task)
 {
@@ -63,7 +23,7 @@ void sfi_rank_run_pairs(const sfi_rank_task *task)
     const sfi_rank_bench *bench = &task->bench;
     const sfi_shape shape = job->cut.shape;
     const int64_t rows = job->cut.pooled ? 2 : task->end_row - task->first_row;
-    sfk_pair pair = {.weights = job->packed,
+    sfk_pair pair = {.weights = job->weights.packed,
                      .channels = shape.c,
                      .sources = bench->taps,
                      .depth = job->unit.depth,

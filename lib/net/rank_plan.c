@@ -174,6 +174,7 @@ static void count_uses(sfi_rank_plan *plan, const sfconv_net *net, const sfi_ste
                                 .first_base = -1,
                                 .maps = SFI_NO_BUFFER,
                                 .folded = SFI_NO_BUFFER,
+                                .frozen = SFI_NO_BUFFER,
                                 .scratch = SFI_NO_BUFFER,
                                 .maps_gradient = SFI_NO_BUFFER,
                                 .backward = SFI_NO_BUFFER,

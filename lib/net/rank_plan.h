@@ -95,6 +95,8 @@ typedef struct sfi_rank_node {
     int64_t folded;
     int64_t scratch;
     int64_t macs;
+    /* Its weights in the block of a run's frozen ones. */
+    int64_t frozen;
     /* Training: gradients of the maps; what a base's backward needs; the record of a BatchNorm and
      * what finding it needs. */
     int64_t maps_gradient;

@@ -69,7 +69,8 @@ static void make_lines(const stem_block *block, int64_t first, int64_t rows)
     float *points = block->task->bench.points;
     const int64_t plane = stem->channels * stem->span;
     for (int64_t f = 0; f < SFK_LINE_POINTS; f++) {
-        const sfk_strip product = {.weights = job->folded.weights + block->channel,
+        const sfk_strip product = {.weights = (const float *const *)job->weights.folded.rows +
+                                              block->channel,
                                    .weight_first = f * stem->depth,
                                    .weight_step = 1,
                                    .sources = block->task->bench.taps + f * stem->depth,
@@ -106,7 +107,7 @@ static void pool_lines(const stem_block *block, int64_t row)
                      2 * row + 1 < stem->full.h ? line_of(block, c, 2 * row + 1) : NULL},
             .stride = stem->pitch,
             .columns = stem->full.w,
-            .bias = job->folded.bias[channel],
+            .bias = job->weights.folded.bias[channel],
             .activation = job->unit.activation,
             .slope = job->unit.slope,
             .cells = cells ? cells + channel * job->cut.plane : NULL};

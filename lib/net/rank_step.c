@@ -2,140 +2,9 @@
 #include "rank_work.h"
 
 #include "conv2d.h"
-#include "convolution_lines.h"
 #include "layer_facts.h"
 #include "parallel.h"
 #include "sfconv2d.h"
-
-/* Weights of channel c times `factor`, in the order of the taps: P as it lies, [out][rank][kh]; a
- * stem's weight [out][in][kh][kw] with the vertical taps innermost. */
-static void copy_taps(const sfconv_layer *layer, int64_t c, float factor, float *row)
-{
-    const sfi_parameter *weight = &layer->parameters[sfi_as_const_sfconv2d(layer) ? 1 : 0];
-    const int64_t taps = weight->count / weight->shape[0];
-    const int64_t kh = weight->shape[2];
-    const int64_t kw = weight->shape[3];
-    const float *from = weight->data + c * taps;
-    if (kw == 1) {
-        for (int64_t k = 0; k < taps; k++) {
-            row[k] = factor * from[k];
-        }
-        return;
-    }
-    for (int64_t k = 0; k < taps; k++) {
-        row[(k / (kh * kw) * kw + k % kw) * kh + k / kw % kh] = factor * from[k];
-    }
-}
-
-const float *sfi_rank_bias(const sfconv_layer *layer)
-{
-    const sfi_sfconv2d *conv = sfi_as_const_sfconv2d(layer);
-    const float *of_dense = layer->parameter_count > 1 ? layer->parameters[1].data : NULL;
-    return conv ? sfi_sfconv2d_bias(conv) : of_dense;
-}
-
-/* BatchNorm folds into the weights and the bias: scale·(P·z + b) + shift. In training the mean is
- * that of P·z, as b cancels. */
-static void fold_part(const sfconv_run *run, const sfi_rank_unit *unit, int32_t part, int64_t first,
-                      int64_t channel, int64_t end, float *weights, float *bias)
-{
-    const sfi_node *nodes = run->net->nodes;
-    const sfconv_layer *conv = nodes[unit->conv[part]].layer;
-    const int32_t norm = unit->norm[part];
-    const float *added = norm >= 0 && run->training ? NULL : sfi_rank_bias(conv);
-    for (int64_t c = channel; c < end; c++) {
-        double scale = 1.0;
-        double shift = 0.0;
-        if (norm >= 0 && run->training) {
-            sfi_rank_batch_line(run, norm, c, &scale, &shift);
-        } else if (norm >= 0) {
-            sfi_batchnorm2d_line(nodes[norm].layer, c, &scale, &shift);
-        }
-        if (unit->lines) {
-            const int64_t *shape = conv->parameters[0].shape;
-            const float *filter = conv->parameters[0].data + c * shape[1] * shape[2] * shape[3];
-            sfi_line_weights(weights + c * unit->depth, filter, shape[1], shape[2], shape[3],
-                             scale);
-        } else {
-            copy_taps(conv, c, (float)scale, weights + c * unit->depth + first);
-        }
-        shift += added ? scale * (double)added[c] : 0.0;
-        bias[c] = part == 0 ? (float)shift : bias[c] + (float)shift;
-    }
-}
-
-typedef struct fold_job {
-    const sfconv_run *run;
-    const sfi_rank_unit *unit;
-    int64_t channels;
-    int64_t channels_per_task;
-    float *weights;
-    float *bias;
-} fold_job;
-
-static void fold_task(void *argument, int64_t index, int32_t worker)
-{
-    const fold_job *job = argument;
-    const int64_t channel = index * job->channels_per_task;
-    const int64_t end = sfi_min(job->channels, channel + job->channels_per_task);
-    int64_t first = 0;
-    (void)worker;
-    for (int32_t part = 0; part < job->unit->part_count; part++) {
-        fold_part(job->run, job->unit, part, first, channel, end, job->weights, job->bias);
-        first += sfi_rank_taps(job->run->net->nodes[job->unit->conv[part]].layer);
-    }
-}
-
-void sfi_rank_fold(sfi_rank_folded *folded, const sfconv_run *run, const sfi_rank_unit *unit,
-                   int64_t channels, uintptr_t *memory)
-{
-    fold_job job = {.run = run,
-                    .unit = unit,
-                    .channels = channels,
-                    .channels_per_task = sfi_rank_channels_of_task(unit->depth),
-                    .weights = sfi_rank_take(memory, channels * unit->depth, sizeof(float)),
-                    .bias = sfi_rank_take(memory, channels, sizeof(float))};
-    const float **rows = sfi_rank_take(memory, channels, sizeof(float *));
-    sfi_parallel_for(run->context, sfi_ceil_div(channels, job.channels_per_task), fold_task, &job);
-    for (int64_t c = 0; c < channels; c++) {
-        rows[c] = job.weights + c * unit->depth;
-    }
-    *folded = (sfi_rank_folded){rows, job.bias};
-}
-
-const float *sfi_rank_expanding_weights(const sfconv_layer *layer)
-{
-    const sfi_sfconv2d *conv = sfi_as_const_sfconv2d(layer);
-    return conv ? sfi_sfconv2d_p(conv) : layer->parameters[0].data;
-}
-
-const float *sfi_rank_mixing_weights(const sfconv_layer *layer)
-{
-    const sfi_sfconv2d *conv = sfi_as_const_sfconv2d(layer);
-    return conv ? sfi_sfconv2d_q(conv) : layer->parameters[0].data;
-}
-
-static void point_at_weights(sfi_rank_job *job, uintptr_t *memory)
-{
-    const sfconv_run *run = job->run;
-    const int64_t count = job->mixing.full + job->mixing.pooled;
-    const float **rows = sfi_rank_take(memory, count, sizeof(float *));
-    int64_t *steps = sfi_rank_take(memory, count, sizeof(int64_t));
-    const sfi_rank_sink *sink;
-    int32_t index = 0;
-    job->sink_weights = rows;
-    job->sink_steps = steps;
-    while ((sink = sfi_rank_next_mixed(&run->plan.rank, job->node, &index)) != NULL) {
-        const sfi_rank_maps maps = sfi_rank_maps_of(&run->plan, run->net, sink->consumer);
-        const sfi_node *consumer = &run->net->nodes[sink->consumer];
-        const float *weights = sfi_rank_mixing_weights(consumer->layer);
-        const int64_t per_map = run->plan.steps[consumer->inputs[0]].shape.c * maps.taps;
-        for (int64_t j = 0; j < sfi_rank_mixed_count(&maps); j++) {
-            *rows++ = weights + j / maps.taps * per_map + sink->channel * maps.taps + j % maps.taps;
-            *steps++ = maps.taps;
-        }
-    }
-}
 
 float *sfi_rank_target(const sfconv_run *run, int32_t consumer)
 {
@@ -232,7 +101,7 @@ static void open_one(const sfi_rank_task *task, const sfi_rank_sink *sink, sfi_r
 static int32_t open_sinks(const sfi_rank_task *task)
 {
     const sfi_rank_job *job = task->job;
-    const float *const *weights = job->sink_weights;
+    const float *const *weights = job->weights.mix;
     float *mixed = task->bench.mixed;
     const sfi_rank_sink *sink;
     int32_t index = 0;
@@ -371,27 +240,59 @@ static void copy_for_stem(const sfconv_run *run, const sfi_rank_sink *sink)
     sfi_parallel_for(run->context, job.in.n * job.in.c * job.tasks_per_plane, copy_task, &job);
 }
 
+/* All but where its weights and its memory are. */
+static void measure(sfi_rank_job *job, const sfi_plan *plan, const sfconv_net *net, int32_t node)
+{
+    *job = (sfi_rank_job){.node = node,
+                          .cut = sfi_rank_cut_of(plan, node),
+                          .mixing = sfi_rank_mixing_of(plan, net, node)};
+    if (plan->rank.nodes[node].role == SFI_RANK_UNIT) {
+        sfi_rank_unit_of(&job->unit, &plan->rank, net, node);
+    }
+}
+
+int64_t sfi_rank_weights_bytes(const sfi_plan *plan, const sfconv_net *net, int32_t node)
+{
+    sfi_rank_job job;
+    measure(&job, plan, net, node);
+    return sfi_rank_lay_out_weights(&job, net, 0);
+}
+
+int64_t sfi_rank_frozen_bytes(const sfi_plan *plan, const sfconv_net *net, int32_t node)
+{
+    return sfi_rank_has_step(&plan->rank, node) && plan->rank.nodes[node].role == SFI_RANK_UNIT
+               ? sfi_rank_weights_bytes(plan, net, node)
+               : 0;
+}
+
+static void open_job(sfi_rank_job *job, const sfconv_run *run, int32_t node, unsigned char *weights)
+{
+    measure(job, &run->plan, run->net, node);
+    job->run = run;
+    job->kernels = run->context->kernels;
+    sfi_rank_lay_out_weights(job, run->net, (uintptr_t)weights);
+}
+
+void sfi_rank_freeze(const sfconv_run *run, int32_t node, unsigned char *frozen)
+{
+    sfi_rank_job job;
+    open_job(&job, run, node, frozen);
+    sfi_rank_make_weights(&job);
+}
+
 void sfi_rank_step(const sfconv_run *run, int32_t node)
 {
     const sfi_rank_plan *plan = &run->plan.rank;
     const sfi_rank_node *self = &plan->nodes[node];
-    uintptr_t folded = self->folded == SFI_NO_BUFFER ? 0 : (uintptr_t)(run->memory + self->folded);
+    const bool frozen = run->is_frozen && self->frozen != SFI_NO_BUFFER;
     sfi_rank_bench bench;
-    sfi_rank_job job = {.run = run,
-                        .kernels = run->context->kernels,
-                        .node = node,
-                        .cut = sfi_rank_cut_of(&run->plan, node),
-                        .map = self->stored ? sfi_run_value(run, node) : NULL,
-                        .scratch = run->memory + self->scratch};
+    sfi_rank_job job;
+    open_job(&job, run, node, frozen ? run->frozen + self->frozen : run->memory + self->folded);
+    job.map = self->stored ? sfi_run_value(run, node) : NULL;
+    job.scratch = run->memory + self->scratch;
     job.scratch_per_worker = sfi_rank_lay_out(&bench, &run->plan, run->net, node, 0);
-    job.mixing = sfi_rank_mixing_of(&run->plan, run->net, node);
-    point_at_weights(&job, &folded);
-    if (self->role == SFI_RANK_UNIT) {
-        sfi_rank_unit_of(&job.unit, plan, run->net, node);
-        sfi_rank_fold(&job.folded, run, &job.unit, job.cut.shape.c, &folded);
-    }
-    if (sfi_rank_is_pair(&job.unit)) {
-        sfi_rank_pack(&job, &folded);
+    if (!frozen) {
+        sfi_rank_make_weights(&job);
     }
     clear_paddings(run, node);
     if (self->role == SFI_RANK_UNIT || job.mixing.sinks > 0) {

@@ -15,6 +15,10 @@ typedef struct sfi_rank_bytes {
 
 sfi_rank_bytes sfi_rank_step_bytes(const sfi_plan *plan, const sfconv_net *net, int32_t node);
 int64_t sfi_rank_step_macs(const sfi_plan *plan, const sfconv_net *net, int32_t node);
+/* Of `folded` the weights alone; and what of them a frozen run keeps, 0: nothing. */
+int64_t sfi_rank_weights_bytes(const sfi_plan *plan, const sfconv_net *net, int32_t node);
+int64_t sfi_rank_frozen_bytes(const sfi_plan *plan, const sfconv_net *net, int32_t node);
+void sfi_rank_freeze(const sfconv_run *run, int32_t node, unsigned char *frozen);
 /* Bytes of the maps that consumer `node` gathers; 0 for a 1x1 convolution, whose maps are its
  * value. */
 int64_t sfi_rank_maps_bytes(const sfi_plan *plan, const sfconv_net *net, int32_t node);

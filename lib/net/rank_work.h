@@ -79,9 +79,29 @@ typedef struct sfi_rank_stem {
 /* Of a unit: one row of `depth` weights a channel, and a bias, with BatchNorm taken in. */
 typedef struct sfi_rank_folded {
     /* The rows follow each other. */
-    const float *const *weights;
-    const float *bias;
+    float *weights;
+    float *bias;
+    const float **rows;
 } sfi_rank_folded;
+
+/* Weights of a step as it takes them, see rank_weights.c. */
+typedef struct sfi_rank_weights {
+    /* Of the sinks, one after the other, those of the pooled map last: a row of weights for each
+     * mixed map, and the distance of its elements. */
+    const float **mix;
+    int64_t *mix_step;
+    /* Of a stem in lines. */
+    sfi_rank_folded folded;
+    /* Of other units: both products as strip_pair takes them, and what they are packed from: rows
+     * and scales [part][channel], a bias, and the weights of stems with the vertical taps
+     * innermost. */
+    float *packed;
+    sfk_pair_part *parts;
+    const float **rows;
+    float *scales;
+    float *bias;
+    float *reordered;
+} sfi_rank_weights;
 
 /* What the sinks of a base mix in all. */
 typedef struct sfi_rank_mixing {
@@ -100,14 +120,8 @@ typedef struct sfi_rank_job {
     sfi_rank_cut cut;
     /* Without parts where the map is there already. */
     sfi_rank_unit unit;
-    sfi_rank_folded folded;
-    /* Of the sinks, one after the other, those of the pooled map last: a row of weights for each
-     * mixed map, and the distance of its elements. */
-    const float *const *sink_weights;
-    const int64_t *sink_steps;
     sfi_rank_mixing mixing;
-    /* Of a unit: the weights of both products as strip_pair takes them. */
-    float *packed;
+    sfi_rank_weights weights;
     /* The stored map, or NULL. */
     float *map;
     unsigned char *scratch;
@@ -169,9 +183,14 @@ static inline void *sfi_rank_take(uintptr_t *at, int64_t count, size_t size)
 /* Training: y = scale·(P·p) + shift of a BatchNorm behind P, by the statistics of the batch. */
 void sfi_rank_batch_line(const sfconv_run *run, int32_t norm, int64_t channel, double *scale,
                          double *shift);
-/* Folds the parts of a unit into memory from address *memory on. */
-void sfi_rank_fold(sfi_rank_folded *folded, const sfconv_run *run, const sfi_rank_unit *unit,
-                   int64_t channels, uintptr_t *memory);
+/* Takes memory from address *memory on; folds the parts of a unit into it. */
+sfi_rank_folded sfi_rank_folded_at(const sfi_rank_unit *unit, int64_t channels, uintptr_t *memory);
+void sfi_rank_fold(const sfi_rank_folded *folded, const sfconv_run *run, const sfi_rank_unit *unit,
+                   int64_t channels);
+/* Lays out the weights of a step from address `memory` on and returns their bytes; `job` knows its
+ * node, cut, unit and mixing. Then makes them. */
+int64_t sfi_rank_lay_out_weights(sfi_rank_job *job, const sfconv_net *net, uintptr_t memory);
+void sfi_rank_make_weights(sfi_rank_job *job);
 /* Channels that are worth a task of their own where `elements` weights of each are laid out. */
 static inline int64_t sfi_rank_channels_of_task(int64_t elements)
 {
@@ -200,9 +219,7 @@ int64_t sfi_rank_stem_lines(const sfi_rank_stem *stem);
 /* The task's rows of the pooled map. */
 void sfi_rank_stem_rows(const sfi_rank_task *task);
 
-/* Both products of a unit: its weights, packed into memory from address *memory on; and a task. */
-int64_t sfi_rank_packed_bytes(const sfi_rank_unit *unit, int64_t channels, int64_t mixed_count);
-void sfi_rank_pack(sfi_rank_job *job, uintptr_t *memory);
+/* Both products of a unit. */
 void sfi_rank_run_pairs(const sfi_rank_task *task);
 
 /* Contracts a task's part of a stored map for its sinks. */

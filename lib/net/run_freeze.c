@@ -5,20 +5,29 @@
 
 #include "error.h"
 #include "memory.h"
+#include "rank_step.h"
+
+static void freeze_layer(const sfconv_run *run, int32_t index, unsigned char *frozen)
+{
+    const sfi_node *node = &run->net->nodes[index];
+    sfi_shape in[SFI_MAX_INPUTS];
+    for (int32_t j = 0; j < node->input_count; j++) {
+        in[j] = run->plan.steps[node->inputs[j]].shape;
+    }
+    node->layer->kind->freeze(node->layer, in, run->plan.steps[index].shape, frozen);
+}
 
 static void freeze_all(const sfconv_run *run, unsigned char *frozen)
 {
+    const sfi_rank_plan *ranked = &run->plan.rank;
     for (int32_t i = 0; i < run->net->node_count; i++) {
-        const sfi_node *node = &run->net->nodes[i];
-        const sfi_step *step = &run->plan.steps[i];
-        sfi_shape in[SFI_MAX_INPUTS];
-        if (step->frozen == SFI_NO_BUFFER) {
-            continue;
+        const int64_t of_layer = run->plan.steps[i].frozen;
+        if (of_layer != SFI_NO_BUFFER) {
+            freeze_layer(run, i, frozen + of_layer);
         }
-        for (int32_t j = 0; j < node->input_count; j++) {
-            in[j] = run->plan.steps[node->inputs[j]].shape;
+        if (sfi_rank_has_step(ranked, i) && ranked->nodes[i].frozen != SFI_NO_BUFFER) {
+            sfi_rank_freeze(run, i, frozen + ranked->nodes[i].frozen);
         }
-        node->layer->kind->freeze(node->layer, in, step->shape, frozen + step->frozen);
     }
 }
 

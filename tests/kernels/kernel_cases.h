@@ -51,7 +51,7 @@ typedef struct case_block {
     bool holds_numbers;
 } case_block;
 
-#define MAX_CASE_BLOCKS 160
+#define MAX_CASE_BLOCKS 200
 
 typedef struct kernel_cases kernel_cases;
 struct kernel_cases {

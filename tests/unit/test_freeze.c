@@ -282,19 +282,30 @@ START_TEST(only_an_inference_run_that_has_a_size_is_frozen)
 }
 END_TEST
 
-START_TEST(a_factorized_net_has_nothing_to_freeze_between_its_layers)
+START_TEST(a_factorized_net_freezes_both_products_of_its_pairs_and_its_norms)
 {
     sfconv_context *context = public_context(1, SFCONV_ISA_BEST);
     sfconv_net *net = empty_net(context);
     const int32_t x = put_input(net, "x", 8);
     const int32_t a = put_after(net, "a", new_sfconv(context, 8, 32, 2, 0, 0, 1), x);
-    put_output(net, put_after(net, "b", new_sfconv(context, 32, 32, 2, 0, 0, 2), a));
+    const int32_t norm = put_after(net, "norm", new_batchnorm(context, 32), a);
+    put_output(net, put_after(net, "b", new_sfconv(context, 32, 32, 2, 0, 0, 2), norm));
     sfconv_run *run = new_run(net, SFCONV_MODE_INFERENCE);
     reshape_run(run, 1, 9, 9);
     const uint64_t expected = forward_hash(run, 1);
-    ck_assert_int_eq(frozen_bytes_of(run), 0);
+    ck_assert_int_gt(frozen_bytes_of(run), 0);
     freeze(run);
     ck_assert_uint_eq(forward_hash(run, 1), expected);
+    for (int32_t i = 0; i < sfconv_net_parameter_count(net); i++) {
+        const sfconv_view weight = parameter_of(net, i).view;
+        const float before = weight.data[0];
+        weight.data[0] += 0.5f;
+        freeze(run);
+        ck_assert_uint_ne(forward_hash(run, 1), expected);
+        weight.data[0] = before;
+        freeze(run);
+        ck_assert_uint_eq(forward_hash(run, 1), expected);
+    }
     sfconv_run_destroy(run);
     sfconv_net_destroy(net);
     sfconv_context_destroy(context);
@@ -314,7 +325,7 @@ int main(void)
     tcase_add_test(tests, frozen_weights_take_what_was_told_and_give_it_back);
     tcase_add_test(tests, a_freeze_that_finds_no_memory_changes_nothing);
     tcase_add_test(tests, only_an_inference_run_that_has_a_size_is_frozen);
-    tcase_add_test(tests, a_factorized_net_has_nothing_to_freeze_between_its_layers);
+    tcase_add_test(tests, a_factorized_net_freezes_both_products_of_its_pairs_and_its_norms);
     suite_add_tcase(suite, tests);
     return run_suite(suite);
 }

@@ -143,7 +143,8 @@ static float larger_or_nan(float a, float b)
 typedef struct pair_data {
     float sources[PAIR_DEPTH][PAIR_PLANE];
     float residuals[2][PAIR_CHANNELS * PAIR_PLANE];
-    float expand[PAIR_CHANNELS * PAIR_DEPTH];
+    float expand[PAIR_CHANNELS * 2 * PAIR_DEPTH];
+    float scales[PAIR_CHANNELS];
     float bias[PAIR_CHANNELS];
     float mix[PAIR_MAPS][3 * PAIR_CHANNELS];
     float before[PAIR_MAPS][PAIR_PLANE];
@@ -160,6 +161,9 @@ typedef struct pair_call {
     sfk_pair_weights weights;
     const float *sources[PAIR_DEPTH];
     const float *residuals[2];
+    /* The first is scaled and its weights lie side by side, those of the other lie apart. */
+    sfk_pair_part parts[2];
+    const float *rows[2][PAIR_CHANNELS];
     const float *mix[PAIR_MAPS];
     int64_t steps[PAIR_MAPS];
     /* Pooled ones last. */
@@ -171,9 +175,21 @@ static void fill_pair_data(pair_data *data)
     fill(data->sources[0], sizeof data->sources / sizeof(float), 9);
     fill(data->residuals[0], sizeof data->residuals / sizeof(float), 10);
     fill(data->expand, sizeof data->expand / sizeof(float), 11);
+    fill(data->scales, PAIR_CHANNELS, 16);
     fill(data->bias, PAIR_CHANNELS, 12);
     fill(data->mix[0], sizeof data->mix / sizeof(float), 13);
     fill(data->before[0], sizeof data->before / sizeof(float), 14);
+}
+
+static void make_parts(pair_call *call, const pair_data *data, int depth, int variant)
+{
+    const int second = variant % 3 == 0 ? depth / 3 : 0;
+    for (int c = 0; c < PAIR_CHANNELS; c++) {
+        call->rows[0][c] = data->expand + c * 2 * PAIR_DEPTH;
+        call->rows[1][c] = data->expand + (PAIR_CHANNELS - 1 - c) * 2 * PAIR_DEPTH + 1;
+    }
+    call->parts[0] = (sfk_pair_part){call->rows[0], 1, depth - second, data->scales};
+    call->parts[1] = (sfk_pair_part){call->rows[1], 2, second, NULL};
 }
 
 /* `variant` turns rows, residuals, activations, the stored map, pooled maps and accumulation on and
@@ -198,10 +214,12 @@ static void make_call(pair_call *call, const pair_data *data, pair_result *resul
         call->mixed[j] =
             (sfk_mixed){result->mixed[j], (float)j * 0.25f, j < mixed_count && j % 3 == 1};
     }
+    make_parts(call, data, variant % (PAIR_DEPTH + 1), variant);
     call->weights = (sfk_pair_weights){.channels = channels,
                                        .end_channel = channels,
+                                       .parts = call->parts,
+                                       .part_count = 2,
                                        .depth = variant % (PAIR_DEPTH + 1),
-                                       .expand = data->expand,
                                        .bias = data->bias,
                                        .mix = call->mix,
                                        .mix_step = call->steps,
@@ -233,10 +251,13 @@ static void make_call(pair_call *call, const pair_data *data, pair_result *resul
 static float defined_channel(const pair_call *call, int64_t c, int64_t at)
 {
     const sfk_pair *pair = &call->pair;
+    const sfk_pair_part *parts = call->parts;
     float sum = call->weights.bias[c];
     for (int64_t k = 0; k < pair->depth; k++) {
-        sum = fmaf(call->weights.expand[c * pair->depth + k], pair->sources[k][pair->first + at],
-                   sum);
+        const int64_t rest = k - parts[0].depth;
+        const float weight = rest < 0 ? parts[0].weights[c][k] * parts[0].scales[c]
+                                      : parts[1].weights[c][rest * parts[1].step];
+        sum = fmaf(weight, pair->sources[k][pair->first + at], sum);
     }
     for (int64_t i = 0; i < pair->residual_count; i++) {
         sum += pair->residuals[i][c * pair->plane + pair->first + at];
