@@ -143,7 +143,9 @@ def measure(workers, request, options, request_of_others=None):
 
 
 def spread(times):
-    """Of the middle half of the runs, in percent of their median."""
+    """Of the middle half of the runs, in percent of their median; a single run has none."""
+    if len(times) < 2:
+        return 0.0
     lower, middle, upper = statistics.quantiles(times, n=4)
     return 100 * (upper - lower) / middle
 
