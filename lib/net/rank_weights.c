@@ -6,6 +6,7 @@
 
 #include "convolution_lines.h"
 #include "layer_facts.h"
+#include "layer_facts.h"
 #include "parallel.h"
 #include "sfconv2d.h"
 
