@@ -6,7 +6,6 @@
 
 #include "convolution_lines.h"
 #include "layer_facts.h"
-#include "layer_facts.h"
 #include "parallel.h"
 #include "sfconv2d.h"
 
