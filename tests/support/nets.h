@@ -25,6 +25,26 @@ static inline sfconv_context *public_context(int32_t workers, int32_t isa)
     return context;
 }
 
+/* NaN where the view holds one. */
+static inline double largest_of(const sfconv_view *view)
+{
+    double largest = 0;
+    for (int64_t i = 0; i < sfconv_view_count(view); i++) {
+        largest = worst_of(largest, fabs((double)view->data[i]));
+    }
+    return largest;
+}
+
+/* Of the elements that are farthest apart; NaN where one of them is. */
+static inline double distance_of(const sfconv_view *a, const sfconv_view *b)
+{
+    double distance = 0;
+    for (int64_t i = 0; i < sfconv_view_count(a); i++) {
+        distance = worst_of(distance, fabs((double)a->data[i] - (double)b->data[i]));
+    }
+    return distance;
+}
+
 /* NULL where the machine lacks the instruction set. */
 static inline sfconv_context *convolution_context(int32_t workers, int32_t isa, int32_t convolution)
 {

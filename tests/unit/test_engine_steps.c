@@ -89,15 +89,6 @@ static void check_number(const char *what, int step, double layers, double ranks
                   step, what, layers, ranks);
 }
 
-static double distance_of(const sfconv_view *a, const sfconv_view *b)
-{
-    double distance = 0;
-    for (int64_t i = 0; i < sfconv_view_count(a); i++) {
-        distance = worst_of(distance, fabs((double)a->data[i] - (double)b->data[i]));
-    }
-    return distance;
-}
-
 /* Parameters agree to a part in ten thousand of what the steps have moved them by. */
 static void check_parameters(const trained *all, const sfconv_net *untrained)
 {

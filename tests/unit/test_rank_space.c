@@ -36,12 +36,7 @@ static void forward_filled(sfconv_run *run, uint64_t stream)
 /* Largest distance, in parts of the largest number. */
 static double relative_distance(const sfconv_view *a, const sfconv_view *b)
 {
-    double largest = 1e-30, distance = 0;
-    for (int64_t i = 0; i < sfconv_view_count(a); i++) {
-        largest = worst_of(largest, fabs((double)a->data[i]));
-        distance = worst_of(distance, fabs((double)a->data[i] - (double)b->data[i]));
-    }
-    return distance / largest;
+    return distance_of(a, b) / worst_of(largest_of(a), 1e-30);
 }
 
 static void check_engines_agree(sfconv_net *net, sfconv_shape shape, double tolerance,

@@ -30,24 +30,6 @@ static void step(sfconv_run *run, uint64_t stream)
     run_backward(run);
 }
 
-static double largest_of(const sfconv_view *view)
-{
-    double largest = 1e-30;
-    for (int64_t i = 0; i < sfconv_view_count(view); i++) {
-        largest = worst_of(largest, fabs((double)view->data[i]));
-    }
-    return largest;
-}
-
-static double distance_of(const sfconv_view *a, const sfconv_view *b)
-{
-    double distance = 0;
-    for (int64_t i = 0; i < sfconv_view_count(a); i++) {
-        distance = worst_of(distance, fabs((double)a->data[i] - (double)b->data[i]));
-    }
-    return distance;
-}
-
 /* The same step by both engines, of two nets that are alike; and by layers of a third, whose
  * weights are shaken: what it differs by is rounding. */
 typedef struct trial {

@@ -88,24 +88,6 @@ static sfconv_run *train(sfconv_net *net, int32_t engine, sfconv_shape shape, fl
     return run;
 }
 
-static double largest_of(const sfconv_view *view)
-{
-    double largest = 0;
-    for (int64_t i = 0; i < sfconv_view_count(view); i++) {
-        largest = fmax(largest, fabs((double)view->data[i]));
-    }
-    return largest;
-}
-
-static double distance_of(const sfconv_view *a, const sfconv_view *b)
-{
-    double distance = 0;
-    for (int64_t i = 0; i < sfconv_view_count(a); i++) {
-        distance = fmax(distance, fabs((double)a->data[i] - (double)b->data[i]));
-    }
-    return distance;
-}
-
 /* In parts of the largest number; and `noise` is nobody's fault. */
 static void check_views(uint64_t seed, const char *name, const sfconv_view views[2],
                         double tolerance, double noise)
@@ -131,7 +113,7 @@ static double noise_of(const sfconv_net *net, sfconv_run *run)
     for (int32_t i = 0; i < sfconv_net_parameter_count(net); i++) {
         if (parameter_of(net, i).trainable) {
             const sfconv_view gradient = gradient_of(run, i);
-            largest = fmax(largest, largest_of(&gradient));
+            largest = worst_of(largest, largest_of(&gradient));
         }
     }
     return 2e-6 * largest;
