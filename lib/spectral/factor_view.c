@@ -276,31 +276,40 @@ void sfi_view_add_product(const sfk_table *kernels, const sfi_factor_view *view,
     }
 }
 
+/* A whole product, in which `all` says what a tile of it does: rows and columns are those of c. */
+static void multiply_tiles(const sfk_table *kernels, const sfk_tile *all, int64_t rows,
+                           int64_t columns)
+{
+    for (int64_t column = 0; column < columns; column += kernels->tile_columns) {
+        for (int64_t row = 0; row < rows; row += kernels->tile_rows) {
+            sfk_tile tile = *all;
+            tile.a += row * all->a_row;
+            tile.b += column;
+            tile.c += row * all->c_stride + column;
+            tile.rows = (int32_t)sfi_min(kernels->tile_rows, rows - row);
+            tile.columns = (int32_t)sfi_min(kernels->tile_columns, columns - column);
+            kernels->matrix_tile(&tile);
+        }
+    }
+}
+
 /* lines += core * chunk, `stride` apart. The core is symmetric: its columns serve as rows. */
 static void add_lines(const sfk_table *kernels, int64_t rank, int64_t count, const float *core,
                       const struct room *room, float *lines, int64_t stride)
 {
-    const int64_t pitch = sfi_symmetric_pitch(rank);
+    const sfk_tile all = {.a = core,
+                          .a_row = 1,
+                          .a_step = sfi_symmetric_pitch(rank),
+                          .b = room->chunk,
+                          .b_steps = room->steps,
+                          .c = lines,
+                          .c_stride = stride,
+                          .accumulate = true,
+                          .depth = rank};
     for (int64_t k = 0; k < rank; k++) {
         room->steps[k] = k * count;
     }
-    for (int64_t column = 0; column < count; column += kernels->tile_columns) {
-        for (int64_t row = 0; row < rank; row += kernels->tile_rows) {
-            const sfk_tile tile = {.a = core + row,
-                                   .a_row = 1,
-                                   .a_step = pitch,
-                                   .b = room->chunk + column,
-                                   .b_steps = room->steps,
-                                   .c = lines + row * stride + column,
-                                   .c_stride = stride,
-                                   .accumulate = true,
-                                   .rows = (int32_t)sfi_min(kernels->tile_rows, rank - row),
-                                   .columns =
-                                       (int32_t)sfi_min(kernels->tile_columns, count - column),
-                                   .depth = rank};
-            kernels->matrix_tile(&tile);
-        }
-    }
+    multiply_tiles(kernels, &all, rank, count);
 }
 
 /* Of Q, which lies: gradient += core * Qᵀ, lines of it. */
@@ -319,22 +328,15 @@ static void multiply_rows(const sfk_table *kernels, int64_t rank, int64_t count,
                           const struct room *room)
 {
     const int64_t pitch = sfi_symmetric_pitch(rank);
-    for (int64_t column = 0; column < rank; column += kernels->tile_columns) {
-        for (int64_t row = 0; row < count; row += kernels->tile_rows) {
-            const sfk_tile tile = {.a = room->rows + row * pitch,
-                                   .a_row = pitch,
-                                   .a_step = 1,
-                                   .b = core + column,
-                                   .b_steps = room->steps,
-                                   .c = room->row_products + row * pitch + column,
-                                   .c_stride = pitch,
-                                   .rows = (int32_t)sfi_min(kernels->tile_rows, count - row),
-                                   .columns =
-                                       (int32_t)sfi_min(kernels->tile_columns, rank - column),
-                                   .depth = rank};
-            kernels->matrix_tile(&tile);
-        }
-    }
+    const sfk_tile all = {.a = room->rows,
+                          .a_row = pitch,
+                          .a_step = 1,
+                          .b = core,
+                          .b_steps = room->steps,
+                          .c = room->row_products,
+                          .c_stride = pitch,
+                          .depth = rank};
+    multiply_tiles(kernels, &all, count, rank);
 }
 
 /* Of P, which stands: gradient += P * core, rows of it. */
