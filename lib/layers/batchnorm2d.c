@@ -75,6 +75,15 @@ static sfk_normal normal_of(double mean, double scale, double shift)
     return (sfk_normal){nearest, (float)(mean - (double)nearest), (float)scale, (float)shift};
 }
 
+/* What a channel of this mean and 1 / deviation becomes. */
+static sfk_normal normal_of_channel(const sfconv_layer *layer, int64_t channel, double mean,
+                                    double inverse)
+{
+    const sfi_parameter *parameters = layer->parameters;
+    return normal_of(mean, (double)parameters[SCALE].data[channel] * inverse,
+                     (double)parameters[SHIFT].data[channel]);
+}
+
 /* Mean and biased variance in one pass. The sums are centred at a value of the channel, whose
  * distance from the mean is at most √M deviations: subtracting the squares costs at most a factor M
  * of the 2^-53 of double, however small the variance is against the mean. */
@@ -122,8 +131,7 @@ static void forward_channel(void *argument, int64_t channel, int32_t worker)
     if (pass->training) {
         ((channel_tape *)pass->tape)[channel] = (channel_tape){mean, inverse};
     }
-    const sfk_normal normal = normal_of(mean, (double)parameters[SCALE].data[channel] * inverse,
-                                        (double)parameters[SHIFT].data[channel]);
+    const sfk_normal normal = normal_of_channel(&job->layer->layer, channel, mean, inverse);
     for (int64_t n = 0; n < pass->in_shape->n; n++) {
         float *out = pass->out + (n * pass->in_shape->c + channel) * job->plane;
         pass->context->kernels->normalize(out, plane_of(pass->in[0], job, n, channel), &normal,
@@ -221,9 +229,8 @@ void sfi_batchnorm2d_normals(const sfconv_layer *layer, sfk_normal *normals)
     for (int64_t channel = 0; channel < parameters[SCALE].count; channel++) {
         const double variance = (double)parameters[RUNNING_VARIANCE].data[channel];
         const double inverse = 1.0 / sqrt(variance + epsilon);
-        normals[channel] = normal_of((double)parameters[RUNNING_MEAN].data[channel],
-                                     (double)parameters[SCALE].data[channel] * inverse,
-                                     (double)parameters[SHIFT].data[channel]);
+        normals[channel] = normal_of_channel(
+            layer, channel, (double)parameters[RUNNING_MEAN].data[channel], inverse);
     }
 }
 
