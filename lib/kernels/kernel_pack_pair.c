@@ -48,27 +48,20 @@ SFV_INLINE void part_thirds(float *to, int64_t to_step, const float *from)
                                        1, 4, 7));
 }
 
-SFV_INLINE float scale_of(const sfk_pair_part *part, int64_t channel)
-{
-    return part->scales ? part->scales[channel] : 1.0f;
-}
-
 static void pack_part(float *to, const sfk_pair_part *part, int64_t channel, int64_t rows)
 {
     const float *const *weights = part->weights + channel;
-    const int64_t fours = rows % 4 == 0 && part->step == 1 ? part->depth / 4 * 4 : 0;
+    const float *scales = part->scales + channel;
+    const int64_t fours = rows % 4 == 0 ? part->depth / 4 * 4 : 0;
     for (int64_t m = 0; fours && m < rows; m += 4) {
-        const int64_t c = channel + m;
-        const quad scale = {scale_of(part, c), scale_of(part, c + 1), scale_of(part, c + 2),
-                            scale_of(part, c + 3)};
+        const quad scale = load_quad(scales + m);
         for (int64_t k = 0; k < fours; k += 4) {
             transpose_quads(to + k * rows + m, rows, weights + m, k, scale);
         }
     }
     for (int64_t m = 0; m < rows; m++) {
-        const float scale = scale_of(part, channel + m);
         for (int64_t k = fours; k < part->depth; k++) {
-            to[k * rows + m] = scale * weights[m][k * part->step];
+            to[k * rows + m] = scales[m] * weights[m][k];
         }
     }
 }

@@ -138,12 +138,10 @@ typedef struct sfk_pair {
 #define SFK_PAIR_PIXELS 64
 
 /* Sources of a pair that follow each other, one row of weights for each channel:
- * weights[c][k·step] · scales[c], rounded once. */
+ * weights[c][k] · scales[c], rounded once. */
 typedef struct sfk_pair_part {
     const float *const *weights;
-    int64_t step;
     int64_t depth;
-    /* NULL: all 1. */
     const float *scales;
 } sfk_pair_part;
 

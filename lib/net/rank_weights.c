@@ -135,8 +135,7 @@ void sfi_rank_fold(const sfi_rank_folded *folded, const sfconv_run *run, const s
 
 const float *sfi_rank_expanding_weights(const sfconv_layer *layer)
 {
-    const sfi_sfconv2d *conv = sfi_as_const_sfconv2d(layer);
-    return conv ? sfi_sfconv2d_p(conv) : layer->parameters[0].data;
+    return expansion_of(layer)->data;
 }
 
 const float *sfi_rank_mixing_weights(const sfconv_layer *layer)
@@ -255,7 +254,6 @@ static void make_pair(sfi_rank_job *job)
     for (int32_t part = 0; part < job->unit.part_count; part++) {
         job->weights.parts[part] = (sfk_pair_part){
             .weights = job->weights.rows + part * channels,
-            .step = 1,
             .depth = sfi_rank_taps(job->run->net->nodes[job->unit.conv[part]].layer),
             .scales = job->weights.scales + part * channels};
     }

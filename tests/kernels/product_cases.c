@@ -221,7 +221,6 @@ static pair make_pair(kernel_cases *cases, int64_t channels, int64_t taps, int64
     sfk_pair_part *part = (sfk_pair_part *)case_scratch(cases, part_floats);
     *part = (sfk_pair_part){
         .weights = case_rows(cases, case_floats(cases, channels * taps), taps, channels),
-        .step = 1,
         .depth = taps,
         .scales = case_floats(cases, channels)};
     pair work = {.weights = {.channels = channels,

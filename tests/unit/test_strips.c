@@ -144,7 +144,7 @@ typedef struct pair_data {
     float sources[PAIR_DEPTH][PAIR_PLANE];
     float residuals[2][PAIR_CHANNELS * PAIR_PLANE];
     float expand[PAIR_CHANNELS * 2 * PAIR_DEPTH];
-    float scales[PAIR_CHANNELS];
+    float scales[PAIR_CHANNELS + 1];
     float bias[PAIR_CHANNELS];
     float mix[PAIR_MAPS][3 * PAIR_CHANNELS];
     float before[PAIR_MAPS][PAIR_PLANE];
@@ -161,7 +161,7 @@ typedef struct pair_call {
     sfk_pair_weights weights;
     const float *sources[PAIR_DEPTH];
     const float *residuals[2];
-    /* The first is scaled and its weights lie side by side, those of the other lie apart. */
+    /* Rows of the second are in another order. */
     sfk_pair_part parts[2];
     const float *rows[2][PAIR_CHANNELS];
     const float *mix[PAIR_MAPS];
@@ -175,7 +175,7 @@ static void fill_pair_data(pair_data *data)
     fill(data->sources[0], sizeof data->sources / sizeof(float), 9);
     fill(data->residuals[0], sizeof data->residuals / sizeof(float), 10);
     fill(data->expand, sizeof data->expand / sizeof(float), 11);
-    fill(data->scales, PAIR_CHANNELS, 16);
+    fill(data->scales, PAIR_CHANNELS + 1, 16);
     fill(data->bias, PAIR_CHANNELS, 12);
     fill(data->mix[0], sizeof data->mix / sizeof(float), 13);
     fill(data->before[0], sizeof data->before / sizeof(float), 14);
@@ -188,8 +188,8 @@ static void make_parts(pair_call *call, const pair_data *data, int depth, int va
         call->rows[0][c] = data->expand + c * 2 * PAIR_DEPTH;
         call->rows[1][c] = data->expand + (PAIR_CHANNELS - 1 - c) * 2 * PAIR_DEPTH + 1;
     }
-    call->parts[0] = (sfk_pair_part){call->rows[0], 1, depth - second, data->scales};
-    call->parts[1] = (sfk_pair_part){call->rows[1], 2, second, NULL};
+    call->parts[0] = (sfk_pair_part){call->rows[0], depth - second, data->scales};
+    call->parts[1] = (sfk_pair_part){call->rows[1], second, data->scales + 1};
 }
 
 /* `variant` turns rows, residuals, activations, the stored map, pooled maps and accumulation on and
@@ -256,7 +256,7 @@ static float defined_channel(const pair_call *call, int64_t c, int64_t at)
     for (int64_t k = 0; k < pair->depth; k++) {
         const int64_t rest = k - parts[0].depth;
         const float weight = rest < 0 ? parts[0].weights[c][k] * parts[0].scales[c]
-                                      : parts[1].weights[c][rest * parts[1].step];
+                                      : parts[1].weights[c][rest] * parts[1].scales[c];
         sum = fmaf(weight, pair->sources[k][pair->first + at], sum);
     }
     for (int64_t i = 0; i < pair->residual_count; i++) {
