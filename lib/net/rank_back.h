@@ -70,6 +70,8 @@ typedef struct sfi_back_job {
     float *tap_gradient;
     unsigned char *sums;
     int64_t sums_per_task;
+    /* What the tasks have summed of taps, full and half, in their order. */
+    double *totals;
     unsigned char *scratch;
     int64_t scratch_per_worker;
     /* For the corrections: P in double, [channel][pitch], and of each channel the factors of K and
@@ -126,6 +128,9 @@ typedef struct sfi_back_task {
     int64_t image;
     int64_t first_row;
     int64_t end_row;
+    /* Its sums hold something: those of the maps at full size, those of the pooled one. */
+    bool begun;
+    bool half_begun;
 } sfi_back_task;
 
 /* The sink of `node` at or behind *index that mixes; *index moves behind it. NULL at the end. */
@@ -165,6 +170,8 @@ sfi_back_factors sfi_back_correct_channel(const sfconv_run *run, const sfi_rank_
 
 void sfi_back_lay_out_bench(sfi_back_bench *bench, const sfi_back_job *job, int32_t worker);
 sfi_back_sums sfi_back_sums_of(const sfi_back_job *job, int64_t task);
+/* Sums of taps, full and half together, which follow each other. */
+int64_t sfi_back_summed(const sfi_back_job *job);
 /* Takes the block at hand back, strip by strip. */
 void sfi_back_run_strips(sfi_back_task *task);
 /* What the activation lets through of a gradient where its value is not above 0. */

@@ -139,9 +139,9 @@ static void pull_gradients(const sfi_back_task *task, const sfi_back_side *side,
     job->kernels->pixel_product(&pull);
 }
 
-/* sums[k][c] += Σ left[k]·right[c] over the strip. */
-static void add_outer(const sfi_back_task *task, const back_tile *tile, const float *const *left,
-                      int64_t left_first, int64_t rows, const float *right, float *sums)
+/* sums[k][c] = Σ left[k]·right[c] over the strip, added where `begun`. */
+static void sum_outer(const sfi_back_task *task, const back_tile *tile, const float *const *left,
+                      int64_t left_first, int64_t rows, const float *right, float *sums, bool begun)
 {
     const sfi_back_job *job = task->job;
     const sfk_outer outer = {.left = left,
@@ -153,7 +153,7 @@ static void add_outer(const sfi_back_task *task, const back_tile *tile, const fl
                              .to_stride = job->channel_pitch,
                              .rows = rows,
                              .columns = tile->lanes,
-                             .accumulate = true};
+                             .accumulate = begun};
     if (rows > 0) {
         job->kernels->strip_outer(&outer);
     }
@@ -205,12 +205,13 @@ static void store_tap_gradients(const sfi_back_task *task, const sfi_back_side *
 }
 
 /* What is summed over the pixels of a, and of dv where a unit makes the map. */
-static void sum_tile(const sfi_back_task *task, const sfi_back_side *side, const back_tile *tile)
+static void sum_tile(const sfi_back_task *task, const sfi_back_side *side, const back_tile *tile,
+                     bool begun)
 {
     const sfi_back_job *job = task->job;
     float *sums = task->bench.channel_sums;
-    add_outer(task, tile, task->bench.full, tile->offset, job->full.count, side->values,
-              task->sums.full);
+    sum_outer(task, tile, task->bench.full, tile->offset, job->full.count, side->values,
+              task->sums.full, begun);
     if (!job->has_unit) {
         if (job->gradient) {
             give_tile(task, tile, side->gradients, job->gradient, job->begun);
@@ -222,7 +223,8 @@ static void sum_tile(const sfi_back_task *task, const sfi_back_side *side, const
     }
     memset(sums, 0, SFI_BACK_CHANNELS * sizeof *sums);
     give_to_residuals(task, side, tile);
-    add_outer(task, tile, side->centred_rows, 0, job->unit.depth, side->gradients, task->sums.taps);
+    sum_outer(task, tile, side->centred_rows, 0, job->unit.depth, side->gradients, task->sums.taps,
+              begun);
     add_tap_gradients(task, side, tile);
 }
 
@@ -249,8 +251,9 @@ static void flat_strips(sfi_back_task *task)
             if (job->has_unit || job->gradient) {
                 pull_gradients(task, side, &tile, job->has_unit);
             }
-            sum_tile(task, side, &tile);
+            sum_tile(task, side, &tile, task->begun);
         }
+        task->begun = true;
         if (job->has_unit) {
             store_tap_gradients(task, side, first, pixels);
         }
@@ -275,8 +278,8 @@ static void pull_pooled(sfi_back_task *task, const back_tile *pooled)
                              .channels = pooled->lanes};
     job->kernels->pool_pixels(values, sides[0].values, sides[1].values, SFI_BACK_CHANNELS,
                               pooled->pixels, pooled->lanes);
-    add_outer(task, pooled, task->bench.half, pooled->offset, job->half.count, values,
-              task->sums.half);
+    sum_outer(task, pooled, task->bench.half, pooled->offset, job->half.count, values,
+              task->sums.half, task->half_begun);
     job->kernels->pixel_product(&pull);
     job->kernels->unpool_pixels(sides[0].gradients, sides[1].gradients, sides[0].values,
                                 sides[1].values, gradients, SFI_BACK_CHANNELS, pooled->pixels,
@@ -315,9 +318,11 @@ static void pair_of_strips(sfi_back_task *task, int64_t row, int64_t x, int64_t 
                                           sfi_back_slope(&job->unit), task->bench.channel_sums,
                                           SFI_BACK_CHANNELS, pixels, tiles[i].lanes);
             }
-            sum_tile(task, &sides[i], &tiles[i]);
+            sum_tile(task, &sides[i], &tiles[i], task->begun || i > 0);
         }
     }
+    task->begun = true;
+    task->half_begun |= rows == 2;
     for (int64_t i = 0; i < rows && job->has_unit; i++) {
         store_tap_gradients(task, &sides[i], first + i * width, pixels);
     }

@@ -54,6 +54,11 @@ static void measure(sfi_back_job *job, const sfi_plan *plan, const sfconv_net *n
     job->tasks = sfi_min(job->blocks, sfi_max(2, sfi_min(SFI_RANK_TASKS, fit)));
 }
 
+int64_t sfi_back_summed(const sfi_back_job *job)
+{
+    return (job->unit.depth + job->full.count + job->half.count) * job->channel_pitch;
+}
+
 static int64_t lay_out_sums(sfi_back_sums *sums, const sfi_back_job *job, uintptr_t memory)
 {
     const int64_t pitch = job->channel_pitch;
@@ -134,6 +139,7 @@ static uintptr_t lay_out(sfi_back_job *job, const sfconv_net *net, int64_t upsam
     job->tap_gradient = sfi_rank_take(&at, taps, sizeof(float));
     job->sums_per_task = lay_out_sums(&sums, job, 0);
     job->sums = sfi_rank_take(&at, job->tasks * job->sums_per_task, 1);
+    job->totals = sfi_rank_take(&at, sfi_back_summed(job), sizeof(double));
     job->scratch_per_worker = lay_out_bench(&bench, job, 0);
     job->scratch = sfi_rank_take(&at, sfi_max(workers * job->scratch_per_worker, upsampling), 1);
     job->expansion = sfi_rank_take(&at, depth * job->channel_pitch, sizeof(float));
@@ -333,22 +339,26 @@ static void spread_block(const sfi_back_task *task)
     }
 }
 
-/* Lanes behind the last channel are added up, and never looked at. */
-static void clear_tiles(const sfi_back_task *task)
+/* Tiles by pixels before their first use: lanes behind the last channel are added up, and never
+ * looked at. */
+static void open_tiles(const sfi_back_task *task)
 {
     const sfi_back_bench *bench = &task->bench;
+    const bool has_spare_lanes = task->job->channel_pitch > task->job->cut.shape.c;
     for (int i = 0; i < (task->job->cut.pooled ? 2 : 1); i++) {
         const sfi_back_side *side = &bench->sides[i];
-        memset(side->values, 0, SFI_BACK_TILE * sizeof(float));
-        memset(side->gradients, 0, SFI_BACK_TILE * sizeof(float));
-        memset(side->tap_gradient, 0,
-               (size_t)(SFI_BACK_STRIP * task->job->tap_pitch) * sizeof(float));
+        if (has_spare_lanes) {
+            memset(side->values, 0, SFI_BACK_TILE * sizeof(float));
+            memset(side->gradients, 0, SFI_BACK_TILE * sizeof(float));
+        }
         for (int64_t n = 0; n < SFI_BACK_STRIP; n++) {
             side->pixel_rows[n] = side->gradients + n * SFI_BACK_CHANNELS;
         }
     }
-    memset(bench->residuals, 0,
-           (size_t)(task->job->unit.residual_count * SFI_BACK_TILE) * sizeof(float));
+    if (has_spare_lanes) {
+        memset(bench->residuals, 0,
+               (size_t)(task->job->unit.residual_count * SFI_BACK_TILE) * sizeof(float));
+    }
     memset(bench->channel_sums, 0, SFI_BACK_CHANNELS * sizeof(float));
 }
 
@@ -358,8 +368,9 @@ static void run_task(void *argument, int64_t index, int32_t worker)
     const sfi_rank_cut *cut = &job->cut;
     sfi_back_task task = {.job = job, .sums = sfi_back_sums_of(job, index)};
     sfi_back_lay_out_bench(&task.bench, job, worker);
-    memset(job->sums + index * job->sums_per_task, 0, (size_t)job->sums_per_task);
-    clear_tiles(&task);
+    memset(task.sums.channel, 0,
+           (size_t)(job->has_unit ? job->channel_pitch : 0) * sizeof *task.sums.channel);
+    open_tiles(&task);
     for (int64_t block = index * job->blocks / job->tasks;
          block < (index + 1) * job->blocks / job->tasks; block++) {
         const float **taps = task.bench.taps;
@@ -373,6 +384,10 @@ static void run_task(void *argument, int64_t index, int32_t worker)
         }
         spread_block(&task);
         sfi_back_run_strips(&task);
+    }
+    if (!task.half_begun) {
+        memset(task.sums.half, 0,
+               (size_t)(job->half.count * job->channel_pitch) * sizeof *task.sums.half);
     }
 }
 

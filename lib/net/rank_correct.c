@@ -135,30 +135,34 @@ static double total_of(const sfi_back_job *job, const double *of_first)
     return sum;
 }
 
-/* Of `count` channels that follow each other. */
-static void add_totals(const sfi_back_job *job, const float *of_first, int64_t count,
-                       double *totals)
+/* Sums that one task adds up. */
+#define TOTALS_PER_TASK 1024
+
+/* Some sums of all tasks; each adds a row of memory, as their places are far apart. */
+static void totals_task(void *argument, int64_t index, int32_t worker)
 {
+    const sfi_back_job *job = argument;
+    const int64_t first = index * TOTALS_PER_TASK;
+    const int64_t count = sfi_min(TOTALS_PER_TASK, sfi_back_summed(job) - first);
+    double *totals = job->totals + first;
+    (void)worker;
     memset(totals, 0, (size_t)count * sizeof *totals);
     for (int64_t task = 0; task < job->tasks; task++) {
-        const float *from =
-            (const float *)((const unsigned char *)of_first + task * job->sums_per_task);
-        for (int64_t c = 0; c < count; c++) {
-            totals[c] += (double)from[c];
+        const float *from = sfi_back_sums_of(job, task).taps + first;
+        for (int64_t i = 0; i < count; i++) {
+            totals[i] += (double)from[i];
         }
     }
 }
 
 /* G of some channels, a row each. */
-static void add_tap_totals(const part_job *part, int64_t first, int64_t count, double *totals)
+static void take_tap_totals(const part_job *part, int64_t first, int64_t count, double *rows)
 {
-    const sfi_back_job *job = part->job;
-    const float *taps = sfi_back_sums_of(job, 0).taps + part->first * job->channel_pitch + first;
+    const int64_t pitch = part->job->channel_pitch;
+    const double *totals = part->job->totals + part->first * pitch + first;
     for (int64_t k = 0; k < part->depth; k++) {
-        double column[SFK_DOUBLE_ROWS];
-        add_totals(job, taps + k * job->channel_pitch, count, column);
         for (int64_t c = 0; c < count; c++) {
-            totals[c * part->pitch + k] = column[c];
+            rows[c * part->pitch + k] = totals[k * pitch + c];
         }
     }
 }
@@ -176,7 +180,7 @@ static void part_task(void *argument, int64_t index, int32_t worker)
     if (part->norm >= 0) {
         multiply_moments(part, &bench, first, count);
     }
-    add_tap_totals(part, first, count, bench.totals);
+    take_tap_totals(part, first, count, bench.totals);
     for (int64_t c = first; c < first + count; c++) {
         const double sum = total_of(job, sums.channel + c);
         const double *totals = bench.totals + (c - first) * part->pitch;
@@ -328,11 +332,10 @@ static void mixing_task(void *argument, int64_t index, int32_t worker)
 {
     const sfi_back_job *job = argument;
     const sfconv_run *run = job->run;
-    const sfi_back_sums sums = sfi_back_sums_of(job, 0);
     const int64_t channel = index * MIXING_CHANNELS;
     const int64_t count = sfi_min(MIXING_CHANNELS, job->cut.shape.c - channel);
-    const float *full = sums.full + channel;
-    const float *half = sums.half + channel;
+    const double *full = job->totals + job->unit.depth * job->channel_pitch + channel;
+    const double *half = full + job->full.count * job->channel_pitch;
     const sfi_rank_sink *sink;
     int32_t next = 0;
     (void)worker;
@@ -340,15 +343,13 @@ static void mixing_task(void *argument, int64_t index, int32_t worker)
         const sfi_rank_maps maps = sfi_rank_maps_of(&run->plan, run->net, sink->consumer);
         const int32_t input = run->net->nodes[sink->consumer].inputs[0];
         const int64_t per_map = run->plan.steps[input].shape.c * maps.taps;
-        const float **from = sink->via == SFI_VIA_POOL ? &half : &full;
+        const double **totals = sink->via == SFI_VIA_POOL ? &half : &full;
         float *gradient =
             gradient_of(job, sink->consumer, Q) + (sink->channel + channel) * maps.taps;
-        for (int64_t j = 0; j < sfi_rank_mixed_count(&maps); j++, *from += job->channel_pitch) {
-            double totals[MIXING_CHANNELS];
+        for (int64_t j = 0; j < sfi_rank_mixed_count(&maps); j++, *totals += job->channel_pitch) {
             float *row = gradient + j / maps.taps * per_map + j % maps.taps;
-            add_totals(job, *from, count, totals);
             for (int64_t c = 0; c < count; c++) {
-                row[c * maps.taps] += (float)totals[c];
+                row[c * maps.taps] += (float)(*totals)[c];
             }
         }
     }
@@ -358,6 +359,8 @@ void sfi_back_finish(const sfi_back_job *job)
 {
     sfconv_context *context = job->run->context;
     const int64_t channels = job->cut.shape.c;
+    sfi_parallel_for(context, sfi_ceil_div(sfi_back_summed(job), TOTALS_PER_TASK), totals_task,
+                     (void *)job);
     sfi_parallel_for(context, sfi_ceil_div(channels, MIXING_CHANNELS), mixing_task, (void *)job);
     for (int32_t i = 0; i < job->unit.part_count; i++) {
         part_job part = part_of(job, i);
