@@ -84,10 +84,12 @@ typedef struct sfconv_context_desc {
     /** SFCONV_CONVOLUTION_…: how dense convolutions without dilation and groups are computed: those
      * of 3x3 taps without stride, and their gradients by the input, by F(4x4, 3x3); those of 5 to 8
      * horizontal taps and horizontal stride 2, and their gradients by the weight, by F(4, 4) along
-     * rows. Winograd's algorithms take about half the time. On usual data both errors are about
-     * 1e-6 of the largest output; docs/mathematics.md bounds those of Winograd's. Each choice has bits of its own, the same on every machine and for
-     * any number of workers. The environment variable SFCONV_CONVOLUTION (auto, direct, winograd)
-     * takes the place of this setting. Since: 0.1 */
+     * rows. In rank space also the vertical halves of factorized ones whose map is stored, by
+     * F(4, 3) along columns. Winograd's algorithms take about half the time. On usual data both
+     * errors are about 1e-6 of the largest output; docs/mathematics.md bounds those of Winograd's.
+     * Each choice has bits of its own, the same on every machine and for any number of workers. The
+     * environment variable SFCONV_CONVOLUTION (auto, direct, winograd) takes the place of this
+     * setting. Since: 0.1 */
     int32_t convolution;
 } sfconv_context_desc;
 

@@ -39,15 +39,6 @@ SFV_INLINE int64_t lanes_of(const pair_tile *tile, int v, int vectors)
     return smaller(SFV_LANES, tile->columns - v % vectors * SFV_LANES);
 }
 
-SFV_INLINE void store_lanes(float *to, sfv value, int64_t lanes)
-{
-    if (lanes == SFV_LANES) {
-        sfv_store(to, value);
-    } else {
-        sfv_store_part(to, value, lanes);
-    }
-}
-
 SFV_INLINE sfv load_lanes(const float *from, int64_t lanes)
 {
     return lanes == SFV_LANES ? sfv_load(from) : sfv_load_part(from, lanes);

@@ -165,6 +165,57 @@ typedef struct sfk_pair_weights {
     int64_t pooled_count;
 } sfk_pair_weights;
 
+/* Some columns of four rows of a map at once, by Winograd's F(4, 3) along the columns: with the
+ * values of the sources at six points of six rows, points[i][k][n], and the weights at these, of
+ * three vertical taps each,
+ *   y_q[c][n] = bias[c] + row q of Aᵀ · (Σ_k weights[c][i][k] · points[i][k][n])_i,
+ *   a[c][q][n] = activation(y_q[c][n] + Σ_i residuals[i][c·plane + q·width + n]).
+ * The sums of points 0 and ∞ are one chain of fma each on top of what the inner points give to the
+ * first and the last row; residuals are added in their order. */
+typedef struct sfk_quad {
+    /* As pack_quad leaves them. */
+    const float *weights;
+    int64_t channels;
+    /* points[i·point_stride + k·span + n]; up to 15 elements behind the last must exist. */
+    const float *points;
+    int64_t point_stride;
+    int64_t depth;
+    int64_t span;
+    /* Up to four. */
+    int64_t rows;
+    int64_t columns;
+    /* Whole vectors are read: up to 15 elements behind the last column must exist. */
+    const float *const *residuals;
+    int64_t residual_count;
+    int64_t plane;
+    int64_t width;
+    /* a[c][q][n] at map[c·plane + q·width + n]. */
+    float *map;
+    /* SFK_IDENTITY, SFK_RELU or SFK_LEAKY_RELU with 0 < slope <= 1. */
+    int32_t activation;
+    float slope;
+} sfk_quad;
+
+/* Channels of the largest block of any instruction set; packed are whole blocks. */
+#define SFK_QUAD_BLOCK 8
+/* Floats of a channel's packed weights. */
+#define SFK_QUAD_PACKED(depth) (1 + SFK_WINOGRAD_WINDOW * (depth))
+
+/* The weights of a quad as they come: sources of three taps each, part after part. */
+typedef struct sfk_quad_weights {
+    int64_t channels;
+    /* Packed are the channels from first_channel, a multiple of 16, on and before end_channel: all,
+     * or parts for several calls that share the work. */
+    int64_t first_channel;
+    int64_t end_channel;
+    const sfk_pair_part *parts;
+    int64_t part_count;
+    /* Sources of all parts: the sum of their depths / 3. */
+    int64_t depth;
+    /* [channels]. */
+    const float *bias;
+} sfk_quad_weights;
+
 /* The horizontal taps of a convolution whose channels are mixed already:
  *   to[x] = start + Σ_tap from[tap][x·stride + tap·dilation - padding], zeros outside the row,
  * in the order of the taps; start is 0 or, where `accumulate`, to[x]. */

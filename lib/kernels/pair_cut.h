@@ -10,6 +10,15 @@ SFV_INLINE int64_t smaller(int64_t a, int64_t b)
     return a < b ? a : b;
 }
 
+SFV_INLINE void store_lanes(float *to, sfv value, int64_t lanes)
+{
+    if (lanes == SFV_LANES) {
+        sfv_store(to, value);
+    } else {
+        sfv_store_part(to, value, lanes);
+    }
+}
+
 /* Channels in blocks of nearly equal height: the first `higher` are a row higher. */
 typedef struct channel_cut {
     int64_t blocks;

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-#include "rank_work.h"
+#include "rank_quads.h"
 
 #include "parallel.h"
 
@@ -51,6 +51,8 @@ sfi_rank_cut sfi_rank_cut_of(const sfi_plan *plan, int32_t node)
     const int64_t tasks = sfi_ceil_div(shape.h, sfi_ceil_div(pixels_wanted(shape), shape.w));
     int64_t rows = sfi_ceil_div(shape.h, tasks);
     rows += result.pooled ? rows % 2 : 0;
+    rows = plan->rank.nodes[node].quads ? sfi_ceil_div(rows, SFK_WINOGRAD_TILE) * SFK_WINOGRAD_TILE
+                                        : rows;
     result.rows_per_task = rows;
     result.tasks_per_image = sfi_ceil_div(shape.h, rows);
     return result;
@@ -98,7 +100,6 @@ static void lay_out_pair(sfi_rank_bench *bench, const sfi_rank_unit *unit,
                          const sfi_rank_mixing *mixing, uintptr_t *at)
 {
     const int64_t maps = mixing->full + mixing->pooled;
-    bench->residuals = sfi_rank_take(at, unit->residual_count, sizeof(float *));
     bench->mixed_maps = sfi_rank_take(at, maps, sizeof *bench->mixed_maps);
     bench->tiles = sfi_rank_take(at, SFK_PAIR_PIXELS * (unit->depth + maps), sizeof(float));
 }
@@ -125,7 +126,10 @@ int64_t sfi_rank_lay_out(sfi_rank_bench *bench, const sfi_plan *plan, const sfco
     bench->sinks = sfi_rank_take(&at, mixing.sinks, sizeof *bench->sinks);
     bench->mixed = sfi_rank_take(&at, mixing.elements + SFK_SLACK, sizeof(float));
     bench->taps = sfi_rank_take(&at, unit.depth, sizeof(float *));
-    if (sfi_rank_is_pair(&unit)) {
+    bench->residuals = sfi_rank_take(&at, unit.residual_count, sizeof(float *));
+    if (unit.quads) {
+        sfi_rank_lay_out_quads(bench, &unit, &at);
+    } else if (sfi_rank_is_pair(&unit)) {
         lay_out_pair(bench, &unit, &mixing, &at);
     } else {
         lay_out_strip(bench, &mixing, &at);
@@ -188,8 +192,12 @@ int64_t sfi_rank_step_macs(const sfi_plan *plan, const sfconv_net *net, int32_t 
     if (plan->rank.nodes[node].role == SFI_RANK_UNIT) {
         sfi_rank_unit unit;
         sfi_rank_unit_of(&unit, &plan->rank, net, node);
-        macs += unit.lines ? sfi_rank_stem_macs(plan, net, unit.conv[0])
-                           : sfi_shape_count(shape) * unit.depth;
+        if (unit.lines) {
+            macs = sfi_rank_stem_macs(plan, net, unit.conv[0]);
+        } else {
+            macs = unit.quads ? sfi_rank_quads_macs(&unit, shape)
+                              : sfi_shape_count(shape) * unit.depth;
+        }
     }
     for (int32_t i = 0; i < plan->rank.sink_count; i++) {
         const sfi_rank_sink *sink = &plan->rank.sinks[i];

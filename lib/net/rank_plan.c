@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-#include "rank_plan.h"
+#include "rank_quads.h"
 
 #include "conv2d.h"
 #include "convolution_lines.h"
@@ -446,6 +446,9 @@ void sfi_rank_plan_make(sfi_rank_plan *plan, const sfconv_net *net, const sfi_st
     find_only_contracted(plan, net, steps);
     find_stored(plan, net, steps);
     list_sinks(plan, net, steps);
+    for (int32_t i = 0; i < net->node_count; i++) {
+        plan->nodes[i].quads = !training && sfi_rank_quads_fit(plan, net, steps[i].shape, i);
+    }
     if (!training) {
         sfi_rank_find_finishes(plan, net);
     }
@@ -480,7 +483,7 @@ void sfi_rank_unit_of(sfi_rank_unit *unit, const sfi_rank_plan *plan, const sfco
     const sfi_rank_node *self = &plan->nodes[node];
     int32_t which;
     const int32_t full = self->unpooled >= 0 ? self->unpooled : node;
-    *unit = (sfi_rank_unit){.activation = SFK_IDENTITY};
+    *unit = (sfi_rank_unit){.activation = SFK_IDENTITY, .quads = self->quads};
     if (sfi_activation_facts(net->nodes[full].layer, &which, &unit->slope)) {
         unit->activation = unit->slope > 0.0f ? SFK_LEAKY_RELU : SFK_RELU;
     }

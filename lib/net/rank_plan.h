@@ -68,6 +68,8 @@ typedef struct sfi_rank_node {
     bool contracts;
     /* A stem. */
     bool copies;
+    /* A unit whose columns go through Winograd's F(4, 3), see rank_quads.c. */
+    bool quads;
     /* A stem whose rows go through Winograd's F(4, 4); its unit ends in a pooling. */
     bool lines;
     /* Every live user contracts, or is a virtual concatenation. */
@@ -128,6 +130,8 @@ typedef struct sfi_rank_unit {
     int64_t depth;
     /* The one part is a stem in lines. */
     bool lines;
+    /* Four rows at once. */
+    bool quads;
 } sfi_rank_unit;
 
 /* The maps a consumer gathers: [image][map][residue of the padded row by the vertical stride][row]

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-#include "rank_work.h"
+#include "rank_quads.h"
 
 #include "conv2d.h"
 #include "layer_facts.h"
@@ -131,7 +131,9 @@ static void run_task(void *argument, int64_t index, int32_t worker)
             sfi_run_value(run, job->unit.residual[i]) + task.image * cut->shape.c * cut->plane;
     }
     task.sink_count = open_sinks(&task);
-    if (sfi_rank_is_pair(&job->unit)) {
+    if (job->unit.quads) {
+        sfi_rank_run_quads(&task);
+    } else if (sfi_rank_is_pair(&job->unit)) {
         sfi_rank_run_pairs(&task);
     } else {
         if (job->unit.lines) {

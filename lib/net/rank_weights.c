@@ -167,12 +167,15 @@ static void point_at_mixing(const sfi_rank_job *job)
 
 static int64_t packed_per_channel(const sfi_rank_unit *unit, const sfi_rank_mixing *mixing)
 {
-    return 1 + unit->depth + mixing->full + mixing->pooled;
+    return unit->quads ? SFK_QUAD_PACKED(unit->depth / 3)
+                       : 1 + unit->depth + mixing->full + mixing->pooled;
 }
 
 static int64_t channels_of_task(const sfi_rank_job *job)
 {
-    return sfi_rank_channels_of_task(packed_per_channel(&job->unit, &job->mixing));
+    const int64_t channels =
+        sfi_rank_channels_of_task(packed_per_channel(&job->unit, &job->mixing));
+    return sfi_ceil_div(channels, SFK_SLACK) * SFK_SLACK;
 }
 
 /* What pack_pair reads of the channels of a task. */
@@ -206,6 +209,22 @@ static void part_task(void *argument, int64_t index, int32_t worker)
             weights->bias[c] = part == 0 ? added : weights->bias[c] + added;
         }
     }
+}
+
+static void pack_quad_task(void *argument, int64_t index, int32_t worker)
+{
+    const sfi_rank_job *job = argument;
+    const sfi_rank_weights *weights = &job->weights;
+    const int64_t channels = channels_of_task(job);
+    const sfk_quad_weights from = {.channels = job->cut.shape.c,
+                                   .first_channel = index * channels,
+                                   .end_channel = (index + 1) * channels,
+                                   .parts = weights->parts,
+                                   .part_count = job->unit.part_count,
+                                   .depth = job->unit.depth / 3,
+                                   .bias = weights->bias};
+    (void)worker;
+    job->kernels->pack_quad(weights->packed, &from);
 }
 
 static void pack_task(void *argument, int64_t index, int32_t worker)
@@ -243,8 +262,10 @@ static void lay_out_parts(sfi_rank_weights *weights, const sfi_rank_job *job, co
     weights->scales = sfi_rank_take(memory, unit->part_count * channels, sizeof(float));
     weights->bias = sfi_rank_take(memory, channels, sizeof(float));
     weights->reordered = sfi_rank_take(memory, reordered, sizeof(float));
-    weights->packed =
-        sfi_rank_take(memory, channels * packed_per_channel(unit, &job->mixing), sizeof(float));
+    weights->packed = sfi_rank_take(memory,
+                                    sfi_ceil_div(channels, SFK_QUAD_BLOCK) * SFK_QUAD_BLOCK *
+                                        packed_per_channel(unit, &job->mixing),
+                                    sizeof(float));
 }
 
 static void make_pair(sfi_rank_job *job)
@@ -258,7 +279,7 @@ static void make_pair(sfi_rank_job *job)
             .scales = job->weights.scales + part * channels};
     }
     sfi_parallel_for(job->run->context, tasks, part_task, job);
-    sfi_parallel_for(job->run->context, tasks, pack_task, job);
+    sfi_parallel_for(job->run->context, tasks, job->unit.quads ? pack_quad_task : pack_task, job);
 }
 
 /* --- All of a step --- */
@@ -269,7 +290,7 @@ int64_t sfi_rank_lay_out_weights(sfi_rank_job *job, const sfconv_net *net, uintp
     uintptr_t at = memory;
     job->weights.mix = sfi_rank_take(&at, maps, sizeof(float *));
     job->weights.mix_step = sfi_rank_take(&at, maps, sizeof(int64_t));
-    if (sfi_rank_is_pair(&job->unit)) {
+    if (job->unit.quads || sfi_rank_is_pair(&job->unit)) {
         lay_out_parts(&job->weights, job, net, &at);
     } else if (job->unit.part_count > 0) {
         job->weights.folded = sfi_rank_folded_at(&job->unit, job->cut.shape.c, &at);
@@ -280,7 +301,7 @@ int64_t sfi_rank_lay_out_weights(sfi_rank_job *job, const sfconv_net *net, uintp
 void sfi_rank_make_weights(sfi_rank_job *job)
 {
     point_at_mixing(job);
-    if (sfi_rank_is_pair(&job->unit)) {
+    if (job->unit.quads || sfi_rank_is_pair(&job->unit)) {
         make_pair(job);
     } else if (job->unit.part_count > 0) {
         sfi_rank_fold(&job->weights.folded, job->run, &job->unit, job->cut.shape.c);

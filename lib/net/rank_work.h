@@ -53,9 +53,12 @@ typedef struct sfi_rank_bench {
     const float **rows;
     const float **lower_rows;
     const float **pooled_rows;
-    /* Of a stem in lines: sums at the points, and rows of outputs that wait for their pooling. */
+    /* Of a stem in lines: sums at the points, and rows of outputs that wait for their pooling; the
+     * former also the values of the sources of four rows at once. */
     float *points;
     float *lines;
+    /* Of four rows at once: from point to point. */
+    int64_t point_stride;
 } sfi_rank_bench;
 
 /* A stem in lines, see rank_stem.c. */
@@ -92,9 +95,9 @@ typedef struct sfi_rank_weights {
     int64_t *mix_step;
     /* Of a stem in lines. */
     sfi_rank_folded folded;
-    /* Of other units: both products as strip_pair takes them, and what they are packed from: rows
-     * and scales [part][channel], a bias, and the weights of stems with the vertical taps
-     * innermost. */
+    /* Of other units: both products as strip_pair takes them, or the first as quad_expand does, and
+     * what they are packed from: rows and scales [part][channel], a bias, and the weights of stems
+     * with the vertical taps innermost. */
     float *packed;
     sfk_pair_part *parts;
     const float **rows;
@@ -137,10 +140,10 @@ typedef struct sfi_rank_task {
     int64_t end_row;
 } sfi_rank_task;
 
-/* Whether a unit (none: without parts) is made by strip_pair: all but a stem in lines. */
+/* Whether a unit (none: without parts) is made by strip_pair. */
 static inline bool sfi_rank_is_pair(const sfi_rank_unit *unit)
 {
-    return unit->part_count > 0 && !unit->lines;
+    return unit->part_count > 0 && !unit->lines && !unit->quads;
 }
 
 /* The sinks of `node` that mix, those of the pooled map last: the one behind *index, which begins

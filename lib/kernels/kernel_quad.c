@@ -1,0 +1,333 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#include "pair_cut.h"
+#include "winograd_points.h"
+
+/* Vectors of a tile: with 16 registers two leave room for weights and sources in each step. */
+#define WIDE (SFV_PAIR_ROWS > 4 ? 3 : 2)
+
+typedef sfv quad_sums[2 * SFV_PAIR_ROWS][WIDE];
+
+/* Rows of the map behind `rows` are zeros. */
+void SFK_NAME(quad_points)(float *to, int64_t to_stride, const float *from, int64_t from_stride,
+                           int64_t rows, int64_t columns)
+{
+    for (int64_t n = 0; n < columns; n += SFV_LANES) {
+        sfv window[WINDOW], points[WINDOW];
+        SFV_UNROLL
+        for (int i = 0; i < WINDOW; i++) {
+            window[i] = i < rows ? sfv_load(from + i * from_stride + n) : sfv_zero();
+        }
+        transform_window(points, window);
+        SFV_UNROLL
+        for (int i = 0; i < WINDOW; i++) {
+            sfv_store(to + i * to_stride + n, points[i]);
+        }
+    }
+}
+
+typedef struct quad_tile {
+    sfk_quad quad;
+    /* Of its first column. */
+    int64_t lane;
+    /* From block to block of the packed weights. */
+    int64_t block;
+    /* The next. */
+    int64_t channel;
+    const float *weights;
+} quad_tile;
+
+/* One address each from step to step: compilers else reckon with distances that they keep on the
+ * stack. */
+#define PASS_ON(weights, at) __asm__("" : "+r"(weights), "+r"(at))
+
+/* Of row m of a block, or of two, of which the other lies `second` behind. */
+SFV_INLINE const float *weight_of(const float *weights, int m, int64_t second)
+{
+    return m < SFV_PAIR_ROWS ? weights + m : weights + second + m - SFV_PAIR_ROWS;
+}
+
+/* Σ over the sources at one point, on top of `sums`. */
+SFV_INLINE const float *add_products(quad_sums sums, const quad_tile *tile, const float *weights,
+                                     int point, int64_t second, int rows, int vectors)
+{
+    const sfk_quad *quad = &tile->quad;
+    const int64_t span = quad->span;
+    const float *at = quad->points + point * quad->point_stride + tile->lane;
+    for (int64_t k = 0; k < quad->depth; k++) {
+        sfv kept[WIDE];
+        SFV_UNROLL
+        for (int v = 0; v < vectors; v++) {
+            kept[v] = sfv_load(at + v * SFV_LANES);
+        }
+        SFV_UNROLL
+        for (int m = 0; m < rows; m++) {
+            const sfv weight = sfv_set1(*weight_of(weights, m, second));
+            SFV_UNROLL
+            for (int v = 0; v < vectors; v++) {
+                sums[m][v] = sfv_fma(weight, kept[v], sums[m][v]);
+            }
+        }
+        weights += SFV_PAIR_ROWS;
+        at += span;
+        PASS_ON(weights, at);
+    }
+    return weights;
+}
+
+SFV_INLINE void clear(quad_sums sums, int rows, int vectors)
+{
+    SFV_UNROLL
+    for (int m = 0; m < rows; m++) {
+        SFV_UNROLL
+        for (int v = 0; v < vectors; v++) {
+            sums[m][v] = sfv_zero();
+        }
+    }
+}
+
+/* Sums and differences of what two opposite points have. */
+SFV_INLINE const float *take_opposites(quad_sums even, quad_sums odd, const quad_tile *tile,
+                                       const float *weights, int point, int64_t second, int rows,
+                                       int vectors)
+{
+    quad_sums above, below;
+    clear(above, rows, vectors);
+    weights = add_products(above, tile, weights, point, second, rows, vectors);
+    clear(below, rows, vectors);
+    weights = add_products(below, tile, weights, point + 1, second, rows, vectors);
+    SFV_UNROLL
+    for (int m = 0; m < rows; m++) {
+        SFV_UNROLL
+        for (int v = 0; v < vectors; v++) {
+            even[m][v] = sfv_add(above[m][v], below[m][v]);
+            odd[m][v] = sfv_sub(above[m][v], below[m][v]);
+        }
+    }
+    return weights;
+}
+
+/* How many lanes of vector v in row `row` of channel m of the block are pixels; 0 or less: none. */
+SFV_INLINE int64_t lanes_of(const quad_tile *tile, int row, int m, int v)
+{
+    const sfk_quad *quad = &tile->quad;
+    const bool is_there = row < quad->rows && tile->channel + m < quad->channels;
+    return is_there ? smaller(SFV_LANES, quad->columns - tile->lane - v * SFV_LANES) : 0;
+}
+
+SFV_INLINE int64_t place_of(const quad_tile *tile, int row, int m, int v)
+{
+    return (tile->channel + m) * tile->quad.plane + row * tile->quad.width + tile->lane +
+           v * SFV_LANES;
+}
+
+SFV_INLINE void add_residuals(quad_sums sums, const quad_tile *tile, int row, int rows, int vectors)
+{
+    for (int64_t i = 0; i < tile->quad.residual_count; i++) {
+        const float *residual = tile->quad.residuals[i];
+        SFV_UNROLL
+        for (int m = 0; m < rows; m++) {
+            SFV_UNROLL
+            for (int v = 0; v < vectors; v++) {
+                const sfv more = lanes_of(tile, row, m, v) > 0
+                                     ? sfv_load(residual + place_of(tile, row, m, v))
+                                     : sfv_zero();
+                sums[m][v] = sfv_add(sums[m][v], more);
+            }
+        }
+    }
+}
+
+SFV_INLINE void activate(quad_sums sums, const sfk_quad *quad, int rows, int vectors)
+{
+    const sfv floor = sfv_set1(quad->activation == SFK_RELU ? 0.0f : -__builtin_inff());
+    const sfv slope = sfv_set1(quad->activation == SFK_LEAKY_RELU ? quad->slope : 1.0f);
+    SFV_UNROLL
+    for (int m = 0; m < rows; m++) {
+        SFV_UNROLL
+        for (int v = 0; v < vectors; v++) {
+            sums[m][v] = sfv_max(floor, sfv_max(sfv_mul(slope, sums[m][v]), sums[m][v]));
+        }
+    }
+}
+
+SFV_INLINE void keep(const quad_tile *tile, quad_sums sums, int row, int rows, int vectors)
+{
+    SFV_UNROLL
+    for (int m = 0; m < rows; m++) {
+        SFV_UNROLL
+        for (int v = 0; v < vectors; v++) {
+            const int64_t lanes = lanes_of(tile, row, m, v);
+            if (lanes > 0) {
+                store_lanes(tile->quad.map + place_of(tile, row, m, v), sums[m][v], lanes);
+            }
+        }
+    }
+}
+
+/* What becomes of the sums of row `row`. */
+SFV_INLINE void finish_row(const quad_tile *tile, quad_sums sums, int row, int rows, int vectors)
+{
+    if (tile->quad.residual_count) {
+        add_residuals(sums, tile, row, rows, vectors);
+    }
+    activate(sums, &tile->quad, rows, vectors);
+    keep(tile, sums, row, rows, vectors);
+}
+
+typedef struct quad_parts {
+    quad_sums even_a, odd_a, even_b, odd_b;
+} quad_parts;
+
+/* Row `row` of four: what the four inner points give to it, and where its sums go on from there. */
+SFV_INLINE void start_row(quad_sums sums, const quad_parts *parts, const float *bias,
+                          int64_t second, int row, int rows, int vectors)
+{
+    SFV_UNROLL
+    for (int m = 0; m < rows; m++) {
+        const sfv start = sfv_set1(*weight_of(bias, m, second));
+        SFV_UNROLL
+        for (int v = 0; v < vectors; v++) {
+            const sfv even_a = parts->even_a[m][v], odd_a = parts->odd_a[m][v];
+            const sfv even_b = parts->even_b[m][v], odd_b = parts->odd_b[m][v];
+            const sfv inner[TILE] = {
+                sfv_add(even_a, even_b),
+                sfv_fma(sfv_set1(POINT_A), odd_a, sfv_mul(sfv_set1(POINT_B), odd_b)),
+                sfv_fma(sfv_set1(0.5f), even_a, sfv_mul(sfv_set1(2.0f), even_b)),
+                sfv_fma(sfv_set1(CUBE_A), odd_a, sfv_mul(sfv_set1(CUBE_B), odd_b)),
+            };
+            sums[m][v] = sfv_add(inner[row], start);
+        }
+    }
+}
+
+/* `rows` channels: one block, or two side by side; rows and vectors are constants at every call. */
+SFV_INLINE void run_block(const quad_tile *tile, int rows, int vectors)
+{
+    const int64_t second = tile->block;
+    const float *bias = tile->weights;
+    const float *weights = tile->weights + SFV_PAIR_ROWS;
+    quad_parts parts;
+    quad_sums sums;
+    weights = take_opposites(parts.even_a, parts.odd_a, tile, weights, 1, second, rows, vectors);
+    weights = take_opposites(parts.even_b, parts.odd_b, tile, weights, 3, second, rows, vectors);
+    start_row(sums, &parts, bias, second, 0, rows, vectors);
+    weights = add_products(sums, tile, weights, 0, second, rows, vectors);
+    finish_row(tile, sums, 0, rows, vectors);
+    start_row(sums, &parts, bias, second, 1, rows, vectors);
+    finish_row(tile, sums, 1, rows, vectors);
+    start_row(sums, &parts, bias, second, 2, rows, vectors);
+    finish_row(tile, sums, 2, rows, vectors);
+    start_row(sums, &parts, bias, second, 3, rows, vectors);
+    add_products(sums, tile, weights, 5, second, rows, vectors);
+    finish_row(tile, sums, 3, rows, vectors);
+}
+
+/* All channels of a tile. */
+SFV_INLINE void run_channels(const quad_tile *place, int rows, int vectors)
+{
+    /* A store could change the tile as far as the compiler knows. */
+    quad_tile tile = *place;
+    const int64_t whole = (tile.quad.channels + SFV_PAIR_ROWS - 1) / SFV_PAIR_ROWS * SFV_PAIR_ROWS;
+    for (; tile.channel + rows <= whole; tile.channel += rows) {
+        run_block(&tile, rows, vectors);
+        tile.weights += rows / SFV_PAIR_ROWS * tile.block;
+    }
+    if (tile.channel < whole) {
+        run_block(&tile, SFV_PAIR_ROWS, vectors);
+    }
+}
+
+void SFK_NAME(quad_expand)(const sfk_quad *quad)
+{
+    quad_tile tile = {.quad = *quad, .weights = quad->weights};
+    int64_t rest = (quad->columns + SFV_LANES - 1) / SFV_LANES;
+    tile.block = SFK_QUAD_PACKED(quad->depth) * SFV_PAIR_ROWS;
+    while (rest > 0) {
+        const int64_t vectors = rest == WIDE + 1 ? 2 : smaller(rest, WIDE);
+        rest -= vectors;
+        switch (vectors) {
+        case 1:
+            /* Two blocks: one has too few sums to hide the latency of the multiply-add. */
+            run_channels(&tile, 2 * SFV_PAIR_ROWS, 1);
+            break;
+        case 2:
+            run_channels(&tile, SFV_PAIR_ROWS, 2);
+            break;
+        default:
+            run_channels(&tile, SFV_PAIR_ROWS, WIDE);
+        }
+        tile.lane += vectors * SFV_LANES;
+    }
+}
+
+/* Sources whose coefficients wait for those of the other channels of a block. */
+#define PACKED_AT_ONCE 64
+
+typedef float coefficients[SFV_PAIR_ROWS][WINDOW][PACKED_AT_ONCE + 16];
+
+/* The weights of one channel at the points. */
+SFV_INLINE void transform_channel(float (*to)[PACKED_AT_ONCE + 16], const float *weights,
+                                  float scale, int64_t count)
+{
+    float taps[3][PACKED_AT_ONCE + 16];
+    for (int64_t k = 0; k < count; k++) {
+        taps[0][k] = scale * weights[3 * k];
+        taps[1][k] = scale * weights[3 * k + 1];
+        taps[2][k] = scale * weights[3 * k + 2];
+    }
+    for (int64_t k = 0; k < count; k += SFV_LANES) {
+        sfv points[WINDOW];
+        transform_taps(points, sfv_load(taps[0] + k), sfv_load(taps[1] + k), sfv_load(taps[2] + k));
+        SFV_UNROLL
+        for (int i = 0; i < WINDOW; i++) {
+            sfv_store(to[i] + k, points[i]);
+        }
+    }
+}
+
+/* `count` sources from the first-th on of one part, the others of its block being zeros. */
+SFV_INLINE void pack_sources(float *to, int64_t point_stride, const sfk_pair_part *part,
+                             int64_t channel, int64_t rows, int64_t first, int64_t count)
+{
+    /* The order in which quad_expand takes the points. */
+    static const int order[WINDOW] = {1, 2, 3, 4, 0, 5};
+    coefficients at_points;
+    for (int64_t m = 0; m < rows; m++) {
+        transform_channel(at_points[m], part->weights[channel + m] + 3 * first,
+                          part->scales[channel + m], count);
+    }
+    for (int i = 0; i < WINDOW; i++) {
+        float *row = to + i * point_stride + first * SFV_PAIR_ROWS;
+        for (int64_t k = 0; k < count; k++, row += SFV_PAIR_ROWS) {
+            for (int64_t m = 0; m < SFV_PAIR_ROWS; m++) {
+                row[m] = m < rows ? at_points[m][order[i]][k] : 0.0f;
+            }
+        }
+    }
+}
+
+static void pack_expansion(float *to, const sfk_quad_weights *from, int64_t channel, int64_t rows)
+{
+    for (int64_t m = 0; m < SFV_PAIR_ROWS; m++) {
+        *to++ = m < rows ? from->bias[channel + m] : 0.0f;
+    }
+    for (int64_t i = 0; i < from->part_count; i++) {
+        const sfk_pair_part *part = &from->parts[i];
+        const int64_t depth = part->depth / 3;
+        for (int64_t k = 0; k < depth; k += PACKED_AT_ONCE) {
+            pack_sources(to, from->depth * SFV_PAIR_ROWS, part, channel, rows, k,
+                         smaller(PACKED_AT_ONCE, depth - k));
+        }
+        to += depth * SFV_PAIR_ROWS;
+    }
+}
+
+void SFK_NAME(pack_quad)(float *to, const sfk_quad_weights *from)
+{
+    const int64_t per_channel = SFK_QUAD_PACKED(from->depth);
+    const int64_t end = smaller(from->end_channel, from->channels);
+    for (int64_t c = from->first_channel; c < end; c += SFV_PAIR_ROWS) {
+        const int64_t rows = smaller(SFV_PAIR_ROWS, from->channels - c);
+        pack_expansion(to + c * per_channel, from, c, rows);
+    }
+}

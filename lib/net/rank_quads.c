@@ -1,0 +1,105 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* Units whose map is stored and nothing else, by Winograd's F(4, 3) along the columns: four rows of
+ * the map at once, whose vertical taps take 6 products in place of 12. */
+#include "rank_quads.h"
+
+#include "conv2d.h"
+#include "layer_facts.h"
+#include "sfconv2d.h"
+
+#define ROWS SFK_WINOGRAD_TILE
+#define POINTS SFK_WINOGRAD_WINDOW
+/* Columns of a strip. */
+#define STRIP 16
+/* Sources for which what the transforms cost is less than what they save. */
+#define LEAST_SOURCES 8
+
+/* Whether the vertical half of a convolution has three taps of neighbouring rows. */
+static bool is_upright(const sfconv_layer *layer)
+{
+    const sfi_sfconv2d *conv = sfi_as_const_sfconv2d(layer);
+    return conv && conv->desc.kernel[0] == 3 && conv->desc.stride[0] == 1 &&
+           conv->desc.dilation[0] == 1;
+}
+
+static bool has_sinks(const sfi_rank_plan *plan, int32_t node)
+{
+    bool has = false;
+    for (int32_t i = 0; i < plan->sink_count; i++) {
+        has |= plan->sinks[i].base == node;
+    }
+    return has;
+}
+
+bool sfi_rank_quads_fit(const sfi_rank_plan *plan, const sfconv_net *net, sfi_shape shape,
+                        int32_t node)
+{
+    sfi_rank_unit unit;
+    if (plan->nodes[node].role != SFI_RANK_UNIT || has_sinks(plan, node) ||
+        net->context->convolution == SFCONV_CONVOLUTION_DIRECT) {
+        return false;
+    }
+    sfi_rank_unit_of(&unit, plan, net, node);
+    for (int32_t part = 0; part < unit.part_count; part++) {
+        if (!is_upright(net->nodes[unit.conv[part]].layer)) {
+            return false;
+        }
+    }
+    const int64_t computed = sfi_ceil_div(shape.h, ROWS) * ROWS;
+    return unit.depth >= 3 * LEAST_SOURCES && 4 * computed <= 5 * shape.h;
+}
+
+int64_t sfi_rank_quads_macs(const sfi_rank_unit *unit, sfi_shape shape)
+{
+    return shape.n * shape.c * sfi_ceil_div(shape.h, ROWS) * shape.w * (unit->depth / 3 * POINTS);
+}
+
+void sfi_rank_lay_out_quads(sfi_rank_bench *bench, const sfi_rank_unit *unit, uintptr_t *at)
+{
+    bench->point_stride = unit->depth / 3 * STRIP + SFK_SLACK;
+    bench->points = sfi_rank_take(at, POINTS * bench->point_stride, sizeof(float));
+}
+
+/* The values of the sources at the points, of four rows from `row` on. */
+static void take_points(const sfi_rank_task *task, int64_t row, int64_t column, int64_t columns)
+{
+    const sfi_rank_bench *bench = &task->bench;
+    const sfi_shape shape = task->job->cut.shape;
+    for (int64_t k = 0; k < task->job->unit.depth / 3; k++) {
+        task->job->kernels->quad_points(bench->points + k * STRIP, bench->point_stride,
+                                        bench->taps[3 * k] + row * shape.w + column, shape.w,
+                                        shape.h + 2 - row, columns);
+    }
+}
+
+void sfi_rank_run_quads(const sfi_rank_task *task)
+{
+    const sfi_rank_job *job = task->job;
+    const sfi_shape shape = job->cut.shape;
+    const float *residuals[SFI_MAX_INPUTS];
+    sfk_quad quad = {.weights = job->weights.packed,
+                     .channels = shape.c,
+                     .points = task->bench.points,
+                     .point_stride = task->bench.point_stride,
+                     .depth = job->unit.depth / 3,
+                     .span = STRIP,
+                     .residuals = residuals,
+                     .residual_count = job->unit.residual_count,
+                     .plane = job->cut.plane,
+                     .width = shape.w,
+                     .activation = job->unit.activation,
+                     .slope = job->unit.slope};
+    for (int64_t row = task->first_row; row < task->end_row; row += ROWS) {
+        quad.rows = sfi_min(ROWS, task->end_row - row);
+        for (int64_t column = 0; column < shape.w; column += STRIP) {
+            const int64_t place = row * shape.w + column;
+            quad.columns = sfi_min(STRIP, shape.w - column);
+            quad.map = job->map + task->image * shape.c * job->cut.plane + place;
+            for (int32_t i = 0; i < job->unit.residual_count; i++) {
+                residuals[i] = task->bench.residuals[i] + place;
+            }
+            take_points(task, row, column, quad.columns);
+            job->kernels->quad_expand(&quad);
+        }
+    }
+}

@@ -1,0 +1,22 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* Units by Winograd's F(4, 3) along the columns, in inference. */
+#ifndef SFI_RANK_QUADS_H
+#define SFI_RANK_QUADS_H
+
+#include "rank_work.h"
+
+/* Whether a unit is computed so: its map is stored and nothing is mixed of it, its vertical halves
+ * have three taps without stride and maps enough for them, and the context does not ask for direct
+ * sums. */
+bool sfi_rank_quads_fit(const sfi_rank_plan *plan, const sfconv_net *net, sfi_shape shape,
+                        int32_t node);
+
+void sfi_rank_lay_out_quads(sfi_rank_bench *bench, const sfi_rank_unit *unit, uintptr_t *at);
+
+/* Multiply-adds of a unit: six for each source, column and four rows. */
+int64_t sfi_rank_quads_macs(const sfi_rank_unit *unit, sfi_shape shape);
+
+/* The task's rows of the map. */
+void sfi_rank_run_quads(const sfi_rank_task *task);
+
+#endif
