@@ -186,9 +186,8 @@ SFCONV_API sfconv_status sfconv_run_reshape(sfconv_run *run, const sfconv_shape 
  * training run), MEMORY. A failure changes nothing. Since: 0.1
  */
 SFCONV_API sfconv_status sfconv_run_freeze(sfconv_run *run, void *memory, int64_t bytes);
-/** Bytes that it takes, exactly: about as many as the weights of these layers, four times as many
- * where Winograd's method serves small maps of 9 to 64 tiles, 0 where nothing is gained. Errors:
- * ARGUMENT, STATE (as above). Since: 0.1 */
+/** Bytes that it takes, exactly: about as many as the weights of these layers, 0 where nothing is
+ * gained. Errors: ARGUMENT, STATE (as above). Since: 0.1 */
 SFCONV_API sfconv_status sfconv_run_frozen_bytes(const sfconv_run *run, int64_t *bytes);
 /** Forward reads the parameters themselves again; the memory is given back. Nothing happens to a
  * run that is not frozen. Errors: ARGUMENT, STATE (as above). Since: 0.1 */

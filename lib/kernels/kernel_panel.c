@@ -56,59 +56,35 @@ SFV_INLINE void run_rows(const sfk_panel_tile *tile, int rows)
     }
 }
 
-SFV_INLINE void run_tiles(const sfk_panel_tile *first, int64_t count, int64_t pixels,
-                          int64_t weights, int64_t to, int rows)
-{
-    sfk_panel_tile tile = *first;
-    for (int64_t i = 0; i < count; i++) {
-        run_rows(&tile, rows);
-        tile.pixels += pixels;
-        tile.weights += weights;
-        tile.to += to;
-    }
-}
-
-SFV_INLINE void run_panel(const sfk_panel_tile *tile, int64_t count, int64_t pixels,
-                          int64_t weights, int64_t to)
+void SFK_NAME(panel_tile)(const sfk_panel_tile *tile)
 {
     switch (tile->rows) {
 #if SFV_PANEL_ROWS > 6
     case 8:
-        run_tiles(tile, count, pixels, weights, to, 8);
+        run_rows(tile, 8);
         return;
     case 7:
-        run_tiles(tile, count, pixels, weights, to, 7);
+        run_rows(tile, 7);
         return;
 #endif
 #if SFV_PANEL_ROWS > 4
     case 6:
-        run_tiles(tile, count, pixels, weights, to, 6);
+        run_rows(tile, 6);
         return;
     case 5:
-        run_tiles(tile, count, pixels, weights, to, 5);
+        run_rows(tile, 5);
         return;
 #endif
     case 4:
-        run_tiles(tile, count, pixels, weights, to, 4);
+        run_rows(tile, 4);
         return;
     case 3:
-        run_tiles(tile, count, pixels, weights, to, 3);
+        run_rows(tile, 3);
         return;
     case 2:
-        run_tiles(tile, count, pixels, weights, to, 2);
+        run_rows(tile, 2);
         return;
     default:
-        run_tiles(tile, count, pixels, weights, to, 1);
+        run_rows(tile, 1);
     }
-}
-
-void SFK_NAME(panel_tile)(const sfk_panel_tile *tile)
-{
-    run_panel(tile, 1, 0, 0, 0);
-}
-
-void SFK_NAME(panel_tiles)(const sfk_panel_tile *first, int64_t count, int64_t pixels,
-                           int64_t weights, int64_t to)
-{
-    run_panel(first, count, pixels, weights, to);
 }

@@ -145,31 +145,3 @@ void SFK_NAME(winograd_output)(const sfk_winograd_pixels *pixels)
         }
     }
 }
-
-#define PANEL (SFV_PANEL_VECTORS * SFV_LANES)
-
-void SFK_NAME(winograd_output_panel)(float *to, int64_t to_row, const float *from, int64_t plane,
-                                     const float *bias, int64_t rows, int64_t columns)
-{
-    for (int64_t lane = 0; lane < PANEL; lane += SFV_LANES) {
-        const sfv start = sfv_load(bias + lane);
-        sfv values[TILE][WINDOW];
-        for (int j = 0; j < WINDOW; j++) {
-            sfv in[WINDOW], column[TILE];
-            for (int r = 0; r < WINDOW; r++) {
-                in[r] = sfv_load(from + (r * WINDOW + j) * plane + lane);
-            }
-            transform_back(column, in);
-            for (int r = 0; r < TILE; r++) {
-                values[r][j] = column[r];
-            }
-        }
-        for (int r = 0; r < rows; r++) {
-            sfv out[TILE];
-            transform_back(out, values[r]);
-            for (int j = 0; j < columns; j++) {
-                sfv_store(to + r * to_row + j * PANEL + lane, sfv_add(out[j], start));
-            }
-        }
-    }
-}

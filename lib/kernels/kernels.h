@@ -409,6 +409,29 @@ typedef struct sfk_winograd_pixels {
     bool accumulate;
 } sfk_winograd_pixels;
 
+/* Channels of the source that lie side by side where lanes run over channels: a multiple of every
+ * vector. */
+#define SFK_WINOGRAD_BLOCK 16
+
+/* Filters of the target channels of one panel and of some source channels, taps in reversed order
+ * where `flipped`, are transformed and multiplied at once, all 36 planes:
+ *   sums[plane][tile][m] = (sums where `accumulate`) + Σ_c coefficient(plane, c, m) ·
+ *                          source[plane][tile][c] */
+typedef struct sfk_winograd_panel {
+    /* [source channel][tap][m], panel_columns of m. */
+    const float *taps;
+    /* As many of another panel that are needed soon, or NULL: they are brought nearer. */
+    const float *next;
+    /* SFK_WINOGRAD_BLOCK channels of a tile. */
+    const float *source;
+    float *sums;
+    int64_t tiles;
+    /* Those that count. */
+    int64_t channels;
+    bool flipped;
+    bool accumulate;
+} sfk_winograd_panel;
+
 /* Winograd's F(4, 4) along the rows of a convolution of stride 2 and at most 8 horizontal taps,
  * docs/mathematics.md: 4 outputs that follow each other are a tile; the even columns under it are a
  * convolution of stride 1 and at most 4 taps, the odd ones another, and both are summed at 7

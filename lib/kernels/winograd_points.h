@@ -15,19 +15,35 @@
 #define CUBE_A 0.353553390593273762f
 #define CUBE_B 2.82842712474619010f
 
-/* Six coefficients of three taps. */
+/* Coefficients of three taps: those of 0 and infinity, of ±A or of ±B. `pair` is a constant at
+ * every call. */
+SFV_INLINE void transform_pair(sfv out[2], sfv g0, sfv g1, sfv g2, int pair)
+{
+    if (pair == 0) {
+        out[0] = g0;
+        out[1] = g2;
+        return;
+    }
+    const bool a = pair == 1;
+    const sfv even = sfv_mul(sfv_fma(sfv_set1(a ? 0.5f : 2.0f), g2, g0),
+                             sfv_set1(a ? -2.0f / 3.0f : 1.0f / 6.0f));
+    const sfv odd = sfv_mul(g1, sfv_set1(a ? -0.471404520791031683f : 0.235702260395515842f));
+    out[0] = sfv_add(even, odd);
+    out[1] = sfv_sub(even, odd);
+}
+
+/* Where they lie among all six. */
+static const int places_of_pair[3][2] = {{0, 5}, {1, 2}, {3, 4}};
+
 SFV_INLINE void transform_taps(sfv out[WINDOW], sfv g0, sfv g1, sfv g2)
 {
-    const sfv even_a = sfv_mul(sfv_fma(sfv_set1(0.5f), g2, g0), sfv_set1(-2.0f / 3.0f));
-    const sfv even_b = sfv_mul(sfv_fma(sfv_set1(2.0f), g2, g0), sfv_set1(1.0f / 6.0f));
-    const sfv odd_a = sfv_mul(g1, sfv_set1(-0.471404520791031683f));
-    const sfv odd_b = sfv_mul(g1, sfv_set1(0.235702260395515842f));
-    out[0] = g0;
-    out[1] = sfv_add(even_a, odd_a);
-    out[2] = sfv_sub(even_a, odd_a);
-    out[3] = sfv_add(even_b, odd_b);
-    out[4] = sfv_sub(even_b, odd_b);
-    out[5] = g2;
+    SFV_UNROLL
+    for (int pair = 0; pair < 3; pair++) {
+        sfv two[2];
+        transform_pair(two, g0, g1, g2, pair);
+        out[places_of_pair[pair][0]] = two[0];
+        out[places_of_pair[pair][1]] = two[1];
+    }
 }
 
 /* Six coefficients of six inputs. */

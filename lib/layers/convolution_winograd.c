@@ -11,13 +11,10 @@
 #define PLANES SFK_WINOGRAD_PLANES
 #define TILE SFK_WINOGRAD_TILE
 #define TAPS SFI_WINOGRAD_TAPS
-#define OWN_CHANNELS SFI_WINOGRAD_OWN_CHANNELS
 #define PACKED_CHANNELS SFI_WINOGRAD_PACKED
 
 /* Terms that are added before the next columns come, so that they stay in the first level. */
 #define DEPTH 256
-/* With so few tiles transforming the weight takes a tenth of the time or more. */
-#define FROZEN_TILES 64
 /* Channels of one task that transforms the source. */
 #define TASK_CHANNELS 8
 
@@ -69,8 +66,7 @@ bool sfi_winograd_chosen(const sfconv_context *context, const sfi_conv_product *
 
 static int64_t worker_bytes(const sfi_winograd_plan *plan)
 {
-    return plan->sums_bytes + plan->patch_bytes + plan->packed_bytes +
-           (plan->own_weight ? plan->weight_bytes : 0);
+    return plan->sums_bytes + plan->patch_bytes + plan->packed_bytes;
 }
 
 bool sfi_winograd_scratch(int64_t *bytes, const sfconv_context *context,
@@ -84,7 +80,7 @@ bool sfi_winograd_scratch(int64_t *bytes, const sfconv_context *context,
     return sfi_winograd_plan_make(&plan, product) &&
            sfi_mul(&workers, sfi_workers(context), worker_bytes(&plan)) &&
            sfi_add(bytes, workers, plan.steps_bytes) && sfi_add(bytes, *bytes, plan.source_bytes) &&
-           sfi_add(bytes, *bytes, plan.own_weight ? 0 : plan.weight_bytes);
+           sfi_add(bytes, *bytes, plan.weight_bytes);
 }
 
 struct winograd_run {
@@ -95,9 +91,8 @@ struct winograd_run {
     /* Of the taps of PACKED_CHANNELS channels in the weight. */
     int64_t tap_steps[PACKED_CHANNELS * TAPS];
     float *source;
-    /* Of the round in hand, or all where they are frozen. */
-    const float *weight;
-    float *weight_scratch;
+    /* Of the round in hand. */
+    float *weight;
     char *areas;
     /* The tiles of the block and the rows of the round in hand. */
     int64_t first_tile;
@@ -112,8 +107,6 @@ struct area {
     float *sums;
     float *patch;
     float *packed;
-    /* Of the task's rows and some channels, where each task has its own. */
-    float *weight;
 };
 
 static struct area area_of(const struct winograd_run *run, int32_t worker)
@@ -123,57 +116,35 @@ static struct area area_of(const struct winograd_run *run, int32_t worker)
     struct area area;
     area.sums = (float *)base;
     area.patch = (float *)(base += plan->sums_bytes);
-    area.packed = (float *)(base += plan->patch_bytes);
-    area.weight = (float *)(base + plan->packed_bytes);
+    area.packed = (float *)(base + plan->patch_bytes);
     return area;
 }
-
-/* Some rows and channels of the weight. */
-struct filters {
-    int64_t first_row;
-    int64_t rows;
-    int64_t first_channel;
-    int64_t channels;
-};
 
 /* Coefficients of the weight lie by planes, then by tiles of rows: a panel has those of one tile,
  * the rows of a channel side by side. */
 static int64_t panel_pitch(const struct winograd_run *run)
 {
-    return run->plan.weight_channels * run->kernels->tile_rows + SFK_SLACK;
+    return run->plan.channels * run->kernels->tile_rows + SFK_SLACK;
 }
 
-static int64_t panel_count(const struct winograd_run *run, const struct filters *filters)
-{
-    return sfi_ceil_div(filters->rows, run->kernels->tile_rows);
-}
-
-static void transform_panel(const struct winograd_run *run, const struct filters *filters,
-                            int64_t panel, float *packed, float *weight)
+/* The panel of the round's rows that has number `panel`. */
+static void transform_panel(const struct winograd_run *run, int64_t panel, float *packed)
 {
     const sfi_winograd_plan *plan = &run->plan;
     const sfi_conv_product *product = run->product;
     const bool flipped = product->grid.axis[0].spacing < 0;
     const int64_t tile_rows = run->kernels->tile_rows;
-    const int64_t row = panel * tile_rows;
-    const float *from = product->weight + (filters->first_row + row) * product->weight_row +
-                        filters->first_channel * product->weight_channel;
-    float *to = weight + panel * panel_pitch(run);
-    for (int64_t c = 0; c < filters->channels; c += PACKED_CHANNELS) {
-        const int64_t channels = sfi_min(PACKED_CHANNELS, filters->channels - c);
+    const int64_t row = run->first_row + panel * tile_rows;
+    const float *from = product->weight + row * product->weight_row;
+    float *to = run->weight + panel * panel_pitch(run);
+    for (int64_t c = 0; c < plan->channels; c += PACKED_CHANNELS) {
+        const int64_t channels = sfi_min(PACKED_CHANNELS, plan->channels - c);
         run->kernels->pack_rows(packed, tile_rows, from + c * product->weight_channel,
                                 product->weight_row, run->tap_steps,
-                                sfi_min(tile_rows, filters->rows - row), channels * TAPS);
+                                sfi_min(tile_rows, run->end_row - row), channels * TAPS);
         run->kernels->winograd_weight(to + c * tile_rows, plan->weight_plane, packed, tile_rows,
                                       channels, flipped);
     }
-}
-
-static struct filters filters_of_round(const struct winograd_run *run)
-{
-    return (struct filters){.first_row = run->first_row,
-                            .rows = run->end_row - run->first_row,
-                            .channels = run->plan.channels};
 }
 
 static void transform_task(void *argument, int64_t index, int32_t worker)
@@ -189,8 +160,7 @@ static void transform_task(void *argument, int64_t index, int32_t worker)
         }
         return;
     }
-    const struct filters filters = filters_of_round(run);
-    transform_panel(run, &filters, index - run->source_tasks, area.packed, run->weight_scratch);
+    transform_panel(run, index - run->source_tasks, area.packed);
 }
 
 /* Rows and tiles of one task, counted in the round and in the block. */
@@ -280,37 +250,16 @@ static void put_row(const struct winograd_run *run, const struct part *part, int
     }
 }
 
-/* All coefficients of the weight are there. */
-static void multiply_shared(const struct winograd_run *run, const struct part *part, float *sums)
+static void multiply_part(const struct winograd_run *run, const struct part *part, float *sums)
 {
     const sfi_winograd_plan *plan = &run->plan;
     const int64_t tile_rows = run->kernels->tile_rows;
-    const int64_t row = part->first_row + (run->product->frozen ? run->first_row : 0);
     for (int64_t plane = 0; plane < PLANES; plane++) {
-        const float *weight =
-            run->weight + plane * plan->weight_plane + row / tile_rows * panel_pitch(run);
+        const float *weight = run->weight + plane * plan->weight_plane +
+                              part->first_row / tile_rows * panel_pitch(run);
         for (int64_t term = 0; term < plan->channels; term += DEPTH) {
             multiply_terms(run, part, plane, term, sfi_min(DEPTH, plan->channels - term),
                            weight + term * tile_rows, sums + plane * part->rows * plan->sum_pitch);
-        }
-    }
-}
-
-/* Some channels at a time: their part of the weight is transformed and multiplied. */
-static void multiply_own(const struct winograd_run *run, const struct part *part,
-                         const struct area *area)
-{
-    const sfi_winograd_plan *plan = &run->plan;
-    for (int64_t term = 0; term < plan->channels; term += OWN_CHANNELS) {
-        const struct filters filters = {part->first_row, part->rows, term,
-                                        sfi_min(OWN_CHANNELS, plan->channels - term)};
-        for (int64_t panel = 0; panel < panel_count(run, &filters); panel++) {
-            transform_panel(run, &filters, panel, area->packed, area->weight);
-        }
-        for (int64_t plane = 0; plane < PLANES; plane++) {
-            multiply_terms(run, part, plane, term, filters.channels,
-                           area->weight + plane * plan->weight_plane,
-                           area->sums + plane * part->rows * plan->sum_pitch);
         }
     }
 }
@@ -330,11 +279,7 @@ static void multiply_task(void *argument, int64_t index, int32_t worker)
     };
     const struct area area = area_of(run, worker);
     const int64_t plane_size = part.rows * plan->sum_pitch;
-    if (plan->own_weight) {
-        multiply_own(run, &part, &area);
-    } else {
-        multiply_shared(run, &part, area.sums);
-    }
+    multiply_part(run, &part, area.sums);
     for (int64_t row = 0; row < part.rows; row++) {
         put_row(run, &part, row, plane_size, area.sums);
     }
@@ -348,61 +293,28 @@ static void run_round(sfconv_context *context, struct winograd_run *run, int64_t
     const int64_t channel_tasks = sfi_ceil_div(plan->channels, TASK_CHANNELS);
     run->first_row = round * plan->round_rows;
     run->end_row = sfi_min(run->first_row + plan->round_rows, plan->rows);
-    const struct filters filters = filters_of_round(run);
-    const int64_t weight_tasks = panel_count(run, &filters);
-    const bool has_weight =
-        run->product->frozen || plan->own_weight || (plan->rounds == 1 && block > 0);
+    const int64_t rows = run->end_row - run->first_row;
+    const int64_t weight_tasks = sfi_ceil_div(rows, run->kernels->tile_rows);
+    const bool has_weight = plan->rounds == 1 && block > 0;
     run->source_tasks = round == 0 ? channel_tasks : 0;
     sfi_parallel_for(context, run->source_tasks + (has_weight ? 0 : weight_tasks), transform_task,
                      run);
     sfi_parallel_for(context,
-                     sfi_ceil_div(filters.rows, plan->task_rows) *
+                     sfi_ceil_div(rows, plan->task_rows) *
                          sfi_ceil_div(run->end_tile - run->first_tile, plan->task_tiles),
                      multiply_task, run);
 }
 
-static void fill_tap_steps(struct winograd_run *run)
-{
-    for (int64_t k = 0; k < PACKED_CHANNELS * TAPS; k++) {
-        run->tap_steps[k] = k / TAPS * run->product->weight_channel + k % TAPS;
-    }
-}
-
 bool sfi_winograd_frozen_bytes(int64_t *bytes, const sfi_conv_product *product)
 {
-    sfi_winograd_plan plan;
     *bytes = 0;
-    if (sfi_winograd_few_tiles(product)) {
-        return sfi_conv_product_frozen_bytes(bytes, product);
-    }
-    return sfi_winograd_plan_make(&plan, product) &&
-           (plan.grid.tiles > FROZEN_TILES ||
-            (sfi_winograd_plan_whole(&plan) &&
-             sfi_mul(bytes, plan.weight_plane, PLANES * (int64_t)sizeof(float))));
-}
-
-static void freeze_task(void *argument, int64_t index, int32_t worker)
-{
-    const struct winograd_run *run = argument;
-    const struct filters filters = {.rows = run->plan.rows, .channels = run->plan.channels};
-    float packed[PACKED_CHANNELS * TAPS * SFK_MAX_ROWS + SFK_SLACK];
-    (void)worker;
-    transform_panel(run, &filters, index, packed, run->weight_scratch);
+    return !sfi_winograd_few_tiles(product) || sfi_conv_product_frozen_bytes(bytes, product);
 }
 
 void sfi_winograd_freeze(sfconv_context *context, const sfi_conv_product *product, float *frozen)
 {
-    if (sfi_winograd_few_tiles(product)) {
-        sfi_conv_product_freeze(context, product, frozen);
-        return;
-    }
-    struct winograd_run run = {
-        .kernels = context->kernels, .product = product, .weight_scratch = frozen};
-    sfi_winograd_plan_make(&run.plan, product);
-    sfi_winograd_plan_whole(&run.plan);
-    fill_tap_steps(&run);
-    sfi_parallel_for(context, sfi_ceil_div(run.plan.rows, run.kernels->tile_rows), freeze_task,
-                     &run);
+    assert(sfi_winograd_few_tiles(product));
+    sfi_conv_product_freeze(context, product, frozen);
 }
 
 void sfi_winograd_run(sfconv_context *context, const sfi_conv_product *product, void *scratch)
@@ -419,16 +331,14 @@ void sfi_winograd_run(sfconv_context *context, const sfi_conv_product *product, 
     (void)counted;
     run.source_steps = (int64_t *)base;
     run.source = (float *)(base += plan->steps_bytes);
-    run.weight = run.weight_scratch = (float *)(base += plan->source_bytes);
-    run.areas = plan->own_weight ? base : base + plan->weight_bytes;
-    if (product->frozen) {
-        sfi_winograd_plan_whole(plan);
-        run.weight = product->frozen;
-    }
+    run.weight = (float *)(base += plan->source_bytes);
+    run.areas = base + plan->weight_bytes;
     for (int64_t k = 0; k < plan->channels; k++) {
         run.source_steps[k] = k * plan->source_pitch;
     }
-    fill_tap_steps(&run);
+    for (int64_t k = 0; k < PACKED_CHANNELS * TAPS; k++) {
+        run.tap_steps[k] = k / TAPS * product->weight_channel + k % TAPS;
+    }
     for (int64_t block = 0; block < plan->blocks; block++) {
         run.first_tile = block * plan->block_tiles;
         run.end_tile = sfi_min(run.first_tile + plan->block_tiles, plan->grid.tiles);

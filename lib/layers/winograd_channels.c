@@ -6,22 +6,19 @@
 #include "sizes.h"
 #include "winograd_source.h"
 
+#include <string.h>
+
 #define PLANES SFK_WINOGRAD_PLANES
 #define TILE SFK_WINOGRAD_TILE
 #define TAPS 9
 
 /* Most tiles: with more, lanes over them are full enough, and the coefficients of a weight are used
  * so often that fewer tasks had better share them. */
-#define MOST_TILES 8
+#define MOST_TILES 64
 /* Channels of the source whose part of the weight is transformed and multiplied at a time, and rows
- * of a task: the coefficients stay in the second-level cache beside the sums. */
-#define BLOCK_CHANNELS 32
+ * of a task. */
+#define BLOCK_CHANNELS SFK_WINOGRAD_BLOCK
 #define TASK_ROWS SFK_MAX_PANEL
-/* Channels of one task that transforms the source. */
-#define SOURCE_CHANNELS 8
-/* Between planes of coefficients: planes at a distance of 4096 bytes would share few sets. */
-#define WEIGHT_PLANE(columns) (BLOCK_CHANNELS * (columns) + 16)
-#define BUFFER_PLANE (MOST_TILES + SFK_SLACK)
 
 bool sfi_winograd_few_tiles(const sfi_conv_product *product)
 {
@@ -30,26 +27,34 @@ bool sfi_winograd_few_tiles(const sfi_conv_product *product)
 
 /* Bytes of a worker's areas. */
 typedef struct channels_layout {
+    /* A block of channels of the source: the pixels of an image with what the windows see around
+     * them. */
     int64_t patch;
-    /* Transformed channels of the source, before they are put side by side. */
-    int64_t buffer;
     int64_t packed;
-    int64_t weight;
     int64_t sums;
     /* Pixels by pixels, and one channel after the other. */
     int64_t pixels;
     int64_t planes;
 } channels_layout;
 
+/* Elements of a row of a patch, and rows. */
+static int64_t patch_row(const sfi_winograd_grid *grid)
+{
+    return (grid->columns * TILE + 2) * BLOCK_CHANNELS;
+}
+
+static int64_t patch_rows(const sfi_winograd_grid *grid)
+{
+    return grid->rows * TILE + 2;
+}
+
 static channels_layout layout_of(const sfi_winograd_grid *grid)
 {
     const int64_t item = (int64_t)sizeof(float);
     const int64_t pixels = grid->image_tiles * TILE * TILE * SFK_MAX_PANEL;
     return (channels_layout){
-        .patch = sfi_round64(SFI_WINOGRAD_PATCH * item),
-        .buffer = sfi_round64(PLANES * BUFFER_PLANE * item),
+        .patch = sfi_round64(patch_row(grid) * patch_rows(grid) * item),
         .packed = sfi_round64((BLOCK_CHANNELS * TAPS * SFK_MAX_PANEL + 2 * SFK_SLACK) * item),
-        .weight = sfi_round64(PLANES * WEIGHT_PLANE(SFK_MAX_PANEL) * item),
         .sums = sfi_round64(PLANES * grid->tiles * SFK_MAX_PANEL * item),
         .pixels = sfi_round64(pixels * item),
         .planes = sfi_round64(pixels * item),
@@ -58,8 +63,7 @@ static channels_layout layout_of(const sfi_winograd_grid *grid)
 
 static int64_t worker_bytes(const channels_layout *layout)
 {
-    return layout->patch + layout->buffer + layout->packed + layout->weight + layout->sums +
-           layout->pixels + layout->planes;
+    return layout->patch + layout->packed + layout->sums + layout->pixels + layout->planes;
 }
 
 bool sfi_winograd_channels_scratch(int64_t *bytes, const sfconv_context *context,
@@ -67,7 +71,9 @@ bool sfi_winograd_channels_scratch(int64_t *bytes, const sfconv_context *context
 {
     const sfi_winograd_grid grid = sfi_winograd_grid_of(product);
     const channels_layout layout = layout_of(&grid);
-    const int64_t source[] = {PLANES, product->source_channels, grid.tiles, (int64_t)sizeof(float)};
+    const int64_t source[] = {
+        PLANES, sfi_ceil_div(product->source_channels, BLOCK_CHANNELS) * BLOCK_CHANNELS, grid.tiles,
+        (int64_t)sizeof(float)};
     int64_t workers;
     return sfi_product(bytes, source, 4) && sfi_add(bytes, *bytes, 63) &&
            sfi_mul(&workers, sfi_workers(context), worker_bytes(&layout)) &&
@@ -79,21 +85,16 @@ typedef struct channels_run {
     const sfi_conv_product *product;
     sfi_winograd_grid grid;
     channels_layout layout;
-    /* [plane][channel][tile]. */
+    /* Block after block of channels: [plane][tile][channel]. */
     float *source;
-    int64_t source_plane;
     char *areas;
-    /* Of the channels of a block in the source, of its tiles, and of the taps in the weight. */
-    int64_t steps[BLOCK_CHANNELS];
-    int64_t places[MOST_TILES];
+    /* Of the taps of a block of channels in the weight. */
     int64_t tap_steps[BLOCK_CHANNELS * TAPS];
 } channels_run;
 
 typedef struct channels_area {
     float *patch;
-    float *buffer;
     float *packed;
-    float *weight;
     /* [plane][tile][channel]. */
     float *sums;
     float *pixels;
@@ -106,30 +107,70 @@ static channels_area area_of(const channels_run *run, int32_t worker)
     char *base = run->areas + worker * worker_bytes(layout);
     channels_area area;
     area.patch = (float *)base;
-    area.buffer = (float *)(base += layout->patch);
-    area.packed = (float *)(base += layout->buffer);
-    area.weight = (float *)(base += layout->packed);
-    area.sums = (float *)(base += layout->weight);
+    area.packed = (float *)(base += layout->patch);
+    area.sums = (float *)(base += layout->packed);
     area.pixels = (float *)(base += layout->sums);
     area.planes = (float *)(base + layout->pixels);
     return area;
 }
 
-/* Kernels write whole vectors, which channels that lie side by side have no room for. */
+/* Channels of the block that begins with `first`. */
+static int64_t block_channels(const channels_run *run, int64_t first)
+{
+    return sfi_min(BLOCK_CHANNELS, run->product->source_channels - first);
+}
+
+static float *source_block(const channels_run *run, int64_t first)
+{
+    return run->source + first * PLANES * run->grid.tiles;
+}
+
+/* The smallest shift of a tap. */
+static int64_t first_shift(const sfi_pixel_axis *axis)
+{
+    return sfi_min(axis->offset, axis->offset + 2 * axis->spacing);
+}
+
+/* Some channels of an image, pixel by pixel, zeros around it and behind the last channel. */
+static void fill_patch(const channels_run *run, int64_t image, int64_t first, float *patch)
+{
+    const sfi_conv_product *product = run->product;
+    const sfi_pixel_axis *axis = product->grid.axis;
+    const int64_t row_size = patch_row(&run->grid);
+    const int64_t rows = patch_rows(&run->grid);
+    const int64_t plane = axis[0].source_size * axis[1].source_size;
+    const int64_t top = first_shift(&axis[0]);
+    const int64_t left = first_shift(&axis[1]);
+    const int64_t skipped = sfi_max(left, 0);
+    const int64_t length =
+        sfi_min(axis[1].source_size - skipped, row_size / BLOCK_CHANNELS - (skipped - left));
+    const float *source = product->source + image * product->grid.image_stride + first * plane;
+    memset(patch, 0, (size_t)(row_size * rows) * sizeof *patch);
+    for (int64_t row = 0; row < rows && length > 0; row++) {
+        const int64_t from = row + top;
+        if (from >= 0 && from < axis[0].source_size) {
+            run->kernels->transpose(patch + row * row_size + (skipped - left) * BLOCK_CHANNELS,
+                                    BLOCK_CHANNELS, source + from * axis[1].source_size + skipped,
+                                    plane, block_channels(run, first), length);
+        }
+    }
+}
+
+/* A block of channels. */
 static void source_task(void *argument, int64_t index, int32_t worker)
 {
     const channels_run *run = argument;
-    const channels_area area = area_of(run, worker);
-    const int64_t tiles = run->grid.tiles;
-    const int64_t end = sfi_min((index + 1) * SOURCE_CHANNELS, run->product->source_channels);
-    for (int64_t channel = index * SOURCE_CHANNELS; channel < end; channel++) {
-        sfi_winograd_source(run->kernels, run->product, &run->grid, channel, 0, tiles, area.buffer,
-                            BUFFER_PLANE, area.patch);
-        for (int64_t plane = 0; plane < PLANES; plane++) {
-            float *to = run->source + plane * run->source_plane + channel * tiles;
-            for (int64_t tile = 0; tile < tiles; tile++) {
-                to[tile] = area.buffer[plane * BUFFER_PLANE + tile];
-            }
+    const sfi_winograd_grid *grid = &run->grid;
+    const int64_t first = index * BLOCK_CHANNELS;
+    float *patch = area_of(run, worker).patch;
+    float *to = source_block(run, first);
+    for (int64_t image = 0; image < run->product->grid.batch; image++) {
+        fill_patch(run, image, first, patch);
+        for (int64_t row = 0; row < grid->rows; row++) {
+            run->kernels->winograd_input_block(to, grid->tiles * BLOCK_CHANNELS,
+                                               patch + row * TILE * patch_row(grid),
+                                               patch_row(grid), grid->columns);
+            to += grid->columns * BLOCK_CHANNELS;
         }
     }
 }
@@ -155,32 +196,6 @@ static const float *panel_taps(const channels_run *run, const channels_panel *pa
                        panel->channel * product->weight_channel,
                    product->weight_row, run->tap_steps, panel->rows, panel->channels * TAPS);
     return packed;
-}
-
-/* The sums of every plane. */
-static void multiply_panel(const channels_run *run, const channels_panel *panel,
-                           const float *weight, float *sums)
-{
-    const int64_t columns = run->kernels->panel_columns;
-    const int64_t tiles = run->grid.tiles;
-    const int64_t groups = sfi_ceil_div(tiles, run->kernels->panel_rows);
-    for (int64_t i = 0; i < groups; i++) {
-        const int64_t first = i * tiles / groups;
-        const int64_t end = (i + 1) * tiles / groups;
-        const sfk_panel_tile tile = {
-            .pixels = run->source + panel->channel * tiles,
-            .steps = run->steps,
-            .places = run->places + first,
-            .weights = weight,
-            .to = sums + first * columns,
-            .accumulate = panel->channel > 0,
-            .rows = (int32_t)(end - first),
-            .channels = (int32_t)panel->rows,
-            .depth = panel->channels,
-        };
-        run->kernels->panel_tiles(&tile, PLANES, run->source_plane, WEIGHT_PLANE(columns),
-                                  tiles * columns);
-    }
 }
 
 /* Back to pixels, one image: into `area->pixels`. */
@@ -226,16 +241,26 @@ static void put_panel(const channels_run *run, const channels_panel *panel, cons
     }
 }
 
-/* Some channels of the source times one panel of rows, whose part of the weight is transformed
- * first. */
+/* Some channels of the source times one panel of rows. What a frozen weight has behind their taps,
+ * those of the next channels or of the next panel, comes from memory meanwhile. */
 static void add_panel(const channels_run *run, const channels_panel *panel,
-                      const channels_area *area, float *sums)
+                      const channels_area *area)
 {
+    const sfi_conv_product *product = run->product;
     const int64_t columns = run->kernels->panel_columns;
-    run->kernels->winograd_weight(area->weight, WEIGHT_PLANE(columns),
-                                  panel_taps(run, panel, area->packed), columns, panel->channels,
-                                  run->product->grid.axis[0].spacing < 0);
-    multiply_panel(run, panel, area->weight, sums);
+    const bool flipped = product->grid.axis[0].spacing < 0;
+    const float *taps = panel_taps(run, panel, area->packed);
+    const sfk_winograd_panel block = {
+        .taps = taps,
+        .next = product->frozen ? taps + panel->channels * TAPS * columns : NULL,
+        .source = source_block(run, panel->channel),
+        .sums = area->sums,
+        .tiles = run->grid.tiles,
+        .channels = panel->channels,
+        .flipped = flipped,
+        .accumulate = panel->channel > 0,
+    };
+    run->kernels->winograd_panel(&block);
 }
 
 static void multiply_task(void *argument, int64_t index, int32_t worker)
@@ -249,8 +274,8 @@ static void multiply_task(void *argument, int64_t index, int32_t worker)
     for (int64_t row = first; row < end; row += columns) {
         channels_panel panel = {.row = row, .rows = sfi_min(columns, end - row)};
         for (; panel.channel < product->source_channels; panel.channel += BLOCK_CHANNELS) {
-            panel.channels = sfi_min(BLOCK_CHANNELS, product->source_channels - panel.channel);
-            add_panel(run, &panel, &area, area.sums);
+            panel.channels = block_channels(run, panel.channel);
+            add_panel(run, &panel, &area);
         }
         put_panel(run, &panel, area.sums, &area);
     }
@@ -264,21 +289,14 @@ void sfi_winograd_channels_run(sfconv_context *context, const sfi_conv_product *
                         .grid = sfi_winograd_grid_of(product),
                         .source = scratch};
     const int64_t tiles = run.grid.tiles;
+    const int64_t blocks = sfi_ceil_div(product->source_channels, BLOCK_CHANNELS);
     run.layout = layout_of(&run.grid);
-    run.source_plane = product->source_channels * tiles;
-    run.areas =
-        (char *)scratch + sfi_round64(PLANES * run.source_plane * (int64_t)sizeof *run.source);
-    for (int64_t k = 0; k < BLOCK_CHANNELS; k++) {
-        run.steps[k] = k * tiles;
-    }
-    for (int64_t tile = 0; tile < tiles; tile++) {
-        run.places[tile] = tile;
-    }
+    run.areas = (char *)scratch +
+                sfi_round64(PLANES * blocks * BLOCK_CHANNELS * tiles * (int64_t)sizeof *run.source);
     for (int64_t k = 0; k < BLOCK_CHANNELS * TAPS; k++) {
         run.tap_steps[k] = k / TAPS * product->weight_channel + k % TAPS;
     }
-    sfi_parallel_for(context, sfi_ceil_div(product->source_channels, SOURCE_CHANNELS), source_task,
-                     &run);
+    sfi_parallel_for(context, blocks, source_task, &run);
     sfi_parallel_for(context, sfi_ceil_div(product->target_channels, TASK_ROWS), multiply_task,
                      &run);
 }

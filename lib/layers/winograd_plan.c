@@ -24,10 +24,6 @@
 #define FEW_ROWS 48
 #define ENOUGH_CHUNKS 4
 #define ENOUGH_CHANNELS 128
-/* So few tiles use each coefficient of the weight too rarely to store them all: a task transforms
- * what its rows need of some channels, which stays in its second level, and multiplies at once. */
-#define OWN_TILES 64
-#define OWN_ROWS 24
 /* Every number of rows of a tile divides it; and the fewest rows of a tile. */
 #define TILE_MULTIPLE 24
 #define FEWEST_ROWS 4
@@ -54,16 +50,7 @@ static void split_work(sfi_winograd_plan *plan, const sfi_conv_product *product)
     plan->blocks = sfi_ceil_div(tiles, wanted);
     plan->block_tiles = round16(sfi_ceil_div(tiles, plan->blocks));
     plan->blocks = sfi_ceil_div(tiles, plan->block_tiles);
-    plan->own_weight = tiles <= OWN_TILES;
-    plan->task_tiles = plan->own_weight ? plan->block_tiles : TASK_TILES;
-    if (plan->own_weight) {
-        plan->task_rows = OWN_ROWS;
-        plan->round_rows = plan->rows;
-        plan->rounds = 1;
-        plan->weight_rows = sfi_min(OWN_ROWS, plan->rows);
-        plan->weight_channels = sfi_min(SFI_WINOGRAD_OWN_CHANNELS, plan->channels);
-        return;
-    }
+    plan->task_tiles = TASK_TILES;
     const bool few =
         plan->block_tiles < ENOUGH_CHUNKS * TASK_TILES || plan->channels < ENOUGH_CHANNELS;
     plan->task_rows = few ? FEW_ROWS : TASK_ROWS;
@@ -72,8 +59,6 @@ static void split_work(sfi_winograd_plan *plan, const sfi_conv_product *product)
     plan->round_rows =
         sfi_min(sfi_ceil_div(round_rows, plan->task_rows) * plan->task_rows, plan->rows);
     plan->rounds = sfi_ceil_div(plan->rows, plan->round_rows);
-    plan->weight_rows = plan->round_rows;
-    plan->weight_channels = plan->channels;
 }
 
 /* Distance between planes of coefficients of the weight: panels of a tile's rows, for any number of
@@ -97,7 +82,7 @@ bool sfi_winograd_plan_make(sfi_winograd_plan *plan, const sfi_conv_product *pro
     plan->source_pitch = pitch_of(plan->block_tiles);
     plan->sum_pitch = pitch_of(plan->task_tiles);
     if (!sfi_mul(&source, plan->channels, plan->source_pitch * PLANES * item) ||
-        !plane_of_weight(&plan->weight_plane, plan->weight_rows, plan->weight_channels) ||
+        !plane_of_weight(&plan->weight_plane, plan->round_rows, plan->channels) ||
         !sfi_mul(&weight, plan->weight_plane, PLANES * item)) {
         return false;
     }
@@ -110,12 +95,4 @@ bool sfi_winograd_plan_make(sfi_winograd_plan *plan, const sfi_conv_product *pro
         sfi_round64((SFI_WINOGRAD_PACKED * SFI_WINOGRAD_TAPS * SFK_MAX_ROWS + SFK_SLACK) * item);
     plan->steps_bytes = sfi_round64(plan->channels * (int64_t)sizeof(int64_t));
     return true;
-}
-
-bool sfi_winograd_plan_whole(sfi_winograd_plan *plan)
-{
-    plan->own_weight = false;
-    plan->weight_rows = plan->rows;
-    plan->weight_channels = plan->channels;
-    return plane_of_weight(&plan->weight_plane, plan->rows, plan->channels);
 }

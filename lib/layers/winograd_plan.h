@@ -7,9 +7,6 @@
 #include "winograd_source.h"
 
 #define SFI_WINOGRAD_TAPS 9
-/* A task that transforms its part of the weight itself does so for some channels, which stays in
- * its second-level cache, and multiplies at once. */
-#define SFI_WINOGRAD_OWN_CHANNELS 64
 /* Channels of a tile of rows whose filters are packed, and then transformed, at a time. */
 #define SFI_WINOGRAD_PACKED 16
 
@@ -23,11 +20,6 @@ typedef struct sfi_winograd_plan {
     int64_t rounds;
     int64_t task_rows;
     int64_t task_tiles;
-    /* Every task transforms its part of the weight itself. */
-    bool own_weight;
-    /* Rows and channels of the coefficients of the weight that are there at a time. */
-    int64_t weight_rows;
-    int64_t weight_channels;
     /* Between planes of coefficients of the weight; between rows of coefficients of the source, and
      * of sums. */
     int64_t weight_plane;
@@ -43,7 +35,5 @@ typedef struct sfi_winograd_plan {
 
 /* false when a size overflows. */
 bool sfi_winograd_plan_make(sfi_winograd_plan *plan, const sfi_conv_product *product);
-/* As if all rows and channels of the weight were there at a time; the same tasks. */
-bool sfi_winograd_plan_whole(sfi_winograd_plan *plan);
 
 #endif

@@ -124,42 +124,6 @@ void panel_tile_cases(kernel_cases *cases)
     panel_case(cases, "128 channels, 7x7, 3x3 of 32", 128, 49, 288);
 }
 
-/* Channels that the panels of all tables have; what they hold repeats after so many. */
-enum { COMMON = 8 };
-
-static void run_planes(const sfk_table *kernels, const sfk_panel_tile *tile, int64_t planes,
-                       float *out)
-{
-    const int64_t step = tile->rows * kernels->panel_columns;
-    kernels->panel_tiles(tile, planes, tile->rows * tile->depth,
-                         tile->depth * kernels->panel_columns, step);
-    for (int64_t i = 0; i < planes * COMMON; i++) {
-        out[i] = tile->to[i / COMMON * step + i % COMMON];
-    }
-}
-
-/* All planes of Winograd's coefficients of a map of 7x7: four tiles. */
-void panel_tiles_cases(kernel_cases *cases)
-{
-    enum { TILES = 4, CHANNELS = 32, PLANES = SFK_WINOGRAD_PLANES };
-    const float *values = case_floats(cases, COMMON);
-    float *out = case_floats(cases, PLANES * COMMON);
-    float *weights = case_scratch(cases, PLANES * CHANNELS * SFK_MAX_PANEL);
-    const sfk_panel_tile tile = {.pixels = case_floats(cases, PLANES * TILES * CHANNELS),
-                                 .steps = case_steps(cases, TILES, CHANNELS),
-                                 .places = case_steps(cases, 1, TILES),
-                                 .weights = weights,
-                                 .to = case_scratch(cases, PLANES * TILES * SFK_MAX_PANEL),
-                                 .rows = TILES,
-                                 .depth = CHANNELS};
-    for (int64_t i = 0; i < PLANES * CHANNELS * SFK_MAX_PANEL; i++) {
-        weights[i] = values[i % COMMON];
-    }
-    KERNEL_CASE(cases, "4 tiles, 36 planes of 32, 16 channels",
-                multiply_adds(PLANES * TILES * CHANNELS * 16),
-                run_planes(cases->kernels, &tile, PLANES, out));
-}
-
 /* The weight [rows][channels][taps] of a convolution, by output channels, or by input channels as
  * the data gradient takes it. */
 static void pack_case(kernel_cases *cases, const char *label, int64_t channels, int64_t taps,

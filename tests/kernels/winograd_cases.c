@@ -74,6 +74,50 @@ void winograd_output_panel_cases(kernel_cases *cases)
                 put_panel(cases->kernels, from, bias, to, out));
 }
 
+void winograd_input_block_cases(kernel_cases *cases)
+{
+    enum { BLOCK = SFK_WINOGRAD_BLOCK, COUNT = 7, ROW = (COUNT * TILE + 2) * BLOCK };
+    const float *from = case_floats(cases, WINDOW * ROW);
+    float *to = case_floats(cases, PLANES * COUNT * BLOCK);
+    KERNEL_CASE(cases, "7 tiles of 16 channels",
+                moves(WINDOW * TILE * COUNT * BLOCK, PLANES * COUNT * BLOCK),
+                cases->kernels->winograd_input_block(to, COUNT * BLOCK, from, ROW, COUNT));
+}
+
+static void multiply_panel(const sfk_table *kernels, const sfk_winograd_panel *panel, float *out)
+{
+    const int64_t count = PLANES * panel->tiles;
+    kernels->winograd_panel(panel);
+    for (int64_t i = 0; i < count * COMMON; i++) {
+        out[i] = panel->sums[i / COMMON * kernels->panel_columns + i % COMMON];
+    }
+}
+
+static void panel_case(kernel_cases *cases, const char *label, int64_t count)
+{
+    enum { BLOCK = SFK_WINOGRAD_BLOCK };
+    const float *values = case_floats(cases, COMMON);
+    float *out = case_floats(cases, PLANES * count * COMMON);
+    float *taps = case_scratch(cases, BLOCK * 9 * PANEL);
+    const sfk_winograd_panel panel = {.taps = taps,
+                                      .source = case_floats(cases, PLANES * count * BLOCK),
+                                      .sums = case_scratch(cases, PLANES * count * PANEL),
+                                      .tiles = count,
+                                      .channels = BLOCK};
+    for (int64_t i = 0; i < BLOCK * 9 * PANEL; i++) {
+        taps[i] = values[i % COMMON];
+    }
+    KERNEL_CASE(cases, label, multiply_adds(PLANES * count * BLOCK * 16),
+                multiply_panel(cases->kernels, &panel, out));
+}
+
+/* Maps of 7x7 and 14x14. */
+void winograd_panel_cases(kernel_cases *cases)
+{
+    panel_case(cases, "4 tiles, 16 to 16 channels", 4);
+    panel_case(cases, "16 tiles, 16 to 16 channels", 16);
+}
+
 /* A row of ResNet-18's stem, 224 columns to 112. */
 enum { LINE_TILES = 28, LINE_PITCH = 32, POINTS = SFK_LINE_POINTS, PHASES = SFK_LINE_PHASES };
 

@@ -202,43 +202,6 @@ START_TEST(panel_tile_is_one_chain_of_fma_an_element_and_writes_nothing_else)
 }
 END_TEST
 
-START_TEST(panel_tiles_are_panel_tile_after_panel_tile)
-{
-    enum { TILES = 3, STEP = 400, PIXEL_STEP = 7 };
-    struct tile_data data;
-    float weights[DEPTH * SFK_MAX_PANEL + TILES];
-    const int64_t places[SFK_MAX_ROWS] = {5, 2, 3, 9, 20, 0, 7, 5};
-    fill_tile_data(&data, false);
-    fill(weights, COUNT(weights), (sfi_random){14, 0});
-    for (int i = 0; i < TABLE_COUNT; i++) {
-        const sfk_table *table = table_number(i);
-        for (int rows = 1; table && rows <= table->panel_rows; rows++) {
-            float together[TILES * STEP], alone[TILES * STEP];
-            fill(together, COUNT(together), (sfi_random){14, 1});
-            fill(alone, COUNT(alone), (sfi_random){14, 1});
-            sfk_panel_tile tile = {.pixels = data.b,
-                                   .steps = data.b_steps,
-                                   .places = places,
-                                   .weights = weights,
-                                   .to = together,
-                                   .accumulate = rows % 2 == 0,
-                                   .rows = rows,
-                                   .channels = table->panel_columns,
-                                   .depth = DEPTH - 1};
-            table->panel_tiles(&tile, TILES, PIXEL_STEP, 1, STEP);
-            tile.to = alone;
-            for (int t = 0; t < TILES; t++) {
-                table->panel_tile(&tile);
-                tile.pixels += PIXEL_STEP;
-                tile.weights++;
-                tile.to += STEP;
-            }
-            ck_assert_mem_eq(together, alone, sizeof alone);
-        }
-    }
-}
-END_TEST
-
 /* Each lane is a tile of winograd_output; nothing outside the pixels asked for is written. */
 START_TEST(winograd_output_panel_is_winograd_output_with_its_lanes_over_channels)
 {
@@ -277,6 +240,101 @@ START_TEST(winograd_output_panel_is_winograd_output_with_its_lanes_over_channels
         }
         table->winograd_output_panel(to, ROW, from, panel, bias, rows, columns);
         ck_assert_mem_eq(to, expected, sizeof expected);
+    }
+}
+END_TEST
+
+/* Each lane is a channel of winograd_input. */
+START_TEST(winograd_input_block_is_winograd_input_with_its_lanes_over_channels)
+{
+    enum {
+        PLANES = SFK_WINOGRAD_PLANES,
+        BLOCK = SFK_WINOGRAD_BLOCK,
+        TILES = 3,
+        WIDTH = 4 * TILES + 2,
+        PITCH = 4 * TILES + SFK_WINOGRAD_SLACK,
+        ROW = (WIDTH + 1) * BLOCK,
+    };
+    float from[SFK_WINOGRAD_WINDOW * ROW], to[PLANES * TILES * BLOCK];
+    fill(from, COUNT(from), (sfi_random){16, 0});
+    for (int i = 0; i < TABLE_COUNT; i++) {
+        const sfk_table *table = table_number(i);
+        float expected[PLANES * TILES * BLOCK];
+        for (int64_t c = 0; table && c < BLOCK; c++) {
+            float rows[SFK_WINOGRAD_WINDOW * PITCH + SFK_WINOGRAD_SLACK] = {0};
+            float one[PLANES * (TILES + SFK_SLACK)];
+            for (int64_t r = 0; r < SFK_WINOGRAD_WINDOW; r++) {
+                for (int64_t x = 0; x < WIDTH; x++) {
+                    rows[r * PITCH + x] = from[r * ROW + x * BLOCK + c];
+                }
+            }
+            table->winograd_input(one, TILES + SFK_SLACK, rows, PITCH, TILES);
+            for (int64_t f = 0; f < PLANES * TILES; f++) {
+                expected[f * BLOCK + c] = one[f / TILES * (TILES + SFK_SLACK) + f % TILES];
+            }
+        }
+        if (table) {
+            table->winograd_input_block(to, TILES * BLOCK, from, ROW, TILES);
+            ck_assert_mem_eq(to, expected, sizeof expected);
+        }
+    }
+}
+END_TEST
+
+enum { PANEL_TILES = 9, PANEL_SUMS = SFK_WINOGRAD_PLANES * PANEL_TILES * SFK_MAX_PANEL };
+
+struct panel_data {
+    float taps[SFK_WINOGRAD_BLOCK * 9 * SFK_MAX_PANEL];
+    float source[SFK_WINOGRAD_PLANES * PANEL_TILES * SFK_WINOGRAD_BLOCK];
+    float start[PANEL_SUMS];
+    float coefficients[SFK_WINOGRAD_PLANES * SFK_WINOGRAD_BLOCK * SFK_MAX_PANEL + SFK_SLACK];
+    float sums[PANEL_SUMS];
+};
+
+static void check_winograd_panel(const sfk_table *table, struct panel_data *data, int64_t tiles,
+                                 int64_t channels, bool flipped)
+{
+    const int64_t columns = table->panel_columns, plane = SFK_WINOGRAD_BLOCK * columns;
+    const bool accumulate = (tiles + channels) % 2 == 0;
+    const sfk_winograd_panel panel = {.taps = data->taps,
+                                      .next = flipped ? data->taps : NULL,
+                                      .source = data->source,
+                                      .sums = data->sums,
+                                      .tiles = tiles,
+                                      .channels = channels,
+                                      .flipped = flipped,
+                                      .accumulate = accumulate};
+    memcpy(data->sums, data->start, sizeof data->sums);
+    table->winograd_weight(data->coefficients, plane, data->taps, columns, channels, flipped);
+    table->winograd_panel(&panel);
+    for (int64_t i = 0; i < SFK_WINOGRAD_PLANES * tiles * columns; i++) {
+        const int64_t place = i / columns, m = i % columns;
+        float sum = accumulate ? data->start[i] : 0.0f;
+        for (int64_t c = 0; c < channels; c++) {
+            sum = fmaf(data->source[place * SFK_WINOGRAD_BLOCK + c],
+                       data->coefficients[place / tiles * plane + c * columns + m], sum);
+        }
+        ck_assert_mem_eq(&data->sums[i], &sum, sizeof sum);
+    }
+    for (int64_t i = SFK_WINOGRAD_PLANES * tiles * columns; i < PANEL_SUMS; i++) {
+        ck_assert_mem_eq(&data->sums[i], &data->start[i], sizeof data->start[i]);
+    }
+}
+
+/* Whatever tiles a register tile has, and less than a block of channels. */
+START_TEST(winograd_panel_multiplies_what_winograd_weight_makes_of_the_filters)
+{
+    static struct panel_data data;
+    fill(data.taps, COUNT(data.taps), (sfi_random){17, 0});
+    fill(data.source, COUNT(data.source), (sfi_random){17, 1});
+    fill(data.start, COUNT(data.start), (sfi_random){17, 2});
+    for (int i = 0; i < TABLE_COUNT; i++) {
+        const sfk_table *table = table_number(i);
+        for (int64_t tiles = 1; table && tiles <= PANEL_TILES; tiles++) {
+            check_winograd_panel(table, &data, tiles, SFK_WINOGRAD_BLOCK, tiles % 3 == 0);
+            check_winograd_panel(table, &data, tiles, 5, tiles % 3 != 0);
+            check_winograd_panel(table, &data, tiles, 1, false);
+        }
     }
 }
 END_TEST
@@ -481,8 +539,9 @@ int main(void)
     tcase_add_test(tests, a_table_is_given_only_where_the_processor_runs_it);
     tcase_add_test(tests, the_best_set_respects_the_limit);
     tcase_add_test(tests, panel_tile_is_one_chain_of_fma_an_element_and_writes_nothing_else);
-    tcase_add_test(tests, panel_tiles_are_panel_tile_after_panel_tile);
     tcase_add_test(tests, winograd_output_panel_is_winograd_output_with_its_lanes_over_channels);
+    tcase_add_test(tests, winograd_input_block_is_winograd_input_with_its_lanes_over_channels);
+    tcase_add_test(tests, winograd_panel_multiplies_what_winograd_weight_makes_of_the_filters);
     tcase_add_loop_test(tests, matrix_tile_is_one_chain_of_fma_an_element_and_writes_nothing_else,
                         0, 2);
     tcase_add_loop_test(tests, packed_rows_lie_side_by_side_whatever_their_steps, 0, 3);

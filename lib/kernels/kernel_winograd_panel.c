@@ -1,0 +1,207 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* Winograd's F(4x4, 3x3) with lanes over channels. */
+#include "winograd_points.h"
+
+#define TAPS 9
+#define PANEL (SFV_PANEL_VECTORS * SFV_LANES)
+
+void SFK_NAME(winograd_output_panel)(float *to, int64_t to_row, const float *from, int64_t plane,
+                                     const float *bias, int64_t rows, int64_t columns)
+{
+    for (int64_t lane = 0; lane < PANEL; lane += SFV_LANES) {
+        const sfv start = sfv_load(bias + lane);
+        sfv values[TILE][WINDOW];
+        for (int j = 0; j < WINDOW; j++) {
+            sfv in[WINDOW], column[TILE];
+            for (int r = 0; r < WINDOW; r++) {
+                in[r] = sfv_load(from + (r * WINDOW + j) * plane + lane);
+            }
+            transform_back(column, in);
+            for (int r = 0; r < TILE; r++) {
+                values[r][j] = column[r];
+            }
+        }
+        for (int r = 0; r < rows; r++) {
+            sfv out[TILE];
+            transform_back(out, values[r]);
+            for (int j = 0; j < columns; j++) {
+                sfv_store(to + r * to_row + j * PANEL + lane, sfv_add(out[j], start));
+            }
+        }
+    }
+}
+
+/* A tile with lanes over channels. */
+SFV_INLINE void transform_tile(float *to, int64_t plane, const float *from, int64_t row)
+{
+    sfv columns[WINDOW][WINDOW];
+    for (int j = 0; j < WINDOW; j++) {
+        sfv in[WINDOW];
+        for (int r = 0; r < WINDOW; r++) {
+            in[r] = sfv_load(from + r * row + j * SFK_WINOGRAD_BLOCK);
+        }
+        transform_window(columns[j], in);
+    }
+    for (int r = 0; r < WINDOW; r++) {
+        sfv in[WINDOW], out[WINDOW];
+        for (int j = 0; j < WINDOW; j++) {
+            in[j] = columns[j][r];
+        }
+        transform_window(out, in);
+        for (int j = 0; j < WINDOW; j++) {
+            sfv_store(to, out[j]);
+            to += plane;
+        }
+    }
+}
+
+void SFK_NAME(winograd_input_block)(float *to, int64_t plane, const float *from, int64_t row,
+                                    int64_t tiles)
+{
+    for (int64_t tile = 0; tile < tiles; tile++) {
+        for (int64_t lane = 0; lane < SFK_WINOGRAD_BLOCK; lane += SFV_LANES) {
+            transform_tile(to + tile * SFK_WINOGRAD_BLOCK + lane, plane,
+                           from + tile * TILE * SFK_WINOGRAD_BLOCK + lane, row);
+        }
+    }
+}
+
+/* Coefficients of two rows of points, which stay in the first-level cache until they are
+ * multiplied: [plane][channel][column]. */
+typedef float pair_of_rows[2 * WINDOW][SFK_WINOGRAD_BLOCK][PANEL];
+
+SFV_INLINE void transform_panel(pair_of_rows to, const sfk_winograd_panel *panel, int pair)
+{
+    const int64_t vertical = panel->flipped ? -3 * PANEL : 3 * PANEL;
+    const int64_t horizontal = panel->flipped ? -PANEL : PANEL;
+    const float *first = panel->taps + (panel->flipped ? 8 * PANEL : 0);
+    for (int64_t channel = 0; channel < panel->channels; channel++) {
+        for (int64_t lane = 0; lane < PANEL; lane += SFV_LANES) {
+            sfv columns[3][2];
+            for (int j = 0; j < 3; j++) {
+                const float *tap = first + channel * TAPS * PANEL + j * horizontal + lane;
+                transform_pair(columns[j], sfv_load(tap), sfv_load(tap + vertical),
+                               sfv_load(tap + 2 * vertical), pair);
+            }
+            for (int r = 0; r < 2; r++) {
+                sfv row[WINDOW];
+                transform_taps(row, columns[0][r], columns[1][r], columns[2][r]);
+                for (int j = 0; j < WINDOW; j++) {
+                    sfv_store(to[r * WINDOW + j][channel] + lane, row[j]);
+                }
+            }
+        }
+    }
+}
+
+/* Adds the products of one plane to `count` tiles, a constant at every call. */
+SFV_INLINE void add_tiles(float *to, const float *source, const float *weights,
+                          const sfk_winograd_panel *panel, int count)
+{
+    sfv sums[SFV_PANEL_ROWS][SFV_PANEL_VECTORS];
+    for (int t = 0; t < count; t++) {
+        for (int v = 0; v < SFV_PANEL_VECTORS; v++) {
+            sums[t][v] = panel->accumulate ? sfv_load(to + t * PANEL + v * SFV_LANES) : sfv_zero();
+        }
+    }
+#pragma GCC unroll 2
+    for (int64_t channel = 0; channel < panel->channels; channel++) {
+        sfv columns[SFV_PANEL_VECTORS];
+        for (int v = 0; v < SFV_PANEL_VECTORS; v++) {
+            columns[v] = sfv_load(weights + v * SFV_LANES);
+        }
+        for (int t = 0; t < count; t++) {
+            const sfv value = sfv_set1(source[t * SFK_WINOGRAD_BLOCK + channel]);
+            for (int v = 0; v < SFV_PANEL_VECTORS; v++) {
+                sums[t][v] = sfv_fma(value, columns[v], sums[t][v]);
+            }
+        }
+        weights += PANEL;
+    }
+    for (int t = 0; t < count; t++) {
+        for (int v = 0; v < SFV_PANEL_VECTORS; v++) {
+            sfv_store(to + t * PANEL + v * SFV_LANES, sums[t][v]);
+        }
+    }
+}
+
+SFV_INLINE void add_some_tiles(float *to, const float *source, const float *weights,
+                               const sfk_winograd_panel *panel, int64_t count)
+{
+    switch (count) {
+#if SFV_PANEL_ROWS > 6
+    case 8:
+        add_tiles(to, source, weights, panel, 8);
+        return;
+    case 7:
+        add_tiles(to, source, weights, panel, 7);
+        return;
+#endif
+#if SFV_PANEL_ROWS > 4
+    case 6:
+        add_tiles(to, source, weights, panel, 6);
+        return;
+    case 5:
+        add_tiles(to, source, weights, panel, 5);
+        return;
+#endif
+    case 4:
+        add_tiles(to, source, weights, panel, 4);
+        return;
+    case 3:
+        add_tiles(to, source, weights, panel, 3);
+        return;
+    case 2:
+        add_tiles(to, source, weights, panel, 2);
+        return;
+    default:
+        add_tiles(to, source, weights, panel, 1);
+    }
+}
+
+static void multiply_plane(const sfk_winograd_panel *panel, int64_t plane, const float *weights)
+{
+    const int64_t tiles = panel->tiles;
+    const float *source = panel->source + plane * tiles * SFK_WINOGRAD_BLOCK;
+    float *sums = panel->sums + plane * tiles * PANEL;
+    const int64_t groups = (tiles + SFV_PANEL_ROWS - 1) / SFV_PANEL_ROWS;
+    for (int64_t i = 0; i < groups; i++) {
+        const int64_t first = i * tiles / groups;
+        add_some_tiles(sums + first * PANEL, source + first * SFK_WINOGRAD_BLOCK, weights, panel,
+                       (i + 1) * tiles / groups - first);
+    }
+}
+
+/* In floats. */
+#define CACHE_LINE 16
+
+/* The share of one plane in the taps behind these: into the second-level cache. */
+static void bring_taps(const sfk_winograd_panel *panel, int64_t plane)
+{
+    const int64_t count = panel->channels * TAPS * PANEL;
+    const float *end = panel->next + count * (plane + 1) / SFK_WINOGRAD_PLANES;
+    for (const float *at = panel->next + count * plane / SFK_WINOGRAD_PLANES; at < end;
+         at += CACHE_LINE) {
+        __builtin_prefetch(at, 0, 2);
+    }
+}
+
+SFV_INLINE void add_pair(const sfk_winograd_panel *panel, int pair)
+{
+    _Alignas(64) pair_of_rows weights;
+    transform_panel(weights, panel, pair);
+    for (int i = 0; i < 2 * WINDOW; i++) {
+        const int64_t plane = places_of_pair[pair][i / WINDOW] * WINDOW + i % WINDOW;
+        if (panel->next) {
+            bring_taps(panel, plane);
+        }
+        multiply_plane(panel, plane, weights[i][0]);
+    }
+}
+
+void SFK_NAME(winograd_panel)(const sfk_winograd_panel *panel)
+{
+    add_pair(panel, 0);
+    add_pair(panel, 1);
+    add_pair(panel, 2);
+}
