@@ -86,6 +86,30 @@ typedef struct sfk_strip {
     float slope;
 } sfk_strip;
 
+/* What is mixed of a map whose channels lie `plane` elements apart, as a sfk_strip whose sources
+ * they are has it: to[m][n] = start + Σ_c weights[m][c·weight_step] · map[c·plane + n], one chain
+ * of fma in the order of c. Made for maps that are larger than a cache: the channels of `strip`
+ * pixels are copied side by side first, and those of the next strip asked for meanwhile. */
+typedef struct sfk_mix {
+    const float *const *weights;
+    int64_t weight_step;
+    /* Whole vectors are read: up to 15 elements behind the last column must exist. */
+    const float *map;
+    int64_t plane;
+    int64_t channels;
+    int64_t columns;
+    /* A multiple of 16. */
+    int64_t strip;
+    float *to;
+    int64_t to_stride;
+    int64_t rows;
+    /* Where the chain starts: NULL: 0, otherwise bias[m]; unless `accumulate`: then to[m][n]. */
+    const float *bias;
+    bool accumulate;
+    /* channels · strip elements. */
+    float *scratch;
+} sfk_mix;
+
 /* A mixed map of a pair: where its pixels go, and where its sums start: at `start`, or where
  * `accumulate`, as no pooled map may have it, at what is there. */
 typedef struct sfk_mixed {
@@ -130,12 +154,21 @@ typedef struct sfk_pair {
     /* SFK_IDENTITY, SFK_RELU or SFK_LEAKY_RELU with 0 < slope <= 1. */
     int32_t activation;
     float slope;
-    /* SFK_PAIR_PIXELS elements for each source and each mixed or pooled map. */
+    /* SFK_PAIR_PIXELS elements for each source and each mixed or pooled map; for strip_store
+     * sfk_stored_pixels(depth) for each source. */
     float *scratch;
 } sfk_pair;
 
 /* Pixels of the largest tile of any instruction set. */
 #define SFK_PAIR_PIXELS 64
+
+/* Pixels of a strip of strip_store: a long run of each channel, from taps that the second-level
+ * cache holds. A multiple of the pixels of a tile. */
+static inline int64_t sfk_stored_pixels(int64_t depth)
+{
+    const int64_t tiles = 32768 / (48 * (depth + 1));
+    return 48 * (tiles < 1 ? 1 : tiles > 8 ? 8 : tiles);
+}
 
 /* Sources of a pair that follow each other, one row of weights for each channel:
  * weights[c][k] · scales[c], rounded once. */

@@ -97,18 +97,22 @@ sfi_rank_mixing sfi_rank_mixing_of(const sfi_plan *plan, const sfconv_net *net, 
 }
 
 static void lay_out_pair(sfi_rank_bench *bench, const sfi_rank_unit *unit,
-                         const sfi_rank_mixing *mixing, uintptr_t *at)
+                         const sfi_rank_mixing *mixing, sfi_shape shape, uintptr_t *at)
 {
     const int64_t maps = mixing->full + mixing->pooled;
     bench->mixed_maps = sfi_rank_take(at, maps, sizeof *bench->mixed_maps);
-    bench->tiles = sfi_rank_take(at, SFK_PAIR_PIXELS * (unit->depth + maps), sizeof(float));
+    const int64_t pixels =
+        sfi_rank_stores_runs(mixing, shape) ? sfk_stored_pixels(unit->depth) : SFK_PAIR_PIXELS;
+    bench->tiles = sfi_rank_take(at, pixels * (unit->depth + maps), sizeof(float));
 }
 
-static void lay_out_strip(sfi_rank_bench *bench, const sfi_rank_mixing *mixing, uintptr_t *at)
+static void lay_out_strip(sfi_rank_bench *bench, const sfi_rank_mixing *mixing, sfi_shape shape,
+                          uintptr_t *at)
 {
-    const int64_t strip = SFI_RANK_CHANNELS * SFI_RANK_STRIP + SFK_SLACK;
-    bench->strip = sfi_rank_take(at, sfi_rank_gathers(mixing) ? strip : 0, sizeof(float));
-    bench->pooled = sfi_rank_take(at, mixing->pooled ? strip : 0, sizeof(float));
+    const int64_t strip = shape.c * sfi_rank_gathered_pixels(shape.c);
+    const int64_t pooled = SFI_RANK_CHANNELS * SFI_RANK_STRIP + SFK_SLACK;
+    bench->strip = sfi_rank_take(at, sfi_rank_gathers(mixing, shape) ? strip : 0, sizeof(float));
+    bench->pooled = sfi_rank_take(at, mixing->pooled ? pooled : 0, sizeof(float));
     bench->rows = sfi_rank_take(at, SFI_RANK_CHANNELS, sizeof(float *));
     bench->lower_rows = sfi_rank_take(at, SFI_RANK_CHANNELS, sizeof(float *));
     bench->pooled_rows = sfi_rank_take(at, SFI_RANK_CHANNELS, sizeof(float *));
@@ -118,6 +122,7 @@ int64_t sfi_rank_lay_out(sfi_rank_bench *bench, const sfi_plan *plan, const sfco
                          int32_t node, uintptr_t memory)
 {
     const sfi_rank_mixing mixing = sfi_rank_mixing_of(plan, net, node);
+    const sfi_shape shape = plan->steps[node].shape;
     sfi_rank_unit unit = {0};
     uintptr_t at = memory;
     if (plan->rank.nodes[node].role == SFI_RANK_UNIT) {
@@ -130,9 +135,9 @@ int64_t sfi_rank_lay_out(sfi_rank_bench *bench, const sfi_plan *plan, const sfco
     if (unit.quads) {
         sfi_rank_lay_out_quads(bench, &unit, &at);
     } else if (sfi_rank_is_pair(&unit)) {
-        lay_out_pair(bench, &unit, &mixing, &at);
+        lay_out_pair(bench, &unit, &mixing, shape, &at);
     } else {
-        lay_out_strip(bench, &mixing, &at);
+        lay_out_strip(bench, &mixing, shape, &at);
     }
     if (unit.lines) {
         const sfi_rank_stem stem = sfi_rank_stem_of(plan, net, unit.conv[0]);

@@ -39,6 +39,7 @@ void sfi_rank_run_pairs(const sfi_rank_task *task)
                      .activation = job->unit.activation,
                      .slope = job->unit.slope,
                      .scratch = bench->tiles};
+    const bool stores_runs = sfi_rank_stores_runs(&job->mixing, shape);
     list_mixed(task);
     /* Rows that are not pooled are as good as one; the last row of an odd height stands alone. */
     for (int64_t row = task->first_row; row < task->end_row; row += rows) {
@@ -48,6 +49,10 @@ void sfi_rank_run_pairs(const sfi_rank_task *task)
         pair.first = row * shape.w;
         pair.mixed_first = (row - task->first_row) * shape.w;
         pair.pooled_first = (row - task->first_row) / 2 * (shape.w / 2);
-        job->kernels->strip_pair(&pair);
+        if (stores_runs) {
+            job->kernels->strip_store(&pair);
+        } else {
+            job->kernels->strip_pair(&pair);
+        }
     }
 }

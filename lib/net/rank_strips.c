@@ -1,8 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #include "rank_work.h"
 
-#include <string.h>
-
 /* Pixels that follow each other in the map of the base. */
 typedef struct pixel_span {
     int64_t first;
@@ -18,16 +16,6 @@ static void find(const sfi_rank_task *task, int64_t first, int64_t channel, int6
     const float *map = job->map + (task->image * job->cut.shape.c + channel) * plane + first;
     for (int64_t c = 0; c < count; c++) {
         rows[c] = map + c * plane;
-    }
-}
-
-/* Rows of a map lie a plane apart: a tile would find each of them in another page, and in two cache
- * lines. Where they are used often they are brought together first. */
-static void bring_together(float *to, const float **rows, int64_t count, int64_t pixels)
-{
-    for (int64_t i = 0; i < count; i++, to += SFI_RANK_STRIP) {
-        memcpy(to, rows[i], (size_t)pixels * sizeof *to);
-        rows[i] = to;
     }
 }
 
@@ -62,6 +50,7 @@ static void contract_span(const sfi_rank_task *task, int64_t channel, int64_t co
     }
 }
 
+/* Strips of a map that is read where it lies. */
 static void flat_strips(const sfi_rank_task *task)
 {
     const sfi_rank_bench *bench = &task->bench;
@@ -73,11 +62,33 @@ static void flat_strips(const sfi_rank_task *task)
         for (int64_t c = 0; c < channels; c += SFI_RANK_CHANNELS) {
             const int64_t count = sfi_min(SFI_RANK_CHANNELS, channels - c);
             find(task, first, c, count, bench->rows);
-            if (sfi_rank_gathers(&task->job->mixing)) {
-                bring_together(bench->strip, bench->rows, count, span.count);
-            }
             contract_span(task, c, count, bench->rows, span);
         }
+    }
+}
+
+/* The same, of channels that are brought together first. */
+static void gathered_strips(const sfi_rank_task *task)
+{
+    const sfi_rank_job *job = task->job;
+    const sfi_shape shape = job->cut.shape;
+    const float *map = job->map + task->image * shape.c * job->cut.plane;
+    for (int32_t i = 0; i < task->sink_count; i++) {
+        const sfi_rank_open *sink = &task->bench.sinks[i];
+        const sfk_mix mix = {.weights = sink->weights,
+                             .weight_step = sink->maps.taps,
+                             .map = map + task->first_row * shape.w,
+                             .plane = job->cut.plane,
+                             .channels = shape.c,
+                             .columns = (task->end_row - task->first_row) * shape.w,
+                             .strip = sfi_rank_gathered_pixels(shape.c),
+                             .to = sink->to,
+                             .to_stride = sink->stride,
+                             .rows = sink->mixed_count,
+                             .bias = sink->bias,
+                             .accumulate = sink->adds,
+                             .scratch = task->bench.strip};
+        job->kernels->strip_mix(&mix);
     }
 }
 
@@ -130,6 +141,8 @@ void sfi_rank_run_strips(const sfi_rank_task *task)
 {
     if (task->job->cut.pooled) {
         paired_strips(task);
+    } else if (sfi_rank_gathers(&task->job->mixing, task->job->cut.shape)) {
+        gathered_strips(task);
     } else {
         flat_strips(task);
     }

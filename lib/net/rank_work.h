@@ -10,8 +10,10 @@
 /* A strip of channels times pixels fits the first-level cache beside its sources and weights. */
 #define SFI_RANK_STRIP 96
 #define SFI_RANK_CHANNELS 64
+/* More elements of a map than the caches of a core hold. */
+#define SFI_RANK_LARGE 262144
 /* Channels of a stored map that so many mixed maps are made of are brought together first. */
-#define SFI_RANK_DEEP 64
+#define SFI_RANK_DEEP 32
 
 /* How the work on one base is cut, by its shape alone. */
 typedef struct sfi_rank_cut {
@@ -47,7 +49,8 @@ typedef struct sfi_rank_bench {
     const float **residuals;
     sfk_mixed *mixed_maps;
     float *tiles;
-    /* Of a stored map: its channels, brought together; of the lower of two rows; pooled. */
+    /* Of a stored map: its channels, brought together; pooled; rows of them, of the lower of two
+     * rows, and pooled. */
     float *strip;
     float *pooled;
     const float **rows;
@@ -150,10 +153,26 @@ static inline bool sfi_rank_is_pair(const sfi_rank_unit *unit)
  * at 0; NULL at the end. */
 const sfi_rank_sink *sfi_rank_next_mixed(const sfi_rank_plan *plan, int32_t node, int32_t *index);
 
-/* Whether the channels of a stored map are brought together. */
-static inline bool sfi_rank_gathers(const sfi_rank_mixing *mixing)
+/* Whether the channels of a stored map are brought together: where many maps are mixed of them, or
+ * the map comes from memory. Two rows that are pooled are read where they lie. */
+static inline bool sfi_rank_gathers(const sfi_rank_mixing *mixing, sfi_shape shape)
 {
-    return mixing->full >= SFI_RANK_DEEP;
+    return mixing->pooled == 0 &&
+           (mixing->full >= SFI_RANK_DEEP || shape.c * shape.h * shape.w > SFI_RANK_LARGE);
+}
+
+/* Pixels that are brought together at a time: few of many channels, so that they stay in a cache.
+ */
+static inline int64_t sfi_rank_gathered_pixels(int64_t channels)
+{
+    return channels <= 128 ? SFI_RANK_STRIP : SFI_RANK_STRIP / 2;
+}
+
+/* Whether the map of a pair that nothing is mixed of is so large that it is written in long runs of
+ * each channel. */
+static inline bool sfi_rank_stores_runs(const sfi_rank_mixing *mixing, sfi_shape shape)
+{
+    return mixing->sinks == 0 && shape.c * shape.h * shape.w > SFI_RANK_LARGE;
 }
 
 sfi_rank_mixing sfi_rank_mixing_of(const sfi_plan *plan, const sfconv_net *net, int32_t node);

@@ -220,13 +220,24 @@ static pair make_pair(kernel_cases *cases, int64_t channels, int64_t taps, int64
     return work;
 }
 
-static void run_pair(const sfk_table *kernels, pair *work)
+static void pack_for(const sfk_table *kernels, pair *work)
 {
     if (work->packed_by != kernels) {
         kernels->pack_pair(work->packed, &work->weights);
         work->packed_by = kernels;
     }
+}
+
+static void run_pair(const sfk_table *kernels, pair *work)
+{
+    pack_for(kernels, work);
     kernels->strip_pair(&work->pair);
+}
+
+static void run_store(const sfk_table *kernels, pair *work)
+{
+    pack_for(kernels, work);
+    kernels->strip_store(&work->pair);
 }
 
 static void pair_case(kernel_cases *cases, const char *label, int64_t channels, int64_t taps,
@@ -252,6 +263,26 @@ void strip_pair_cases(kernel_cases *cases)
     pair_case(cases, "128 of 12 taps, 2x152 pixels, pooled", 128, 12, 152, 2);
     pair_case(cases, "256 of 24 taps, 2x76 pixels, pooled", 256, 24, 76, 2);
     pair_case(cases, "512 of 48 taps, 2x38 pixels, pooled", 512, 48, 38, 2);
+}
+
+/* Nothing is mixed: the channels alone, stored in a map. */
+static void store_case(kernel_cases *cases, const char *label, int64_t channels, int64_t taps,
+                       int64_t pixels, int64_t plane)
+{
+    pair work = make_pair(cases, channels, taps, pixels, 1);
+    work.weights.mixed_count = work.pair.mixed_count = 0;
+    work.pair.map = case_floats(cases, channels * plane);
+    work.pair.plane = plane;
+    work.pair.scratch = case_scratch(cases, sfk_stored_pixels(taps) * taps);
+    KERNEL_CASE(cases, label, multiply_adds(channels * taps * pixels),
+                run_store(cases->kernels, &work));
+}
+
+void strip_store_cases(kernel_cases *cases)
+{
+    store_case(cases, "64 of 6 taps, 912 of 92416 pixels", 64, 6, 912, 92416);
+    store_case(cases, "64 of 48 taps, 912 of 92416 pixels", 64, 48, 912, 92416);
+    store_case(cases, "256 of 96 taps, 760 of 5776 pixels", 256, 96, 760, 5776);
 }
 
 /* The last call of a batch goes on to the product for a pixel: tables have that in common. */
@@ -309,6 +340,35 @@ void strip_product_cases(kernel_cases *cases)
     strip_case(cases, "64 of 48, 96 pixels", 64, 48, 96);
     strip_case(cases, "7x7 stem, 64 of 147 taps, 112 pixels", 64, 147, 112);
     strip_case(cases, "1x1 head, 1 of 64, 304 pixels", 1, 64, 304);
+}
+
+/* All pixels of a map of `channels`, as few of them as are mixed in one call. */
+static void mix_case(kernel_cases *cases, const char *label, int64_t channels, int64_t plane,
+                     int64_t columns, int64_t rows)
+{
+    const int64_t stride = columns + SFK_SLACK;
+    const sfk_mix mix = {.weights =
+                             case_rows(cases, case_floats(cases, rows * channels), channels, rows),
+                         .weight_step = 1,
+                         .map = case_floats(cases, channels * plane),
+                         .plane = plane,
+                         .channels = channels,
+                         .columns = columns,
+                         .strip = channels > 128 ? 48 : 96,
+                         .to = case_floats(cases, rows * stride),
+                         .to_stride = stride,
+                         .rows = rows,
+                         .scratch = case_scratch(cases, channels * 96)};
+    KERNEL_CASE(cases, label, multiply_adds(rows * channels * columns),
+                cases->kernels->strip_mix(&mix));
+}
+
+void strip_mix_cases(kernel_cases *cases)
+{
+    mix_case(cases, "6 of 64, 304 of 92416 pixels", 64, 92416, 304, 6);
+    mix_case(cases, "48 of 64, 912 of 92416 pixels", 64, 92416, 912, 48);
+    mix_case(cases, "96 of 256, 760 of 5776 pixels", 256, 5776, 760, 96);
+    mix_case(cases, "192 of 512, 190 of 1444 pixels", 512, 1444, 190, 192);
 }
 
 static void shift_case(kernel_cases *cases, const char *label, int64_t taps, int64_t stride,
