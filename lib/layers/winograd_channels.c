@@ -14,11 +14,9 @@
 
 /* Most tiles: with more, lanes over them are full enough, and the coefficients of a weight are used
  * so often that fewer tasks had better share them. */
-#define MOST_TILES 64
-/* Channels of the source whose part of the weight is transformed and multiplied at a time, and rows
- * of a task. */
+#define MOST_TILES 256
+/* Channels of the source whose part of the weight is transformed and multiplied at a time. */
 #define BLOCK_CHANNELS SFK_WINOGRAD_BLOCK
-#define TASK_ROWS SFK_MAX_PANEL
 
 bool sfi_winograd_few_tiles(const sfi_conv_product *product)
 {
@@ -263,22 +261,20 @@ static void add_panel(const channels_run *run, const channels_panel *panel,
     run->kernels->winograd_panel(&block);
 }
 
+/* A panel of the target. */
 static void multiply_task(void *argument, int64_t index, int32_t worker)
 {
     const channels_run *run = argument;
     const sfi_conv_product *product = run->product;
     const channels_area area = area_of(run, worker);
     const int64_t columns = run->kernels->panel_columns;
-    const int64_t first = index * TASK_ROWS;
-    const int64_t end = sfi_min(first + TASK_ROWS, product->target_channels);
-    for (int64_t row = first; row < end; row += columns) {
-        channels_panel panel = {.row = row, .rows = sfi_min(columns, end - row)};
-        for (; panel.channel < product->source_channels; panel.channel += BLOCK_CHANNELS) {
-            panel.channels = block_channels(run, panel.channel);
-            add_panel(run, &panel, &area);
-        }
-        put_panel(run, &panel, area.sums, &area);
+    const int64_t row = index * columns;
+    channels_panel panel = {.row = row, .rows = sfi_min(columns, product->target_channels - row)};
+    for (; panel.channel < product->source_channels; panel.channel += BLOCK_CHANNELS) {
+        panel.channels = block_channels(run, panel.channel);
+        add_panel(run, &panel, &area);
     }
+    put_panel(run, &panel, area.sums, &area);
 }
 
 void sfi_winograd_channels_run(sfconv_context *context, const sfi_conv_product *product,
@@ -297,6 +293,7 @@ void sfi_winograd_channels_run(sfconv_context *context, const sfi_conv_product *
         run.tap_steps[k] = k / TAPS * product->weight_channel + k % TAPS;
     }
     sfi_parallel_for(context, blocks, source_task, &run);
-    sfi_parallel_for(context, sfi_ceil_div(product->target_channels, TASK_ROWS), multiply_task,
-                     &run);
+    sfi_parallel_for(context,
+                     sfi_ceil_div(product->target_channels, context->kernels->panel_columns),
+                     multiply_task, &run);
 }
