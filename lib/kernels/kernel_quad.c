@@ -200,6 +200,18 @@ SFV_INLINE void start_row(quad_sums sums, const quad_parts *parts, const float *
     }
 }
 
+/* The lines of the map to the right, before they are written: each lies in a page of its own. */
+SFV_INLINE void ask_for(const quad_tile *tile, int rows, int vectors)
+{
+    SFV_UNROLL
+    for (int row = 0; row < TILE; row++) {
+        SFV_UNROLL
+        for (int m = 0; m < rows; m++) {
+            __builtin_prefetch(tile->quad.map + place_of(tile, row, m, vectors), 1);
+        }
+    }
+}
+
 /* `rows` channels: one block, or two side by side; rows and vectors are constants at every call. */
 SFV_INLINE void run_block(const quad_tile *tile, int rows, int vectors)
 {
@@ -208,6 +220,9 @@ SFV_INLINE void run_block(const quad_tile *tile, int rows, int vectors)
     const float *weights = tile->weights + SFV_PAIR_ROWS;
     quad_parts parts;
     quad_sums sums;
+    if (tile->quad.from_memory) {
+        ask_for(tile, rows, vectors);
+    }
     weights = take_opposites(parts.even_a, parts.odd_a, tile, weights, 1, second, rows, vectors);
     weights = take_opposites(parts.even_b, parts.odd_b, tile, weights, 3, second, rows, vectors);
     start_row(sums, &parts, bias, second, 0, rows, vectors);

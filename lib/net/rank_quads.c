@@ -11,6 +11,8 @@
 #define POINTS SFK_WINOGRAD_WINDOW
 /* Columns of a strip. */
 #define STRIP 16
+/* More elements of a map than a last-level cache holds beside other maps. */
+#define FROM_MEMORY 4000000
 /* Sources for which what the transforms cost is less than what they save. */
 #define LEAST_SOURCES 8
 
@@ -86,6 +88,7 @@ void sfi_rank_run_quads(const sfi_rank_task *task)
                      .residuals = residuals,
                      .residual_count = job->unit.residual_count,
                      .plane = job->cut.plane,
+                     .from_memory = shape.c * job->cut.plane > FROM_MEMORY,
                      .width = shape.w,
                      .activation = job->unit.activation,
                      .slope = job->unit.slope};

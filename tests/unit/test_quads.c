@@ -100,6 +100,7 @@ static void run_case(const sfk_table *table, const quad_case *wanted, quad_data 
                            .plane = PLANE,
                            .width = WIDTH,
                            .map = data->map,
+                           .from_memory = depth % 2 == 1,
                            .activation = wanted->activation,
                            .slope = 0.25f};
     table->quad_expand(&quad);
