@@ -3,49 +3,94 @@
  * stored unless somebody reads it. */
 #include "pair_tile.h"
 
+#define MAX_MAPS 4
+
 SFV_INLINE sfv load_lanes(const float *from, int64_t lanes)
 {
     return lanes == SFV_LANES ? sfv_load(from) : sfv_load_part(from, lanes);
 }
 
-/* A block of channels in one mixed map; the sums of a map are one chain in the order of the
- * channels. */
-SFV_INLINE void mix(float *to, const float *weights, sfv (*channels)[MAX_VECTORS], int rows,
-                    int vectors)
+/* Mixed maps that are summed side by side: each is a chain of multiply-adds as long as its block is
+ * high, and few chains are waited for. As many as find registers beside the block. */
+SFV_INLINE int maps_at_once(int rows, int vectors)
 {
-    sfv kept[MAX_ROWS];
-    if (vectors > rows) {
-        SFV_UNROLL
-        for (int m = 0; m < rows; m++) {
-            kept[m] = sfv_set1(weights[m]);
-        }
-        SFV_UNROLL
-        for (int v = 0; v < vectors; v++) {
-            sfv sum = sfv_load(to + v * SFV_LANES);
-            SFV_UNROLL
-            for (int m = 0; m < rows; m++) {
-                sum = sfv_fma(kept[m], channels[m][v], sum);
-            }
-            sfv_store(to + v * SFV_LANES, sum);
-        }
-        return;
-    }
+    const int maps = (SFV_REGISTERS - rows * vectors) / (vectors + 1);
+    return maps < 1 ? 1 : maps < MAX_MAPS ? maps : MAX_MAPS;
+}
+
+/* A block of channels in `maps` mixed maps, one behind the other; the sums of a map are one chain
+ * in the order of the channels. */
+SFV_INLINE void mix(float *to, const float *weights, sfv (*channels)[MAX_VECTORS], int rows,
+                    int vectors, int maps)
+{
+    sfv sums[MAX_MAPS * MAX_VECTORS];
     SFV_UNROLL
-    for (int v = 0; v < vectors; v++) {
-        kept[v] = sfv_load(to + v * SFV_LANES);
+    for (int v = 0; v < maps * vectors; v++) {
+        sums[v] = sfv_load(to + v * SFV_LANES);
     }
     SFV_UNROLL
     for (int m = 0; m < rows; m++) {
-        const sfv weight = sfv_set1(weights[m]);
         SFV_UNROLL
-        for (int v = 0; v < vectors; v++) {
-            kept[v] = sfv_fma(weight, channels[m][v], kept[v]);
+        for (int j = 0; j < maps; j++) {
+            const sfv weight = sfv_set1(weights[j * rows + m]);
+            SFV_UNROLL
+            for (int v = 0; v < vectors; v++) {
+                sums[j * vectors + v] = sfv_fma(weight, channels[m][v], sums[j * vectors + v]);
+            }
         }
     }
     SFV_UNROLL
-    for (int v = 0; v < vectors; v++) {
-        sfv_store(to + v * SFV_LANES, kept[v]);
+    for (int v = 0; v < maps * vectors; v++) {
+        sfv_store(to + v * SFV_LANES, sums[v]);
     }
+}
+
+/* A block that has fewer channels than vectors in one map: its weights are kept, not the sums. */
+SFV_INLINE void mix_low(float *to, const float *weights, sfv (*channels)[MAX_VECTORS], int rows,
+                        int vectors)
+{
+    sfv kept[MAX_ROWS];
+    SFV_UNROLL
+    for (int m = 0; m < rows; m++) {
+        kept[m] = sfv_set1(weights[m]);
+    }
+    SFV_UNROLL
+    for (int v = 0; v < vectors; v++) {
+        sfv sum = sfv_load(to + v * SFV_LANES);
+        SFV_UNROLL
+        for (int m = 0; m < rows; m++) {
+            sum = sfv_fma(kept[m], channels[m][v], sum);
+        }
+        sfv_store(to + v * SFV_LANES, sum);
+    }
+}
+
+/* A block of channels in the next `count` maps. */
+SFV_INLINE void mix_all(float **maps, const float **weights_of_maps, int64_t count,
+                        sfv (*channels)[MAX_VECTORS], int rows, int vectors)
+{
+    const int several = maps_at_once(rows, vectors);
+    float *at = *maps;
+    const float *weights = *weights_of_maps;
+    int64_t j = 0;
+    for (; several > 1 && j + several <= count; j += several) {
+        mix(at, weights, channels, rows, vectors, several);
+        weights += several * rows;
+        at += several * vectors * SFV_LANES;
+        PASS_ON(weights, at);
+    }
+    for (; j < count; j++) {
+        if (vectors > rows) {
+            mix_low(at, weights, channels, rows, vectors);
+        } else {
+            mix(at, weights, channels, rows, vectors, 1);
+        }
+        weights += rows;
+        at += vectors * SFV_LANES;
+        PASS_ON(weights, at);
+    }
+    *maps = at;
+    *weights_of_maps = weights;
 }
 
 /* Windows of two rows: one vector of them from two of each row, in the order of sfv_in_order().
@@ -89,28 +134,18 @@ SFV_INLINE void run_blocks(pair_tile *tile, int64_t channel, int64_t count, int 
         if (pair->residual_count) {
             add_residuals(sums, tile, channel, rows, height, vectors);
         }
-        activate(sums, pair, rows, all);
+        activate(sums, tile, rows, all);
         if (pair->map) {
             keep(tile, sums, channel, rows, height, vectors);
         }
-        for (int64_t j = 0; j < mixed_count; j++) {
-            mix(at, weights, sums, rows, all);
-            weights += rows;
-            at += all * SFV_LANES;
-            PASS_ON(weights, at);
-        }
+        mix_all(&at, &weights, mixed_count, sums, rows, all);
         if (height == 1) {
             weights += pooled_count * rows;
             continue;
         }
         sfv windows[MAX_ROWS][MAX_VECTORS];
         pool(windows, sums, rows, vectors, numbers);
-        for (int64_t j = 0; j < pooled_count; j++) {
-            mix(at, weights, windows, rows, 1);
-            weights += rows;
-            at += SFV_LANES;
-            PASS_ON(weights, at);
-        }
+        mix_all(&at, &weights, pooled_count, windows, rows, 1);
     }
     tile->weights = weights;
 }
@@ -225,7 +260,7 @@ SFV_INLINE bool finds_nan(const pair_tile *tile, int vectors)
 SFV_INLINE void run_channels(pair_tile *tile, int height, int vectors)
 {
     const sfk_pair *pair = &tile->pair;
-    const channel_cut cut = cut_channels(pair->channels, pair->pooled_count);
+    const channel_cut cut = tile->cut;
     const int64_t first = cut.higher * (cut.height + 1);
     tile->weights = pair->weights;
     start_mixed(tile, height, vectors);
@@ -255,7 +290,9 @@ SFV_INLINE void run_tile(pair_tile *tile, int height, int vectors)
  * few sums to hide the latency of the multiply-add. */
 void SFK_NAME(strip_pair)(const sfk_pair *pair)
 {
-    pair_tile tile = {.pair = *pair, .taps = pair->scratch};
+    pair_tile tile = {.pair = *pair,
+                      .taps = pair->scratch,
+                      .cut = cut_channels(pair->channels, pair->pooled_count)};
     const int64_t most = pair->rows == 2 ? PAIRED : WIDE;
     int64_t rest = (pair->columns + SFV_LANES - 1) / SFV_LANES;
     while (rest > 0) {

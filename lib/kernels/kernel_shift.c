@@ -10,6 +10,13 @@ typedef struct tap_range {
     int64_t end;
 } tap_range;
 
+/* Of a size that is not negative. A division takes as long as the sums of a short row, and strides
+ * are 1 or 2. */
+SFV_INLINE int64_t divided(int64_t size, int64_t stride)
+{
+    return stride == 1 ? size : stride == 2 ? size >> 1 : size / stride;
+}
+
 SFV_INLINE tap_range range_of(const sfk_shift *shift, int64_t tap)
 {
     /* Output x reads column x·stride + offset. */
@@ -17,8 +24,8 @@ SFV_INLINE tap_range range_of(const sfk_shift *shift, int64_t tap)
     const int64_t offset = tap * shift->dilation - shift->padding;
     const int64_t last = shift->width - 1 - offset;
     tap_range range = {.from = shift->from + tap * shift->from_stride + offset,
-                       .first = offset < 0 ? (stride - 1 - offset) / stride : 0,
-                       .end = last >= 0 ? last / stride + 1 : 0};
+                       .first = offset < 0 ? divided(stride - 1 - offset, stride) : 0,
+                       .end = last >= 0 ? divided(last, stride) + 1 : 0};
     range.end = range.end < shift->out_width ? range.end : shift->out_width;
     return range;
 }

@@ -60,7 +60,7 @@ SFV_INLINE void store_block(stored_strip *strip, int rows, int vectors)
         if (pair->residual_count) {
             add_residuals(sums, tile, strip->channel, rows, 1, vectors);
         }
-        activate(sums, pair, rows, vectors);
+        activate(sums, tile, rows, vectors);
         keep(tile, sums, strip->channel, rows, 1, vectors);
     }
     tile->column = first;

@@ -15,6 +15,9 @@
 
 typedef struct pair_tile {
     sfk_pair pair;
+    channel_cut cut;
+    /* 0. Read anew for each block: kept in a register, it would take the last one. */
+    float floor;
     /* Of the strip, and how many of its pixels are the tile's. */
     int64_t column;
     int64_t columns;
@@ -90,14 +93,16 @@ SFV_INLINE void add_residuals(sfv (*sums)[MAX_VECTORS], const pair_tile *tile, i
     }
 }
 
-SFV_INLINE void activate(sfv (*sums)[MAX_VECTORS], const sfk_pair *pair, int rows, int vectors)
+SFV_INLINE void activate(sfv (*sums)[MAX_VECTORS], const pair_tile *tile, int rows, int vectors)
 {
+    const sfk_pair *pair = &tile->pair;
     if (pair->activation == SFK_RELU) {
+        const sfv floor = sfv_set1(tile->floor);
         SFV_UNROLL
         for (int m = 0; m < rows; m++) {
             SFV_UNROLL
             for (int v = 0; v < vectors; v++) {
-                sums[m][v] = sfv_max(sfv_zero(), sums[m][v]);
+                sums[m][v] = sfv_max(floor, sums[m][v]);
             }
         }
     } else if (pair->activation == SFK_LEAKY_RELU) {

@@ -17,7 +17,11 @@
 
 /* Before a loop of few turns, whose count is a constant once its function is inlined: its arrays
  * then become registers. */
+#if defined(__clang__)
+#define SFV_UNROLL _Pragma("clang loop unroll(full)")
+#else
 #define SFV_UNROLL _Pragma("GCC unroll 16")
+#endif
 
 #define SFV_INLINE static inline __attribute__((always_inline, unused))
 

@@ -8,6 +8,7 @@
 #include <immintrin.h>
 
 #define SFV_LANES 8
+#define SFV_REGISTERS 16
 #define SFV_TILE_ROWS 6
 #define SFV_TILE_VECTORS 2
 #define SFV_PAIR_ROWS 4

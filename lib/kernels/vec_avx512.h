@@ -8,6 +8,7 @@
 #include <immintrin.h>
 
 #define SFV_LANES 16
+#define SFV_REGISTERS 32
 #define SFV_TILE_ROWS 8
 #define SFV_TILE_VECTORS 3
 #define SFV_PAIR_ROWS 8

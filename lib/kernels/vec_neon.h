@@ -8,6 +8,7 @@
 #include <arm_neon.h>
 
 #define SFV_LANES 4
+#define SFV_REGISTERS 32
 #define SFV_TILE_ROWS 8
 #define SFV_TILE_VECTORS 3
 #define SFV_PAIR_ROWS 8

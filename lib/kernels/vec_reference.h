@@ -12,6 +12,7 @@
 #if defined(SFK_BUILD_WIDE)
 /* The lanes and tiles of the widest instruction set, for tests of their paths on any machine. */
 #define SFV_LANES 16
+#define SFV_REGISTERS 32
 #define SFV_TILE_ROWS 8
 #define SFV_TILE_VECTORS 3
 #define SFV_PAIR_ROWS 8
@@ -20,6 +21,7 @@
 #define SFV_PANEL_VECTORS 2
 #else
 #define SFV_LANES 4
+#define SFV_REGISTERS 16
 #define SFV_TILE_ROWS 4
 #define SFV_TILE_VECTORS 2
 #define SFV_PAIR_ROWS 4

@@ -53,11 +53,18 @@ typedef struct stem_block {
     int64_t channels;
 } stem_block;
 
-/* Row `row` of the full map of the block's channel c, by columns of the tiles. */
-static float *line_of(const stem_block *block, int64_t c, int64_t row)
+/* Which of the rows that are kept row `row` of the full map is. A division takes as long as a tile
+ * of a line, so once for all channels. */
+static int64_t slot_of(const sfi_rank_stem *stem, int64_t row)
+{
+    return row % stem->kept_rows;
+}
+
+/* The row in slot `slot` of the block's channel c, by columns of the tiles. */
+static float *line_in(const stem_block *block, int64_t c, int64_t slot)
 {
     const sfi_rank_stem *stem = &block->stem;
-    const int64_t place = c * stem->kept_rows + row % stem->kept_rows;
+    const int64_t place = c * stem->kept_rows + slot;
     return block->task->bench.lines + place * SFK_LINE_TILE * stem->pitch;
 }
 
@@ -82,11 +89,14 @@ static void make_lines(const stem_block *block, int64_t first, int64_t rows)
                                    .columns = rows * stem->tiles};
         job->kernels->strip_product(&product);
     }
+    const int64_t first_slot = slot_of(stem, first);
     for (int64_t c = 0; c < block->channels; c++) {
+        int64_t slot = first_slot;
         for (int64_t row = 0; row < rows; row++) {
-            job->kernels->line_output(line_of(block, c, first + row), stem->pitch,
+            job->kernels->line_output(line_in(block, c, slot), stem->pitch,
                                       points + c * stem->span + row * stem->tiles, plane,
                                       stem->tiles);
+            slot = slot + 1 < stem->kept_rows ? slot + 1 : 0;
         }
     }
 }
@@ -100,17 +110,22 @@ static void pool_lines(const stem_block *block, int64_t row)
     const sfconv_run *run = job->run;
     uint8_t *cells = run->training ? run->memory + run->plan.steps[job->node].tape + first : NULL;
     float *map = job->map + first;
+    const bool has_above = row > 0;
+    const bool has_below = 2 * row + 1 < stem->full.h;
+    const int64_t above = has_above ? slot_of(stem, 2 * row - 1) : 0;
+    const int64_t middle = slot_of(stem, 2 * row);
+    const int64_t below = slot_of(stem, 2 * row + 1);
     for (int64_t c = 0; c < block->channels; c++) {
         const int64_t channel = block->channel + c;
-        const sfk_line_pool pool = {
-            .rows = {row > 0 ? line_of(block, c, 2 * row - 1) : NULL, line_of(block, c, 2 * row),
-                     2 * row + 1 < stem->full.h ? line_of(block, c, 2 * row + 1) : NULL},
-            .stride = stem->pitch,
-            .columns = stem->full.w,
-            .bias = job->weights.folded.bias[channel],
-            .activation = job->unit.activation,
-            .slope = job->unit.slope,
-            .cells = cells ? cells + channel * job->cut.plane : NULL};
+        const sfk_line_pool pool = {.rows = {has_above ? line_in(block, c, above) : NULL,
+                                             line_in(block, c, middle),
+                                             has_below ? line_in(block, c, below) : NULL},
+                                    .stride = stem->pitch,
+                                    .columns = stem->full.w,
+                                    .bias = job->weights.folded.bias[channel],
+                                    .activation = job->unit.activation,
+                                    .slope = job->unit.slope,
+                                    .cells = cells ? cells + channel * job->cut.plane : NULL};
         job->kernels->line_pool(map + channel * job->cut.plane, &pool);
     }
 }
