@@ -37,41 +37,62 @@ SFV_INLINE void add_tap(float *restrict to, const tap_range *tap, int64_t stride
     }
 }
 
-/* Three taps at once where all are inside, by far the commonest; the two ends one by one. */
-SFV_INLINE void add_three(float *restrict to, const tap_range taps[3], int64_t stride,
+/* Output x where not every tap is inside. */
+SFV_INLINE float sum_at_edge(float sum, const tap_range taps[3], int64_t x)
+{
+    for (int tap = 0; tap < 3; tap++) {
+        if (x >= taps[tap].first && x < taps[tap].end) {
+            sum += taps[tap].from[x];
+        }
+    }
+    return sum;
+}
+
+SFV_INLINE sfv sum_inside(sfv sum, const tap_range taps[3], int64_t x, int64_t lanes)
+{
+    SFV_UNROLL
+    for (int tap = 0; tap < 3; tap++) {
+        sum = sfv_add(sum, lanes == SFV_LANES ? sfv_load(taps[tap].from + x)
+                                              : sfv_load_part(taps[tap].from + x, lanes));
+    }
+    return sum;
+}
+
+/* Three taps of stride 1, by far the commonest: at once where all are inside. */
+SFV_INLINE void add_three(float *restrict to, const tap_range taps[3], int64_t width,
                           bool accumulate)
 {
-    const int64_t first = taps[0].first;
     const int64_t end = taps[2].end;
-    const float *restrict a = taps[0].from;
-    const float *restrict b = taps[1].from;
-    const float *restrict c = taps[2].from;
-    for (int64_t x = first; x < end; x++) {
-        const float start = accumulate ? to[x] : 0.0f;
-        to[x] = ((start + a[x * stride]) + b[x * stride]) + c[x * stride];
+    int64_t x = 0;
+    for (; x < taps[0].first; x++) {
+        to[x] = sum_at_edge(accumulate ? to[x] : 0.0f, taps, x);
     }
-    for (int tap = 0; tap < 3; tap++) {
-        const tap_range left = {taps[tap].from, taps[tap].first,
-                                taps[tap].end < first ? taps[tap].end : first};
-        const tap_range right = {taps[tap].from, taps[tap].first > end ? taps[tap].first : end,
-                                 taps[tap].end};
-        add_tap(to, &left, stride);
-        add_tap(to, &right, stride);
+    for (; x + SFV_LANES <= end; x += SFV_LANES) {
+        const sfv start = accumulate ? sfv_load(to + x) : sfv_zero();
+        sfv_store(to + x, sum_inside(start, taps, x, SFV_LANES));
+    }
+    if (x < end) {
+        const int64_t lanes = end - x;
+        const sfv start = accumulate ? sfv_load_part(to + x, lanes) : sfv_zero();
+        sfv_store_part(to + x, sum_inside(start, taps, x, lanes), lanes);
+        x = end;
+    }
+    for (; x < width; x++) {
+        to[x] = sum_at_edge(accumulate ? to[x] : 0.0f, taps, x);
     }
 }
 
 void SFK_NAME(shift_add)(float *to, const sfk_shift *shift)
 {
-    tap_range taps[3];
+    if (shift->taps == 3 && shift->stride == 1) {
+        const tap_range taps[3] = {range_of(shift, 0), range_of(shift, 1), range_of(shift, 2)};
+        if (taps[0].first < taps[2].end) {
+            add_three(to, taps, shift->out_width, shift->accumulate);
+            return;
+        }
+    }
     if (!shift->accumulate) {
         memset(to, 0, (size_t)shift->out_width * sizeof *to);
-    }
-    for (int tap = 0; tap < 3 && shift->taps == 3; tap++) {
-        taps[tap] = range_of(shift, tap);
-    }
-    if (shift->taps == 3 && taps[0].first < taps[2].end && shift->stride == 1) {
-        add_three(to, taps, 1, shift->accumulate);
-        return;
     }
     for (int64_t tap = 0; tap < shift->taps; tap++) {
         const tap_range range = range_of(shift, tap);
