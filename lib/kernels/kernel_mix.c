@@ -8,7 +8,11 @@
 /* A vector that would be left over joins the tile before it, which is the lower for it. */
 #define MAX_VECTORS (SFV_TILE_VECTORS + 1)
 
-/* Lines of the map that are asked for while a panel is worked on, one a channel. */
+/* In floats. */
+#define CACHE_LINE 16
+
+/* Lines of the map that are asked for while a panel is worked on: as many of each channel as the
+ * panel is wide. */
 typedef struct lines_ahead {
     const float *next;
     int64_t step;
@@ -82,7 +86,10 @@ SFV_INLINE void run_tiles(const sfk_mix *mix, const mix_place *place, int64_t co
         int64_t at = 0;
         for (int64_t c = 0; c < channels; c++, at += step) {
             sfv kept[MAX_VECTORS];
-            __builtin_prefetch(ahead);
+            SFV_UNROLL
+            for (int line = 0; line < vectors * SFV_LANES; line += CACHE_LINE) {
+                __builtin_prefetch(ahead + line);
+            }
             ahead += ahead_step;
             SFV_UNROLL
             for (int v = 0; v < vectors; v++) {

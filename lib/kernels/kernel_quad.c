@@ -139,13 +139,22 @@ SFV_INLINE void add_residuals(quad_sums sums, const quad_tile *tile, int row, in
 
 SFV_INLINE void activate(quad_sums sums, const sfk_quad *quad, int rows, int vectors)
 {
-    const sfv floor = sfv_set1(quad->activation == SFK_RELU ? 0.0f : -__builtin_inff());
-    const sfv slope = sfv_set1(quad->activation == SFK_LEAKY_RELU ? quad->slope : 1.0f);
-    SFV_UNROLL
-    for (int m = 0; m < rows; m++) {
+    if (quad->activation == SFK_RELU) {
         SFV_UNROLL
-        for (int v = 0; v < vectors; v++) {
-            sums[m][v] = sfv_max(floor, sfv_max(sfv_mul(slope, sums[m][v]), sums[m][v]));
+        for (int m = 0; m < rows; m++) {
+            SFV_UNROLL
+            for (int v = 0; v < vectors; v++) {
+                sums[m][v] = sfv_max(sfv_zero(), sums[m][v]);
+            }
+        }
+    } else if (quad->activation == SFK_LEAKY_RELU) {
+        const sfv slope = sfv_set1(quad->slope);
+        SFV_UNROLL
+        for (int m = 0; m < rows; m++) {
+            SFV_UNROLL
+            for (int v = 0; v < vectors; v++) {
+                sums[m][v] = sfv_max(sfv_mul(slope, sums[m][v]), sums[m][v]);
+            }
         }
     }
 }
@@ -237,41 +246,50 @@ SFV_INLINE void run_block(const quad_tile *tile, int rows, int vectors)
     finish_row(tile, sums, 3, rows, vectors);
 }
 
-/* All channels of a tile. */
-SFV_INLINE void run_channels(const quad_tile *place, int rows, int vectors)
+/* All channels, a block along all tiles of the strip before the next: its weights stay in the
+ * nearest cache, and each row of a channel, a page of its own, is written in one run. */
+static void run_strip(const sfk_quad *quad, int64_t block, int64_t vectors)
 {
-    /* A store could change the tile as far as the compiler knows. */
-    quad_tile tile = *place;
-    const int64_t whole = (tile.quad.channels + SFV_PAIR_ROWS - 1) / SFV_PAIR_ROWS * SFV_PAIR_ROWS;
-    for (; tile.channel + rows <= whole; tile.channel += rows) {
-        run_block(&tile, rows, vectors);
-        tile.weights += rows / SFV_PAIR_ROWS * tile.block;
+    quad_tile tile = {.quad = *quad, .block = block, .weights = quad->weights};
+    for (; tile.channel < quad->channels; tile.channel += SFV_PAIR_ROWS) {
+        int64_t rest = vectors;
+        for (tile.lane = 0; rest > 0;) {
+            /* Two of two vectors rather than one of one. */
+            const int64_t width = rest == WIDE + 1 ? 2 : smaller(rest, WIDE);
+            if (width == 2) {
+                run_block(&tile, SFV_PAIR_ROWS, 2);
+            } else {
+                run_block(&tile, SFV_PAIR_ROWS, WIDE);
+            }
+            tile.lane += width * SFV_LANES;
+            rest -= width;
+        }
+        tile.weights += block;
     }
-    if (tile.channel < whole) {
-        run_block(&tile, SFV_PAIR_ROWS, vectors);
+}
+
+/* One vector: two blocks of channels at once, as one has too few sums to hide the latency of the
+ * multiply-add. */
+static void run_vector(const sfk_quad *quad, int64_t block, int64_t lane)
+{
+    quad_tile tile = {.quad = *quad, .block = block, .lane = lane, .weights = quad->weights};
+    for (; tile.channel + SFV_PAIR_ROWS < quad->channels; tile.channel += 2 * SFV_PAIR_ROWS) {
+        run_block(&tile, 2 * SFV_PAIR_ROWS, 1);
+        tile.weights += 2 * block;
+    }
+    if (tile.channel < quad->channels) {
+        run_block(&tile, SFV_PAIR_ROWS, 1);
     }
 }
 
 void SFK_NAME(quad_expand)(const sfk_quad *quad)
 {
-    quad_tile tile = {.quad = *quad, .weights = quad->weights};
-    int64_t rest = (quad->columns + SFV_LANES - 1) / SFV_LANES;
-    tile.block = SFK_QUAD_PACKED(quad->depth) * SFV_PAIR_ROWS;
-    while (rest > 0) {
-        const int64_t vectors = rest == WIDE + 1 ? 2 : smaller(rest, WIDE);
-        rest -= vectors;
-        switch (vectors) {
-        case 1:
-            /* Two blocks: one has too few sums to hide the latency of the multiply-add. */
-            run_channels(&tile, 2 * SFV_PAIR_ROWS, 1);
-            break;
-        case 2:
-            run_channels(&tile, SFV_PAIR_ROWS, 2);
-            break;
-        default:
-            run_channels(&tile, SFV_PAIR_ROWS, WIDE);
-        }
-        tile.lane += vectors * SFV_LANES;
+    const int64_t block = SFK_QUAD_PACKED(quad->depth) * SFV_PAIR_ROWS;
+    const int64_t vectors = (quad->columns + SFV_LANES - 1) / SFV_LANES;
+    const int64_t single = vectors == 1 || WIDE == 2 ? vectors % 2 : 0;
+    run_strip(quad, block, vectors - single);
+    if (single) {
+        run_vector(quad, block, (vectors - single) * SFV_LANES);
     }
 }
 

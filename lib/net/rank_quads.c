@@ -9,8 +9,6 @@
 
 #define ROWS SFK_WINOGRAD_TILE
 #define POINTS SFK_WINOGRAD_WINDOW
-/* Columns of a strip. */
-#define STRIP 16
 /* More elements of a map than a last-level cache holds beside other maps. */
 #define FROM_MEMORY 4000000
 /* Sources for which what the transforms cost is less than what they save. */
@@ -58,7 +56,7 @@ int64_t sfi_rank_quads_macs(const sfi_rank_unit *unit, sfi_shape shape)
 
 void sfi_rank_lay_out_quads(sfi_rank_bench *bench, const sfi_rank_unit *unit, uintptr_t *at)
 {
-    bench->point_stride = unit->depth / 3 * STRIP + SFK_SLACK;
+    bench->point_stride = unit->depth / 3 * SFK_MAX_QUAD_COLUMNS + SFK_SLACK;
     bench->points = sfi_rank_take(at, POINTS * bench->point_stride, sizeof(float));
 }
 
@@ -67,8 +65,9 @@ static void take_points(const sfi_rank_task *task, int64_t row, int64_t column, 
 {
     const sfi_rank_bench *bench = &task->bench;
     const sfi_shape shape = task->job->cut.shape;
+    const int64_t strip = task->job->kernels->quad_columns;
     for (int64_t k = 0; k < task->job->unit.depth / 3; k++) {
-        task->job->kernels->quad_points(bench->points + k * STRIP, bench->point_stride,
+        task->job->kernels->quad_points(bench->points + k * strip, bench->point_stride,
                                         bench->taps[3 * k] + row * shape.w + column, shape.w,
                                         shape.h + 2 - row, columns);
     }
@@ -78,13 +77,14 @@ void sfi_rank_run_quads(const sfi_rank_task *task)
 {
     const sfi_rank_job *job = task->job;
     const sfi_shape shape = job->cut.shape;
+    const int64_t strip = job->kernels->quad_columns;
     const float *residuals[SFI_MAX_INPUTS];
     sfk_quad quad = {.weights = job->weights.packed,
                      .channels = shape.c,
                      .points = task->bench.points,
                      .point_stride = task->bench.point_stride,
                      .depth = job->unit.depth / 3,
-                     .span = STRIP,
+                     .span = strip,
                      .residuals = residuals,
                      .residual_count = job->unit.residual_count,
                      .plane = job->cut.plane,
@@ -94,9 +94,9 @@ void sfi_rank_run_quads(const sfi_rank_task *task)
                      .slope = job->unit.slope};
     for (int64_t row = task->first_row; row < task->end_row; row += ROWS) {
         quad.rows = sfi_min(ROWS, task->end_row - row);
-        for (int64_t column = 0; column < shape.w; column += STRIP) {
+        for (int64_t column = 0; column < shape.w; column += strip) {
             const int64_t place = row * shape.w + column;
-            quad.columns = sfi_min(STRIP, shape.w - column);
+            quad.columns = sfi_min(strip, shape.w - column);
             quad.map = job->map + task->image * shape.c * job->cut.plane + place;
             for (int32_t i = 0; i < job->unit.residual_count; i++) {
                 residuals[i] = task->bench.residuals[i] + place;

@@ -12,7 +12,7 @@ typedef struct quad {
 
 static quad make_quad(kernel_cases *cases, int64_t channels, int64_t depth, int64_t columns)
 {
-    enum { SPAN = 16 };
+    enum { SPAN = SFK_MAX_QUAD_COLUMNS };
     const int64_t part_floats = sizeof(sfk_pair_part) / sizeof(float);
     const int64_t taps = 3 * depth;
     sfk_pair_part *part = (sfk_pair_part *)case_scratch(cases, part_floats);
@@ -62,7 +62,7 @@ static void quad_case(kernel_cases *cases, const char *label, int64_t channels, 
 
 void quad_expand_cases(kernel_cases *cases)
 {
-    quad_case(cases, "64 of 8 maps, 16 columns", 64, 8, 16);
+    quad_case(cases, "64 of 8 maps, 96 columns", 64, 8, 96);
     quad_case(cases, "256 of 32 maps, 14 columns", 256, 32, 14);
     quad_case(cases, "512 of 128 maps, 7 columns", 512, 128, 7);
 }
