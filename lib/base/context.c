@@ -5,14 +5,31 @@
 
 #include <stdlib.h>
 #include <string.h>
+#if defined(__linux__)
+#include <sys/mman.h>
+#endif
+
+/* Blocks from here on lie in huge pages where the system has them: the channels of a pixel are a
+ * plane apart, each in a page of its own, and the tables of pages hold few of the small ones. */
+#define HUGE_FROM ((size_t)4 << 20)
+#define HUGE_PAGE ((size_t)2 << 20)
 
 static void *default_allocate(void *user, size_t bytes, size_t alignment)
 {
+    const size_t unit = bytes >= HUGE_FROM ? HUGE_PAGE : alignment;
     (void)user;
-    if (bytes > SIZE_MAX - alignment) {
+    if (bytes > SIZE_MAX - unit) {
         return NULL;
     }
-    return aligned_alloc(alignment, (bytes + alignment - 1) / alignment * alignment);
+    const size_t rounded = (bytes + unit - 1) / unit * unit;
+    void *memory = aligned_alloc(unit, rounded);
+#if defined(__linux__) && defined(MADV_HUGEPAGE)
+    if (memory && unit == HUGE_PAGE) {
+        /* Advice: where it is not taken, small pages serve. */
+        (void)madvise(memory, rounded, MADV_HUGEPAGE);
+    }
+#endif
+    return memory;
 }
 
 static void default_release(void *user, void *memory, size_t bytes)
