@@ -1,43 +1,9 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-#include "vec.h"
+#include "square.h"
 
 #include <string.h>
 
-#define SQUARE 8
-
 #if defined(SFK_BUILD_AVX2) || defined(SFK_BUILD_AVX512)
-#include <immintrin.h>
-
-SFV_INLINE void transpose_square(float *to, int64_t to_stride, const float *const from[SQUARE])
-{
-    __m256 row[SQUARE], pair[SQUARE];
-    /* Rows r and r + 4 share a register by halves, so that two rounds of shuffles inside halves
-     * finish the work. */
-    for (int r = 0; r < 4; r++) {
-        const float *low = from[r];
-        const float *high = from[r + 4];
-        row[r] =
-            _mm256_insertf128_ps(_mm256_castps128_ps256(_mm_loadu_ps(low)), _mm_loadu_ps(high), 1);
-        row[r + 4] = _mm256_insertf128_ps(_mm256_castps128_ps256(_mm_loadu_ps(low + 4)),
-                                          _mm_loadu_ps(high + 4), 1);
-    }
-    for (int half = 0; half < SQUARE; half += 4) {
-        pair[half] = _mm256_unpacklo_ps(row[half], row[half + 1]);
-        pair[half + 1] = _mm256_unpackhi_ps(row[half], row[half + 1]);
-        pair[half + 2] = _mm256_unpacklo_ps(row[half + 2], row[half + 3]);
-        pair[half + 3] = _mm256_unpackhi_ps(row[half + 2], row[half + 3]);
-    }
-    for (int half = 0; half < SQUARE; half += 4) {
-        float *out = to + half * to_stride;
-        _mm256_storeu_ps(out, _mm256_shuffle_ps(pair[half], pair[half + 2], 0x44));
-        _mm256_storeu_ps(out + to_stride, _mm256_shuffle_ps(pair[half], pair[half + 2], 0xee));
-        _mm256_storeu_ps(out + 2 * to_stride,
-                         _mm256_shuffle_ps(pair[half + 1], pair[half + 3], 0x44));
-        _mm256_storeu_ps(out + 3 * to_stride,
-                         _mm256_shuffle_ps(pair[half + 1], pair[half + 3], 0xee));
-    }
-}
-
 /* Of 24 numbers that follow each other, those with index i modulo 3 lie in other lanes of one
  * vector than of the next: a blend brings them together, a permutation orders them. The opposite
  * does the same backwards. */
@@ -90,15 +56,6 @@ SFV_INLINE void collect_eight(float *to, const float *from, int64_t from_stride)
         to[3 * i + 2] = from[2 * from_stride + i];
     }
 }
-
-SFV_INLINE void transpose_square(float *to, int64_t to_stride, const float *const from[SQUARE])
-{
-    for (int r = 0; r < SQUARE; r++) {
-        for (int c = 0; c < SQUARE; c++) {
-            to[c * to_stride + r] = from[r][c];
-        }
-    }
-}
 #endif
 
 /* Eight steps of at most eight rows. */
@@ -120,16 +77,6 @@ SFV_INLINE void pack_square(float *to, int64_t to_step, const float *from, int64
         }
     }
 #endif
-}
-
-SFV_INLINE void transpose_strided(float *to, int64_t to_stride, const float *from,
-                                  int64_t from_stride)
-{
-    const float *rows[SQUARE];
-    for (int r = 0; r < SQUARE; r++) {
-        rows[r] = from + r * from_stride;
-    }
-    transpose_square(to, to_stride, rows);
 }
 
 SFV_INLINE void transpose_rest(float *to, int64_t to_stride, const float *from, int64_t from_stride,
@@ -161,40 +108,60 @@ SFV_INLINE void collect_three(float *to, const float *from, int64_t from_stride,
     transpose_rest(to + 3 * c, 3, from + c, from_stride, 3, columns - c);
 }
 
-/* The inner loop follows the rows of the matrix with the longer stride: the other then stays in a
- * few cache lines and pages. */
+/* One square of `size` rows, a constant at every call. */
+SFV_INLINE void transpose_one(float *to, int64_t to_stride, const float *from, int64_t from_stride,
+                              int64_t row, int64_t column, int size)
+{
+    to += column * to_stride + row;
+    from += row * from_stride + column;
+    if (size == LARGE_SQUARE) {
+        transpose_large_square(to, to_stride, from, from_stride);
+    } else {
+        transpose_strided_square(to, to_stride, from, from_stride);
+    }
+}
+
+/* At least `size` rows and columns: the last squares begin early enough to be whole, and some
+ * elements are written twice. The inner loop follows the rows of the matrix with the longer stride:
+ * the other then stays in a few cache lines and pages. */
+SFV_INLINE void transpose_squares(float *to, int64_t to_stride, const float *from,
+                                  int64_t from_stride, int64_t rows, int64_t columns, int size)
+{
+    const int64_t last_row = rows - size, last_column = columns - size;
+    if (to_stride > from_stride) {
+        for (int64_t c = 0; c < columns; c += size) {
+            const int64_t column = c < last_column ? c : last_column;
+            for (int64_t r = 0; r < rows; r += size) {
+                const int64_t row = r < last_row ? r : last_row;
+                transpose_one(to, to_stride, from, from_stride, row, column, size);
+            }
+        }
+        return;
+    }
+    for (int64_t r = 0; r < rows; r += size) {
+        const int64_t row = r < last_row ? r : last_row;
+        for (int64_t c = 0; c < columns; c += size) {
+            const int64_t column = c < last_column ? c : last_column;
+            transpose_one(to, to_stride, from, from_stride, row, column, size);
+        }
+    }
+}
+
 void SFK_NAME(transpose)(float *to, int64_t to_stride, const float *from, int64_t from_stride,
                          int64_t rows, int64_t columns)
 {
-    const int64_t whole_rows = rows / SQUARE * SQUARE;
-    const int64_t whole_columns = columns / SQUARE * SQUARE;
-    if (columns == 3 && from_stride == 3) {
+    const int64_t least = rows < columns ? rows : columns;
+    if (least >= LARGE_SQUARE) {
+        transpose_squares(to, to_stride, from, from_stride, rows, columns, LARGE_SQUARE);
+    } else if (least >= SQUARE) {
+        transpose_squares(to, to_stride, from, from_stride, rows, columns, SQUARE);
+    } else if (columns == 3 && from_stride == 3) {
         deal_three(to, to_stride, from, rows);
-        return;
-    }
-    if (rows == 3 && to_stride == 3) {
+    } else if (rows == 3 && to_stride == 3) {
         collect_three(to, from, from_stride, columns);
-        return;
-    }
-    if (to_stride > from_stride) {
-        for (int64_t c = 0; c < whole_columns; c += SQUARE) {
-            for (int64_t r = 0; r < whole_rows; r += SQUARE) {
-                transpose_strided(to + c * to_stride + r, to_stride, from + r * from_stride + c,
-                                  from_stride);
-            }
-        }
     } else {
-        for (int64_t r = 0; r < whole_rows; r += SQUARE) {
-            for (int64_t c = 0; c < whole_columns; c += SQUARE) {
-                transpose_strided(to + c * to_stride + r, to_stride, from + r * from_stride + c,
-                                  from_stride);
-            }
-        }
+        transpose_rest(to, to_stride, from, from_stride, rows, columns);
     }
-    transpose_rest(to + whole_columns * to_stride, to_stride, from + whole_columns, from_stride,
-                   whole_rows, columns - whole_columns);
-    transpose_rest(to + whole_rows, to_stride, from + whole_rows * from_stride, from_stride,
-                   rows - whole_rows, columns);
 }
 
 void SFK_NAME(pack_rows)(float *to, int64_t to_step, const float *from, int64_t row_step,

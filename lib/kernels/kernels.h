@@ -301,6 +301,24 @@ typedef struct sfk_outer {
     bool accumulate;
 } sfk_outer;
 
+/* Sums over the channels of a tile by pixels, the gradient of the taps:
+ *   to[k·to_stride + n] = start + Σ_c weights[c·weight_stride + k] * from[n·from_stride + c]
+ * with one chain of fma in the order of c for each element; start is 0 or, where `accumulate`, to.
+ * Pixels and channels up to the next multiples of 16 must exist, in `from` finite or not, and those
+ * pixels of `to` are written. */
+typedef struct sfk_pull {
+    const float *from;
+    int64_t from_stride;
+    int64_t pixels;
+    int64_t channels;
+    const float *weights;
+    int64_t weight_stride;
+    float *to;
+    int64_t to_stride;
+    int64_t taps;
+    bool accumulate;
+} sfk_pull;
+
 /* A tile by pixels, whose channels lie side by side, from maps and for each of them a row of
  * weights: to[n·stride + m] = activation(start + Σ_k sources[k][first + n] *
  * weights[k·weight_stride + m]

@@ -84,12 +84,10 @@ typedef struct sfi_back_job {
     float *correction_bias;
 } sfi_back_job;
 
-/* Memory of one strip: tiles by pixels, taps less their centre, and the gradients of the taps by
- * pixels. */
+/* Memory of one strip: tiles by pixels, taps less their centre, and the gradients of the taps. */
 typedef struct sfi_back_side {
     float *values;
     float *gradients;
-    const float **pixel_rows;
     float *centred;
     const float **centred_rows;
     float *tap_gradient;
@@ -101,12 +99,11 @@ typedef struct sfi_back_bench {
     sfi_back_side sides[2];
     float *pooled_values;
     float *pooled_gradients;
-    /* A tile for each residual; sums over the pixels of a tile; a tile and the gradients of taps by
-     * rows, on their way to maps in memory. */
+    /* A tile for each residual; sums over the pixels of a tile; a tile by rows, on its way to a map
+     * in memory. */
     float *residuals;
     float *channel_sums;
     float *rows_of_tile;
-    float *tap_rows;
     const float **taps;
     const float **full;
     const float **half;

@@ -172,35 +172,34 @@ static void give_to_residuals(const sfi_back_task *task, const sfi_back_side *si
     }
 }
 
-/* The gradient of the taps, by pixels: Wᵀ·dv, one chain over the channels of all tiles. */
+/* The gradient of the taps, Wᵀ·dv, one chain over the channels of all tiles. */
 static void add_tap_gradients(const sfi_back_task *task, const sfi_back_side *side,
                               const back_tile *tile)
 {
     const sfi_back_job *job = task->job;
-    const sfk_outer back = {.left = side->pixel_rows,
-                            .right = job->contraction + tile->channel * job->tap_pitch,
-                            .right_stride = job->tap_pitch,
-                            .depth = tile->channels,
-                            .to = side->tap_gradient,
-                            .to_stride = job->tap_pitch,
-                            .rows = tile->pixels,
-                            .columns = sfi_ceil_div(job->unit.depth, 8) * 8,
-                            .accumulate = tile->channel > 0};
-    job->kernels->strip_outer(&back);
+    const sfk_pull pull = {.from = side->gradients,
+                           .from_stride = SFI_BACK_CHANNELS,
+                           .pixels = tile->pixels,
+                           .channels = tile->channels,
+                           .weights = job->contraction + tile->channel * job->tap_pitch,
+                           .weight_stride = job->tap_pitch,
+                           .to = side->tap_gradient,
+                           .to_stride = SFI_BACK_STRIP,
+                           .taps = job->unit.depth,
+                           .accumulate = tile->channel > 0};
+    job->kernels->pull_taps(&pull);
 }
 
-/* Of the last tile, to where they are found by taps. */
+/* Of the last tile. */
 static void store_tap_gradients(const sfi_back_task *task, const sfi_back_side *side, int64_t first,
                                 int64_t pixels)
 {
     const sfi_back_job *job = task->job;
-    const int64_t depth = job->unit.depth;
-    float *rows = task->bench.tap_rows;
-    float *to = job->tap_gradient + task->image * depth * job->cut.plane + first;
-    job->kernels->transpose(rows, SFI_BACK_STRIP, side->tap_gradient, job->tap_pitch,
-                            sfi_ceil_div(pixels, 8) * 8, sfi_ceil_div(depth, 8) * 8);
+    const int64_t depth = job->unit.depth, plane = job->cut.plane;
+    float *to = job->tap_gradient + task->image * depth * plane + first;
     for (int64_t k = 0; k < depth; k++) {
-        memcpy(to + k * job->cut.plane, rows + k * SFI_BACK_STRIP, (size_t)pixels * sizeof *to);
+        memcpy(to + k * plane, side->tap_gradient + k * SFI_BACK_STRIP,
+               (size_t)pixels * sizeof *to);
     }
 }
 

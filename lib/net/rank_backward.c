@@ -82,10 +82,9 @@ static void lay_out_side(sfi_back_side *side, const sfi_back_job *job, uintptr_t
     const int64_t depth = job->unit.depth;
     side->values = sfi_rank_take(at, SFI_BACK_TILE, sizeof(float));
     side->gradients = sfi_rank_take(at, SFI_BACK_TILE, sizeof(float));
-    side->pixel_rows = sfi_rank_take(at, SFI_BACK_STRIP, sizeof(float *));
     side->centred = sfi_rank_take(at, depth * SFI_BACK_STRIP + SFK_SLACK, sizeof(float));
     side->centred_rows = sfi_rank_take(at, depth, sizeof(float *));
-    side->tap_gradient = sfi_rank_take(at, SFI_BACK_STRIP * job->tap_pitch, sizeof(float));
+    side->tap_gradient = sfi_rank_take(at, depth * SFI_BACK_STRIP, sizeof(float));
 }
 
 static int64_t lay_out_bench(sfi_back_bench *bench, const sfi_back_job *job, uintptr_t memory)
@@ -104,7 +103,6 @@ static int64_t lay_out_bench(sfi_back_bench *bench, const sfi_back_job *job, uin
     bench->residuals = sfi_rank_take(&at, job->unit.residual_count * SFI_BACK_TILE, sizeof(float));
     bench->channel_sums = sfi_rank_take(&at, SFI_BACK_CHANNELS, sizeof(float));
     bench->rows_of_tile = sfi_rank_take(&at, SFI_BACK_TILE + SFK_SLACK, sizeof(float));
-    bench->tap_rows = sfi_rank_take(&at, job->tap_pitch * SFI_BACK_STRIP, sizeof(float));
     bench->taps = sfi_rank_take(&at, depth, sizeof(float *));
     bench->full = sfi_rank_take(&at, job->full.count, sizeof(float *));
     bench->half = sfi_rank_take(&at, job->half.count, sizeof(float *));
@@ -350,9 +348,6 @@ static void open_tiles(const sfi_back_task *task)
         if (has_spare_lanes) {
             memset(side->values, 0, SFI_BACK_TILE * sizeof(float));
             memset(side->gradients, 0, SFI_BACK_TILE * sizeof(float));
-        }
-        for (int64_t n = 0; n < SFI_BACK_STRIP; n++) {
-            side->pixel_rows[n] = side->gradients + n * SFI_BACK_CHANNELS;
         }
     }
     if (has_spare_lanes) {

@@ -22,15 +22,14 @@ static int64_t whole_vectors(int64_t columns)
     return (columns + 15) / 16 * 16;
 }
 
-/* Taps times a tile by pixels, and the pixels of one times weights. */
+/* Taps times a tile by pixels. */
 static const struct tile {
     const char *label;
     int64_t rows, columns, depth;
-} tiles[] = {
-    {"1 by 32, 96 pixels", 1, 32, 96},           {"3 by 32, 96 pixels", 3, 32, 96},
-    {"6 by 32, 96 pixels", 6, 32, 96},           {"48 by 32, 96 pixels", 48, 32, 96},
-    {"96 pixels by 8, 32 channels", 96, 8, 32},  {"96 pixels by 16, 32 channels", 96, 16, 32},
-    {"96 pixels by 48, 32 channels", 96, 48, 32}};
+} tiles[] = {{"1 by 32, 96 pixels", 1, 32, 96},
+             {"3 by 32, 96 pixels", 3, 32, 96},
+             {"6 by 32, 96 pixels", 6, 32, 96},
+             {"48 by 32, 96 pixels", 48, 32, 96}};
 
 static void outer_of_tiles(kernel_cases *cases)
 {
@@ -68,6 +67,33 @@ void strip_outer_cases(kernel_cases *cases)
                                  .accumulate = true};
         KERNEL_CASE(cases, strips[i].label, multiply_adds(rows * taps * depth),
                     cases->kernels->strip_outer(&outer));
+    }
+}
+
+void pull_taps_cases(kernel_cases *cases)
+{
+    enum { CHANNELS = 32 };
+    static const struct pull {
+        const char *label;
+        int64_t taps, pixels;
+    } pulls[] = {{"6 taps, 96 pixels", 6, 96},
+                 {"12 taps, 80 pixels", 12, 80},
+                 {"48 taps, 96 pixels", 48, 96},
+                 {"48 taps, 7x7", 48, 49}};
+    for (int64_t i = 0; i < CASE_COUNT(pulls); i++) {
+        const int64_t taps = pulls[i].taps, pixels = pulls[i].pixels;
+        const int64_t pitch = whole_vectors(pixels);
+        const sfk_pull pull = {.from = case_floats(cases, CHANNELS * pitch),
+                               .from_stride = CHANNELS,
+                               .pixels = pixels,
+                               .channels = CHANNELS,
+                               .weights = case_floats(cases, CHANNELS * whole_vectors(taps)),
+                               .weight_stride = whole_vectors(taps),
+                               .to = case_floats(cases, taps * pitch),
+                               .to_stride = pitch,
+                               .taps = taps};
+        KERNEL_CASE(cases, pulls[i].label, multiply_adds(taps * pixels * CHANNELS),
+                    cases->kernels->pull_taps(&pull));
     }
 }
 

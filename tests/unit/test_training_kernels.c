@@ -116,6 +116,74 @@ START_TEST(an_outer_product_is_one_chain_of_fma_an_element_and_nothing_else_is_w
 }
 END_TEST
 
+#define PULL_TAPS 26
+#define PULL_PIXELS 112
+#define PULL_CHANNELS 80
+
+typedef struct pull_data {
+    /* One off, so that nothing is aligned; channels behind the last are no numbers. */
+    float from[PULL_PIXELS * PULL_CHANNELS + 1];
+    float weights[PULL_CHANNELS * PULL_TAPS];
+} pull_data;
+
+static void check_pull(const sfk_table *table, pull_data *data, int taps, int pixels, int channels,
+                       bool accumulate)
+{
+    static float before[PULL_TAPS * (PULL_PIXELS + 3)], to[PULL_TAPS * (PULL_PIXELS + 3)];
+    const int64_t from_stride = (channels + 15) / 16 * 16;
+    const int64_t written = (pixels + 15) / 16 * 16, to_stride = written + 3;
+    const sfk_pull pull = {.from = data->from + 1,
+                           .from_stride = from_stride,
+                           .pixels = pixels,
+                           .channels = channels,
+                           .weights = data->weights,
+                           .weight_stride = PULL_TAPS,
+                           .to = to,
+                           .to_stride = to_stride,
+                           .taps = taps,
+                           .accumulate = accumulate};
+    fill(data->from, PULL_PIXELS * PULL_CHANNELS + 1, 4);
+    for (int64_t n = 0; n < written; n++) {
+        for (int64_t c = channels; c < from_stride; c++) {
+            data->from[1 + n * from_stride + c] = NAN;
+        }
+    }
+    fill(before, PULL_TAPS * (PULL_PIXELS + 3), 5);
+    memcpy(to, before, sizeof to);
+    table->pull_taps(&pull);
+    for (int k = 0; k < taps; k++) {
+        for (int64_t n = 0; n < written; n++) {
+            float *start = &before[k * to_stride + n];
+            float sum = accumulate ? *start : 0.0f;
+            for (int c = 0; c < channels; c++) {
+                sum = fmaf(pull.weights[c * PULL_TAPS + k], pull.from[n * from_stride + c], sum);
+            }
+            *start = sum;
+        }
+    }
+    ck_assert_msg(memcmp(to, before, sizeof to) == 0,
+                  "isa %d, %d lanes: %d taps, %d pixels, %d channels, accumulate %d", table->isa,
+                  table->lanes, taps, pixels, channels, accumulate);
+}
+
+START_TEST(gradients_of_taps_are_one_chain_of_fma_over_the_channels)
+{
+    static const int channels[] = {1, 3, 15, 16, 17, 31, 32, 33, 64, 80};
+    static pull_data data;
+    const sfk_table *table = table_number(_i);
+    if (!table) {
+        return;
+    }
+    fill(data.weights, PULL_CHANNELS * PULL_TAPS, 3);
+    for (int taps = 1; taps <= PULL_TAPS; taps++) {
+        for (int pixels = 1 + taps % 3; pixels <= PULL_PIXELS; pixels += 15) {
+            const int count = channels[(taps + pixels) % 10];
+            check_pull(table, &data, taps, pixels, count, (taps + pixels / 2) % 2);
+        }
+    }
+}
+END_TEST
+
 static void check_transposed_taps(const sfk_table *table, const row_set *set, int depth, int count,
                                   int spare)
 {
@@ -369,6 +437,8 @@ int main(void)
     tcase_add_loop_test(tests,
                         an_outer_product_is_one_chain_of_fma_an_element_and_nothing_else_is_written,
                         0, TABLE_COUNT);
+    tcase_add_loop_test(tests, gradients_of_taps_are_one_chain_of_fma_over_the_channels, 0,
+                        TABLE_COUNT);
     tcase_add_loop_test(tests, taps_are_transposed_and_zeros_fill_the_stride, 0, TABLE_COUNT);
     tcase_add_loop_test(tests, moments_are_sums_of_blocks_and_leave_the_lower_triangle_alone, 0,
                         TABLE_COUNT);
