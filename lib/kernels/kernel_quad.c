@@ -5,6 +5,9 @@
 /* Vectors of a tile: with 16 registers two leave room for weights and sources in each step. */
 #define WIDE (SFV_PAIR_ROWS > 4 ? 3 : 2)
 
+/* In floats. */
+#define CACHE_LINE 16
+
 typedef sfv quad_sums[2 * SFV_PAIR_ROWS][WIDE];
 
 /* Rows of the map behind `rows` are zeros. */
@@ -31,6 +34,8 @@ typedef struct quad_tile {
     int64_t lane;
     /* From block to block of the packed weights. */
     int64_t block;
+    /* From what is written to what is asked for. */
+    int64_t ahead;
     /* The next. */
     int64_t channel;
     const float *weights;
@@ -209,14 +214,18 @@ SFV_INLINE void start_row(quad_sums sums, const quad_parts *parts, const float *
     }
 }
 
-/* The lines of the map to the right, before they are written: each lies in a page of its own. */
+/* Lines of the map before they are written: each lies in a page of its own. */
 SFV_INLINE void ask_for(const quad_tile *tile, int rows, int vectors)
 {
     SFV_UNROLL
     for (int row = 0; row < TILE; row++) {
         SFV_UNROLL
         for (int m = 0; m < rows; m++) {
-            __builtin_prefetch(tile->quad.map + place_of(tile, row, m, vectors), 1);
+            const float *next = tile->quad.map + place_of(tile, row, m, 0) + tile->ahead;
+            SFV_UNROLL
+            for (int at = 0; at < vectors * SFV_LANES; at += CACHE_LINE) {
+                __builtin_prefetch(next + at, 1);
+            }
         }
     }
 }
@@ -251,6 +260,9 @@ SFV_INLINE void run_block(const quad_tile *tile, int rows, int vectors)
 static void run_strip(const sfk_quad *quad, int64_t block, int64_t vectors)
 {
     quad_tile tile = {.quad = *quad, .block = block, .weights = quad->weights};
+    /* A tile alone goes through its channels too soon: then what is to the right of it. */
+    const bool is_alone = vectors <= WIDE && quad->columns < quad->width;
+    tile.ahead = is_alone ? vectors * SFV_LANES : SFV_PAIR_ROWS * quad->plane;
     for (; tile.channel < quad->channels; tile.channel += SFV_PAIR_ROWS) {
         int64_t rest = vectors;
         for (tile.lane = 0; rest > 0;) {
@@ -272,7 +284,8 @@ static void run_strip(const sfk_quad *quad, int64_t block, int64_t vectors)
  * multiply-add. */
 static void run_vector(const sfk_quad *quad, int64_t block, int64_t lane)
 {
-    quad_tile tile = {.quad = *quad, .block = block, .lane = lane, .weights = quad->weights};
+    quad_tile tile = {
+        .quad = *quad, .block = block, .lane = lane, .ahead = SFV_LANES, .weights = quad->weights};
     for (; tile.channel + SFV_PAIR_ROWS < quad->channels; tile.channel += 2 * SFV_PAIR_ROWS) {
         run_block(&tile, 2 * SFV_PAIR_ROWS, 1);
         tile.weights += 2 * block;

@@ -224,7 +224,7 @@ typedef struct sfk_quad {
     int64_t width;
     /* a[c][q][n] at map[c·plane + q·width + n]. */
     float *map;
-    /* The map is too large for a cache: what follows on the right is asked for meanwhile. */
+    /* The map is too large for a cache: what is written soon is asked for meanwhile. */
     bool from_memory;
     /* SFK_IDENTITY, SFK_RELU or SFK_LEAKY_RELU with 0 < slope <= 1. */
     int32_t activation;

@@ -9,8 +9,10 @@
 
 #define ROWS SFK_WINOGRAD_TILE
 #define POINTS SFK_WINOGRAD_WINDOW
-/* More elements of a map than a last-level cache holds beside other maps. */
+/* More elements of a map than a last-level cache holds beside other maps. Wide strips gain by
+ * asking for what comes from the last level, too. */
 #define FROM_MEMORY 4000000
+#define WIDE_STRIP 48
 /* Sources for which what the transforms cost is less than what they save. */
 #define LEAST_SOURCES 8
 
@@ -78,6 +80,7 @@ void sfi_rank_run_quads(const sfi_rank_task *task)
     const sfi_rank_job *job = task->job;
     const sfi_shape shape = job->cut.shape;
     const int64_t strip = job->kernels->quad_columns;
+    const int64_t near = strip >= WIDE_STRIP ? SFI_RANK_LARGE : FROM_MEMORY;
     const float *residuals[SFI_MAX_INPUTS];
     sfk_quad quad = {.weights = job->weights.packed,
                      .channels = shape.c,
@@ -88,7 +91,7 @@ void sfi_rank_run_quads(const sfi_rank_task *task)
                      .residuals = residuals,
                      .residual_count = job->unit.residual_count,
                      .plane = job->cut.plane,
-                     .from_memory = shape.c * job->cut.plane > FROM_MEMORY,
+                     .from_memory = shape.c * job->cut.plane > near,
                      .width = shape.w,
                      .activation = job->unit.activation,
                      .slope = job->unit.slope};
