@@ -12,7 +12,8 @@ Printed are medians, how far the middle half of all runs spreads, and the ratio 
 peer; in brackets the ratio of the shortest runs, which other programs on the machine disturb least:
 where two processors share one core, a neighbour takes more from the engine that stalls less.
 `memory` asks fresh processes for the most that was resident, and one more that computes nothing:
-the difference is what the network takes.
+the difference is what the network takes. `nets` prints what share the multiply-adds of the plan are
+of those that the processor could do in registers meanwhile (peak_worker).
 
 `pairs` and `depthwise` are single layers, C to C channels of a map, with BatchNorm and ReLU: a
 factorized 3x3 convolution, and a depthwise separable one. PyTorch does the same (torch_pairs.py);
@@ -73,6 +74,8 @@ class Worker:
         environment = dict(os.environ, OMP_NUM_THREADS=str(threads))
         # Otherwise PyTorch pays page faults for every large tensor of a step.
         environment.update(MALLOC_MMAP_MAX_="0", MALLOC_TRIM_THRESHOLD_="34359738368")
+        # Of the last answer to a request.
+        self.note = ""
         self.process = subprocess.Popen(
             [word.replace("{T}", str(threads)) for word in command], env=environment, text=True,
             stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)
@@ -86,7 +89,8 @@ class Worker:
             return None
         while line := self.process.stdout.readline():
             if line.startswith("OK"):
-                return [float(word) for word in line[2:].partition("#")[0].split()]
+                numbers, _, self.note = line[2:].partition("#")
+                return [float(word) for word in numbers.split()]
             if line.startswith("ERR"):
                 return None
         return None
@@ -126,6 +130,7 @@ def requests(what, only):
 def measure(workers, request, options, request_of_others=None):
     """Milliseconds of each worker that can; some engines know the work by another request."""
     times = {name: [] for name in workers}
+    work = 0.0
     for turn in range(options.rounds):
         for name in list(times)[:: -1 if turn % 2 else 1]:
             knows = not request_of_others or not name or name.startswith("PyTorch")
@@ -133,13 +138,41 @@ def measure(workers, request, options, request_of_others=None):
             answer = workers[name].ask(f"{asked} {1000 * options.budget}")
             if answer:
                 times[name] += [microseconds / 1e3 for microseconds in answer]
+                work = work if name else forward_work(workers[name])
             else:
                 del times[name]
     for name in list(workers):
         if workers[name].ask("F") is None:
             # A peer that crashed; this library's own end shows in the times.
             workers.pop(name).close()
-    return times
+    return times, work
+
+
+def forward_work(worker):
+    """Million multiply-adds of the network that peer_worker has just run, by its plan."""
+    found = re.search(r"forward (\d+) multiply-adds", worker.note)
+    return int(found[1]) / 1e6 if found else 0.0
+
+
+class Peak:
+    """Million multiply-adds a second in registers, asked for again and again: other programs only
+    ever take from it, so the best of all answers so far counts."""
+
+    def __init__(self, ours, threads):
+        self.worker = Worker([str(pathlib.Path(ours[0]).with_name("peak_worker")), "{T}"], threads)
+        self.best = max(self.worker.ask("K")[0] for _ in range(5))
+
+    def rate(self):
+        self.best = max(self.best, self.worker.ask("K")[0])
+        return self.best
+
+    def close(self):
+        self.worker.close()
+
+
+def share(times, ideal):
+    """Of the median, and in brackets of the shortest run, in percent."""
+    return f"{100 * ideal / statistics.median(times):.0f} ({100 * ideal / min(times):.0f}) %"
 
 
 def spread(times):
@@ -151,13 +184,18 @@ def spread(times):
 
 
 def compare_times(what, ours, options):
-    print("| network | batch | threads | libsfconv | quickest peer | ratio | all peers |")
-    print("|---|---|---|---|---|---|---|")
+    print("| network | batch | threads | libsfconv | share of FMA peak | quickest peer | ratio | "
+          "all peers |")
+    print("|---|---|---|---|---|---|---|---|")
     for threads in options.threads:
         workers = ready({"": ours, **peers()}, threads)
+        peak = Peak(ours, threads)
         for request in requests(what, options.only):
-            print_times(request, threads, measure(workers, request, options))
-        for worker in workers.values():
+            times, work = measure(workers, request, options)
+            # The plan of a training run tells its forward alone.
+            ideal = 1e3 * work / peak.rate() if what == "nets" else 0
+            print_times(request, threads, times, ideal)
+        for worker in (*workers.values(), peak):
             worker.close()
 
 
@@ -181,14 +219,11 @@ def compare_layers(what, ours, options):
     print("|---|---|---|---|---|---|---|")
     for threads in options.threads:
         workers = ready({"": ours, **layer_peers()}, threads)
-        peak = Worker([str(pathlib.Path(ours[0]).with_name("peak_worker")), "{T}"], threads)
-        # Other programs only ever take from the peak: the best of all answers so far.
-        rate = max(peak.ask("K")[0] for _ in range(5))
+        peak = Peak(ours, threads)
         for name, request, other, work in layer_cases(what):
             if re.search(options.only, name):
-                times = measure(workers, request, options, other)
-                rate = max(rate, peak.ask("K")[0])
-                print_layer(name, threads, times, 1e3 * work / rate)
+                times, _ = measure(workers, request, options, other)
+                print_layer(name, threads, times, 1e3 * work / peak.rate())
         for worker in (*workers.values(), peak):
             worker.close()
 
@@ -207,12 +242,11 @@ def print_layer(name, threads, times, ideal):
     best = min(medians, key=medians.get, default=None)
     others = ", ".join(f"{peer} {value:.4g}" for peer, value in medians.items())
     middle = statistics.median(mine)
-    share = f"{100 * ideal / middle:.0f} ({100 * ideal / min(mine):.0f}) %"
     beside = f"{medians[best]:.4g} ms ({best}) | {ratios(mine, times[best])}" if best else "- | -"
-    print(f"| {name} | {threads} | {middle:.4g} ms | {share} | {beside} | {others} |", flush=True)
+    print(f"| {name} | {threads} | {middle:.4g} ms | {share(mine, ideal)} | {beside} | {others} |", flush=True)
 
 
-def print_times(request, threads, times):
+def print_times(request, threads, times, ideal):
     _, name, batch = request.split()
     if "" not in times:
         sys.exit(f"peer_worker cannot do {request}")
@@ -223,8 +257,9 @@ def print_times(request, threads, times):
     middle = statistics.median(mine)
     beside = (f"{medians[best]:.4g} ms ±{spread(times[best]) / 2:.0f} % ({best}) | "
               f"{ratios(mine, times[best])}" if best else "- | -")
+    of_peak = share(mine, ideal) if ideal else "-"
     print(f"| {name} | {batch} | {threads} | {middle:.4g} ms ±{spread(mine) / 2:.0f} % | "
-          f"{beside} | {others} |", flush=True)
+          f"{of_peak} | {beside} | {others} |", flush=True)
 
 
 def resident(command, request):

@@ -308,6 +308,23 @@ static sfconv_status make(struct job *job, const char *line, double *budget_us)
     return SFCONV_ERROR_UNSUPPORTED;
 }
 
+/* What the plan says of a forward; 0: nothing. */
+static long long multiply_adds(const struct job *job)
+{
+    size_t length = 0;
+    long long count = 0;
+    sfconv_run_plan_text(job->run, NULL, 0, &length);
+    char *text = malloc(length + 1);
+    if (text && sfconv_run_plan_text(job->run, text, length + 1, &length) >= 0) {
+        const char *total = strstr(text, "\ntotal ");
+        if (!total || sscanf(total, " total %lld MACs", &count) != 1) {
+            count = 0;
+        }
+    }
+    free(text);
+    return count;
+}
+
 static void answer(sfconv_context *context, bool layers, const char *line)
 {
     static struct job job;
@@ -329,7 +346,8 @@ static void answer(sfconv_context *context, bool layers, const char *line)
         for (int i = 0; i < job.count; i++) {
             printf(" %.1f", job.times[i]);
         }
-        printf(" # maxrss %ld kB, run %.1f MB\n", resident_kb(), (double)job.run_bytes / 1e6);
+        printf(" # maxrss %ld kB, run %.1f MB, forward %lld multiply-adds\n", resident_kb(),
+               (double)job.run_bytes / 1e6, multiply_adds(&job));
     }
     free(job.masks.data);
     sfconv_optimizer_destroy(job.optimizer);
