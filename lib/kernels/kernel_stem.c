@@ -2,64 +2,115 @@
 /* Sums over the patches of an image that a stem passes over, in training. */
 #include "sums.h"
 
-/* Rows of a tile; its sums stay in registers. */
+/* Rows and planes of a tile; its sums stay in registers. */
 #define LEFT_ROWS 6
+#define RIGHT_PLANES (SFV_LANES == 16 ? 3 : 1)
+#define RIGHT_VECTORS (RIGHT_PLANES * SFV_PER_16)
 #define PATCH_ROWS 8
-#define PATCH_VECTORS (SFV_LANES < SFK_PATCH_COLUMNS ? SFK_PATCH_COLUMNS / SFV_LANES : 1)
 
-/* `rows` is a constant at every call. */
-SFV_INLINE void add_lags(const sfk_lags *lags, int64_t first, int64_t rows)
+/* `rows` and `planes` are constants at every call. */
+SFV_INLINE void add_lags(const sfk_lags *lags, int64_t first, int64_t plane, int rows, int planes)
 {
-    sfv sums[LEFT_ROWS][SFV_PER_16];
-    for (int64_t m = 0; m < rows; m++) {
-        for (int v = 0; v < SFV_PER_16; v++) {
+    sfv sums[LEFT_ROWS][RIGHT_VECTORS];
+    const float *left[LEFT_ROWS];
+    const float *from = lags->right + plane * lags->plane;
+    const int64_t left_step = lags->left_step, right_step = lags->right_step;
+    const int64_t distance = lags->plane;
+    const int vectors = planes * SFV_PER_16;
+    SFV_UNROLL
+    for (int m = 0; m < rows; m++) {
+        left[m] = lags->left[first + m];
+        SFV_UNROLL
+        for (int v = 0; v < vectors; v++) {
             sums[m][v] = sfv_zero();
         }
     }
-    for (int64_t k = 0; k < lags->count; k++) {
-        sfv right[SFV_PER_16];
-        for (int v = 0; v < SFV_PER_16; v++) {
-            right[v] = sfv_load(lags->right + k * lags->right_step + v * SFV_LANES);
+    int64_t at = 0;
+    for (int64_t k = 0; k < lags->count; k++, at += left_step, from += right_step) {
+        sfv right[RIGHT_VECTORS];
+        SFV_UNROLL
+        for (int v = 0; v < vectors; v++) {
+            right[v] = sfv_load(from + v / SFV_PER_16 * distance + v % SFV_PER_16 * SFV_LANES);
         }
-        for (int64_t m = 0; m < rows; m++) {
-            const sfv left = sfv_set1(lags->left[first + m][k * lags->left_step]);
-            for (int v = 0; v < SFV_PER_16; v++) {
-                sums[m][v] = sfv_fma(left, right[v], sums[m][v]);
+        SFV_UNROLL
+        for (int m = 0; m < rows; m++) {
+            const sfv factor = sfv_set1(left[m][at]);
+            SFV_UNROLL
+            for (int v = 0; v < vectors; v++) {
+                sums[m][v] = sfv_fma(factor, right[v], sums[m][v]);
             }
         }
     }
-    for (int64_t m = 0; m < rows; m++) {
-        float row[SFK_LAGS];
-        for (int v = 0; v < SFV_PER_16; v++) {
-            sfv_store(row + v * SFV_LANES, sums[m][v]);
+    SFV_UNROLL
+    for (int m = 0; m < rows; m++) {
+        SFV_UNROLL
+        for (int v = 0; v < vectors; v++) {
+            const int64_t row = (plane + v / SFV_PER_16) * lags->rows + first + m;
+            double *to = lags->to + row * SFK_LAGS + v % SFV_PER_16 * SFV_LANES;
+            sfd_store(to, sfd_load(to) + sfd_from_half(sums[m][v], 0));
+            to += SFD_LANES;
+            sfd_store(to, sfd_load(to) + sfd_from_half(sums[m][v], 1));
         }
-        double *to = lags->to + (first + m) * SFK_LAGS;
-        for (int lag = 0; lag < SFK_LAGS; lag += SFD_LANES) {
-            sfd_store(to + lag, sfd_load(to + lag) + sfd_from_floats(row + lag));
-        }
+    }
+}
+
+/* All rows with some planes. */
+SFV_INLINE void add_planes(const sfk_lags *lags, int64_t plane, int planes)
+{
+    int64_t row = 0;
+    for (; row + LEFT_ROWS <= lags->rows; row += LEFT_ROWS) {
+        add_lags(lags, row, plane, LEFT_ROWS, planes);
+    }
+    for (; row + 2 <= lags->rows; row += 2) {
+        add_lags(lags, row, plane, 2, planes);
+    }
+    for (; row < lags->rows; row++) {
+        add_lags(lags, row, plane, 1, planes);
     }
 }
 
 void SFK_NAME(lag_products)(const sfk_lags *lags)
 {
-    int64_t row = 0;
-    for (; row + LEFT_ROWS <= lags->rows; row += LEFT_ROWS) {
-        add_lags(lags, row, LEFT_ROWS);
+    int64_t plane = 0;
+    for (; plane + RIGHT_PLANES <= lags->planes; plane += RIGHT_PLANES) {
+        add_planes(lags, plane, RIGHT_PLANES);
     }
-    for (; row + 2 <= lags->rows; row += 2) {
-        add_lags(lags, row, 2);
-    }
-    for (; row < lags->rows; row++) {
-        add_lags(lags, row, 1);
+    for (; plane < lags->planes; plane++) {
+        add_planes(lags, plane, 1);
     }
 }
 
-SFV_INLINE sfv load_columns(const float *from)
+/* Columns of a patch: half a vector of AVX-512 is one of AVX2. */
+#if defined(SFK_BUILD_AVX512)
+#define PATCH_VECTORS 1
+#define PATCH_LANES SFK_PATCH_COLUMNS
+typedef __m256 columns;
+
+SFV_INLINE columns load_columns(const float *from)
+{
+    return _mm256_loadu_ps(from);
+}
+
+SFV_INLINE void store_columns(float *to, columns value)
+{
+    _mm256_storeu_ps(to, value);
+}
+
+SFV_INLINE columns add_product(float factor, columns value, columns sum)
+{
+    return _mm256_fmadd_ps(_mm256_set1_ps(factor), value, sum);
+}
+#else
+#define PATCH_LANES (SFV_LANES < SFK_PATCH_COLUMNS ? SFV_LANES : SFK_PATCH_COLUMNS)
+#define PATCH_VECTORS (SFK_PATCH_COLUMNS / PATCH_LANES)
+typedef sfv columns;
+
+SFV_INLINE columns load_columns(const float *from)
 {
     return SFV_LANES > SFK_PATCH_COLUMNS ? sfv_load_part(from, SFK_PATCH_COLUMNS) : sfv_load(from);
 }
 
-SFV_INLINE void store_columns(float *to, sfv value)
+SFV_INLINE void store_columns(float *to, columns value)
 {
     if (SFV_LANES > SFK_PATCH_COLUMNS) {
         sfv_store_part(to, value, SFK_PATCH_COLUMNS);
@@ -68,30 +119,44 @@ SFV_INLINE void store_columns(float *to, sfv value)
     }
 }
 
-/* `rows` is a constant at every call. */
-SFV_INLINE void add_rows(const sfk_patches *patches, int64_t first, int64_t rows)
+SFV_INLINE columns add_product(float factor, columns value, columns sum)
 {
-    sfv sums[PATCH_ROWS][PATCH_VECTORS];
-    const float *from = patches->from + first * patches->pitch;
+    return sfv_fma(sfv_set1(factor), value, sum);
+}
+#endif
+
+/* `rows` is a constant at every call. */
+SFV_INLINE void add_rows(const sfk_patches *patches, int64_t first, int rows)
+{
+    columns sums[PATCH_ROWS][PATCH_VECTORS];
+    const int64_t pitch = patches->pitch;
+    const int64_t *places = patches->places;
+    const float *factors = patches->factors;
+    const float *from = patches->from + first * pitch;
     float *to = patches->to + first * SFK_PATCH_COLUMNS;
-    for (int64_t row = 0; row < rows; row++) {
+    SFV_UNROLL
+    for (int row = 0; row < rows; row++) {
+        SFV_UNROLL
         for (int v = 0; v < PATCH_VECTORS; v++) {
-            sums[row][v] = load_columns(to + row * SFK_PATCH_COLUMNS + v * SFV_LANES);
+            sums[row][v] = load_columns(to + row * SFK_PATCH_COLUMNS + v * PATCH_LANES);
         }
     }
     for (int64_t n = 0; n < patches->count; n++) {
-        const sfv factor = sfv_set1(patches->factors[n]);
-        const float *patch = from + patches->places[n];
-        for (int64_t row = 0; row < rows; row++) {
+        const float *patch = from + places[n];
+        SFV_UNROLL
+        for (int row = 0; row < rows; row++) {
+            SFV_UNROLL
             for (int v = 0; v < PATCH_VECTORS; v++) {
-                sums[row][v] = sfv_fma(
-                    factor, sfv_load(patch + row * patches->pitch + v * SFV_LANES), sums[row][v]);
+                const columns value = load_columns(patch + row * pitch + v * PATCH_LANES);
+                sums[row][v] = add_product(factors[n], value, sums[row][v]);
             }
         }
     }
-    for (int64_t row = 0; row < rows; row++) {
+    SFV_UNROLL
+    for (int row = 0; row < rows; row++) {
+        SFV_UNROLL
         for (int v = 0; v < PATCH_VECTORS; v++) {
-            store_columns(to + row * SFK_PATCH_COLUMNS + v * SFV_LANES, sums[row][v]);
+            store_columns(to + row * SFK_PATCH_COLUMNS + v * PATCH_LANES, sums[row][v]);
         }
     }
 }

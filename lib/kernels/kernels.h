@@ -526,15 +526,17 @@ typedef struct sfk_line_pool {
     uint8_t *cells;
 } sfk_line_pool;
 
-/* Products of an image row with a vector of neighbours of each of its pixels:
- *   to[m][t] += Σ_k left[m][k·left_step] · right[k·right_step + t],  t < SFK_LAGS,
- * the sum in float, one chain in the order of k. */
+/* Products of an image row with a vector of neighbours of each of its pixels in some planes:
+ *   to[(i·rows + m)·SFK_LAGS + t] += Σ_k left[m][k·left_step] · right[i·plane + k·right_step + t]
+ * for t < SFK_LAGS, the sum in float, one chain in the order of k. */
 #define SFK_LAGS 16
 typedef struct sfk_lags {
     const float *const *left;
     int64_t left_step;
     const float *right;
     int64_t right_step;
+    int64_t plane;
+    int64_t planes;
     int64_t count;
     int64_t rows;
     double *to;

@@ -21,6 +21,20 @@ SFV_INLINE sfd sfd_from_floats(const float *from)
     return __builtin_convertvector(floats, sfd);
 }
 
+/* Half 0 or 1 of a vector of floats. Through memory compilers would leave the vector there. */
+SFV_INLINE sfd sfd_from_half(sfv value, int half)
+{
+#if defined(SFK_BUILD_AVX512)
+    return _mm512_cvtps_pd(half ? _mm512_extractf32x8_ps(value, 1) : _mm512_castps512_ps256(value));
+#elif defined(SFK_BUILD_AVX2)
+    return _mm256_cvtps_pd(half ? _mm256_extractf128_ps(value, 1) : _mm256_castps256_ps128(value));
+#else
+    float lanes[SFV_LANES];
+    sfv_store(lanes, value);
+    return sfd_from_floats(lanes + half * SFD_LANES);
+#endif
+}
+
 SFV_INLINE sfd sfd_load(const double *from)
 {
     sfd value;

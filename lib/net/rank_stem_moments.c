@@ -169,9 +169,10 @@ typedef struct lag_task {
     double *sums;
 } lag_task;
 
-/* Row w and column z of the image, and those that follow at steps of elements, to a sum. */
-static void add_products(const lag_task *task, int64_t n, int64_t other, int64_t w, int64_t z,
-                         int64_t step, int64_t count)
+/* Row w and column z of the image, and those that follow at steps of elements, with all channels on
+ * the right, to a sum. */
+static void add_products(const lag_task *task, int64_t n, int64_t w, int64_t z, int64_t step,
+                         int64_t count)
 {
     const stem_job *job = task->job;
     const sfi_stem_image *image = &job->image;
@@ -186,39 +187,33 @@ static void add_products(const lag_task *task, int64_t n, int64_t other, int64_t
     for (int64_t m = 0; m < STRIDE * image->in.c; m++) {
         task->left[m] = planes + m / STRIDE * image->plane + image->margin + m % STRIDE;
     }
-    const sfk_lags lags = {
-        .left = task->left,
-        .left_step = step,
-        .right = alone ? ones : planes + other * image->plane + task->distance * image->pitch,
-        .right_step = alone ? 0 : step,
-        .count = count,
-        .rows = STRIDE * image->in.c,
-        .to = task->sums + (sum * image->in.c + other) * STRIDE * image->in.c * SFK_LAGS};
+    const sfk_lags lags = {.left = task->left,
+                           .left_step = step,
+                           .right = alone ? ones : planes + task->distance * image->pitch,
+                           .right_step = alone ? 0 : step,
+                           .plane = image->plane,
+                           .planes = alone ? 1 : image->in.c,
+                           .count = count,
+                           .rows = STRIDE * image->in.c,
+                           .to = task->sums + sum * image->in.c * STRIDE * image->in.c * SFK_LAGS};
     job->kernels->lag_products(&lags);
 }
 
-/* All of one image with channel `other` on the right: rows but for their ends, then the ends of all
- * rows from top to bottom. */
+/* All of one image: rows but for their ends, then the ends of all rows from top to bottom. */
 static void add_image(const lag_task *task, int64_t n)
 {
     const sfi_stem_image *image = &task->job->image;
-    const int64_t others = task->distance == SUMS_ALONE ? 1 : image->in.c;
     const int64_t across = (image->kernel[1] - 1) / STRIDE;
     const int64_t rows = image->out.h + task->reach;
     for (int64_t w = 0; w < rows; w++) {
-        for (int64_t other = 0; other < others; other++) {
-            add_products(task, n, other, w, across, STRIDE, image->out.w - across);
-        }
+        add_products(task, n, w, across, STRIDE, image->out.w - across);
     }
     for (int64_t end = 0; end < 2 * across; end++) {
         const int64_t z = end < across ? end : image->out.w + end - across;
-        for (int64_t other = 0; other < others; other++) {
-            add_products(task, n, other, task->reach, z, STRIDE * image->pitch,
-                         image->out.h - task->reach);
-            for (int64_t w = 0; w < task->reach; w++) {
-                add_products(task, n, other, w, z, 0, 1);
-                add_products(task, n, other, image->out.h + w, z, 0, 1);
-            }
+        add_products(task, n, task->reach, z, STRIDE * image->pitch, image->out.h - task->reach);
+        for (int64_t w = 0; w < task->reach; w++) {
+            add_products(task, n, w, z, 0, 1);
+            add_products(task, n, image->out.h + w, z, 0, 1);
         }
     }
 }

@@ -155,19 +155,21 @@ void moments_cases(kernel_cases *cases)
 /* A row of ResNet-18's stem with one below it: three channels, two parities. */
 void lag_products_cases(kernel_cases *cases)
 {
-    enum { ROWS = 6, COLUMNS = 112 };
+    enum { ROWS = 6, COLUMNS = 112, PLANES = 3, PLANE = 2 * COLUMNS + SFK_LAGS };
     const float *left[ROWS];
     for (int64_t m = 0; m < ROWS; m++) {
         left[m] = case_floats(cases, 2 * COLUMNS);
     }
     const sfk_lags lags = {.left = left,
                            .left_step = 2,
-                           .right = case_floats(cases, 2 * COLUMNS + SFK_LAGS),
+                           .right = case_floats(cases, PLANES * PLANE),
                            .right_step = 2,
+                           .plane = PLANE,
+                           .planes = PLANES,
                            .count = COLUMNS,
                            .rows = ROWS,
-                           .to = case_doubles(cases, ROWS * SFK_LAGS)};
-    KERNEL_CASE(cases, "6 rows of 112", multiply_adds(ROWS * SFK_LAGS * COLUMNS),
+                           .to = case_doubles(cases, PLANES * ROWS * SFK_LAGS)};
+    KERNEL_CASE(cases, "6 rows of 112, 3 planes", multiply_adds(PLANES * ROWS * SFK_LAGS * COLUMNS),
                 cases->kernels->lag_products(&lags));
 }
 

@@ -363,34 +363,38 @@ END_TEST
 
 #define LAG_ROWS 13
 #define LAG_COUNT 29
+#define LAG_PLANES 5
+#define LAG_PLANE (2 * LAG_COUNT + SFK_LAGS + 1)
 
-/* Every number of rows and of products, with steps of 1, 2 and none on the right. */
+/* Every number of rows, planes and products, with steps of 1, 2 and none on the right. */
 START_TEST(lag_products_are_chains_of_float_that_are_added_to_doubles)
 {
     const sfk_table *table = table_number(_i);
-    static float values[LAG_ROWS][2 * LAG_COUNT], right[2 * LAG_COUNT + SFK_LAGS + 1];
+    static float values[LAG_ROWS][2 * LAG_COUNT], right[LAG_PLANES * LAG_PLANE];
     const float *left[LAG_ROWS];
     fill(values[0], LAG_ROWS * 2 * LAG_COUNT, 71);
-    fill(right, 2 * LAG_COUNT + SFK_LAGS + 1, 72);
+    fill(right, LAG_PLANES * LAG_PLANE, 72);
     for (int m = 0; m < LAG_ROWS; m++) {
         left[m] = values[m * 5 % LAG_ROWS];
     }
     for (int64_t rows = 1; table && rows <= LAG_ROWS; rows++) {
-        double to[LAG_ROWS * SFK_LAGS + 1];
+        double to[LAG_PLANES * LAG_ROWS * SFK_LAGS + 1];
         const int64_t count = (rows * 7) % LAG_COUNT;
-        const int64_t step = rows % 3;
-        for (int i = 0; i <= LAG_ROWS * SFK_LAGS; i++) {
+        const int64_t step = rows % 3, planes = 1 + rows % LAG_PLANES;
+        for (int i = 0; i <= LAG_PLANES * LAG_ROWS * SFK_LAGS; i++) {
             to[i] = i;
         }
-        table->lag_products(&(sfk_lags){left, 2, right + 1, step, count, rows, to});
-        for (int64_t i = 0; i <= LAG_ROWS * SFK_LAGS; i++) {
-            const int64_t m = i / SFK_LAGS;
+        table->lag_products(
+            &(sfk_lags){left, 2, right + 1, step, LAG_PLANE, planes, count, rows, to});
+        for (int64_t i = 0; i <= LAG_PLANES * LAG_ROWS * SFK_LAGS; i++) {
+            const int64_t plane = i / SFK_LAGS / rows, m = i / SFK_LAGS % rows;
             float sum = 0.0f;
-            for (int64_t k = 0; m < rows && k < count; k++) {
-                sum = fmaf(left[m][2 * k], right[1 + k * step + i % SFK_LAGS], sum);
+            for (int64_t k = 0; plane < planes && k < count; k++) {
+                sum = fmaf(left[m][2 * k], right[1 + plane * LAG_PLANE + k * step + i % SFK_LAGS],
+                           sum);
             }
-            ck_assert_msg(to[i] == (double)i + (double)sum, "%d rows, element %d", (int)rows,
-                          (int)i);
+            ck_assert_msg(to[i] == (double)i + (double)sum, "%d rows, %d planes, element %d",
+                          (int)rows, (int)planes, (int)i);
         }
     }
 }
