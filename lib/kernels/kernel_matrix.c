@@ -10,23 +10,24 @@
 SFV_INLINE void start_sums(sfv (*sums)[SFV_TILE_VECTORS], const sfk_tile *tile, int rows,
                            int vectors, int64_t tail)
 {
-    const int whole = tail ? vectors - 1 : vectors;
     if (!tile->accumulate) {
+        SFV_UNROLL
         for (int m = 0; m < rows; m++) {
             const sfv start = sfv_set1(tile->bias ? tile->bias[m] : 0.0f);
+            SFV_UNROLL
             for (int v = 0; v < vectors; v++) {
                 sums[m][v] = start;
             }
         }
         return;
     }
+    SFV_UNROLL
     for (int m = 0; m < rows; m++) {
         const float *c = tile->c + m * tile->c_stride;
-        for (int v = 0; v < whole; v++) {
-            sums[m][v] = sfv_load(c + v * SFV_LANES);
-        }
-        if (tail) {
-            sums[m][whole] = sfv_load_part(c + whole * SFV_LANES, tail);
+        SFV_UNROLL
+        for (int v = 0; v < vectors; v++) {
+            const float *from = c + v * SFV_LANES;
+            sums[m][v] = tail && v == vectors - 1 ? sfv_load_part(from, tail) : sfv_load(from);
         }
     }
 }
@@ -36,12 +37,13 @@ SFV_INLINE void run_tile(const sfk_tile *tile, int rows, int vectors, int64_t ta
     sfv sums[SFV_TILE_ROWS][SFV_TILE_VECTORS];
     const float *a[POINTERS];
     const int64_t a_row = tile->a_row;
-    const int whole = tail ? vectors - 1 : vectors;
+    SFV_UNROLL
     for (int m = 0; m < rows; m++) {
         /* Callers go down the rows: so the next sums have come when their tile's turn has. */
         __builtin_prefetch(tile->c + (rows + m) * tile->c_stride, 1);
     }
     start_sums(sums, tile, rows, vectors, tail);
+    SFV_UNROLL
     for (int i = 0; i < POINTERS; i++) {
         a[i] = tile->a + i * SHARING * a_row;
     }
@@ -49,26 +51,33 @@ SFV_INLINE void run_tile(const sfk_tile *tile, int rows, int vectors, int64_t ta
     for (int64_t k = 0; k < tile->depth; k++) {
         const float *b = tile->b + tile->b_steps[k];
         sfv columns[SFV_TILE_VECTORS];
+        SFV_UNROLL
         for (int v = 0; v < vectors; v++) {
             columns[v] = sfv_load(b + v * SFV_LANES);
         }
+        SFV_UNROLL
         for (int m = 0; m < rows; m++) {
             const sfv weight = sfv_set1(a[m / SHARING][m % SHARING * a_row]);
+            SFV_UNROLL
             for (int v = 0; v < vectors; v++) {
                 sums[m][v] = sfv_fma(weight, columns[v], sums[m][v]);
             }
         }
+        SFV_UNROLL
         for (int i = 0; i < POINTERS; i++) {
             a[i] += tile->a_step;
         }
     }
+    SFV_UNROLL
     for (int m = 0; m < rows; m++) {
         float *c = tile->c + m * tile->c_stride;
-        for (int v = 0; v < whole; v++) {
-            sfv_store(c + v * SFV_LANES, sums[m][v]);
-        }
-        if (tail) {
-            sfv_store_part(c + whole * SFV_LANES, sums[m][whole], tail);
+        SFV_UNROLL
+        for (int v = 0; v < vectors; v++) {
+            if (tail && v == vectors - 1) {
+                sfv_store_part(c + v * SFV_LANES, sums[m][v], tail);
+            } else {
+                sfv_store(c + v * SFV_LANES, sums[m][v]);
+            }
         }
     }
 }

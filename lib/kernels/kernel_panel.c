@@ -16,8 +16,10 @@ SFV_INLINE sfv lanes_of_bias(const sfk_panel_tile *tile, int vector)
 
 SFV_INLINE void start_sums(sfv (*sums)[SFV_PANEL_VECTORS], const sfk_panel_tile *tile, int rows)
 {
+    SFV_UNROLL
     for (int v = 0; v < SFV_PANEL_VECTORS; v++) {
         const sfv bias = lanes_of_bias(tile, v);
+        SFV_UNROLL
         for (int m = 0; m < rows; m++) {
             sums[m][v] = tile->accumulate ? sfv_load(tile->to + m * PANEL + v * SFV_LANES) : bias;
         }
@@ -31,6 +33,7 @@ SFV_INLINE void run_rows(const sfk_panel_tile *tile, int rows)
     const float *pixels[SFV_PANEL_ROWS];
     const float *weights = tile->weights;
     start_sums(sums, tile, rows);
+    SFV_UNROLL
     for (int m = 0; m < rows; m++) {
         pixels[m] = tile->pixels + tile->places[m];
     }
@@ -38,18 +41,23 @@ SFV_INLINE void run_rows(const sfk_panel_tile *tile, int rows)
     for (int64_t k = 0; k < tile->depth; k++) {
         const int64_t step = tile->steps[k];
         sfv channels[SFV_PANEL_VECTORS];
+        SFV_UNROLL
         for (int v = 0; v < SFV_PANEL_VECTORS; v++) {
             channels[v] = sfv_load(weights + v * SFV_LANES);
         }
+        SFV_UNROLL
         for (int m = 0; m < rows; m++) {
             const sfv pixel = sfv_set1(pixels[m][step]);
+            SFV_UNROLL
             for (int v = 0; v < SFV_PANEL_VECTORS; v++) {
                 sums[m][v] = sfv_fma(pixel, channels[v], sums[m][v]);
             }
         }
         weights += PANEL;
     }
+    SFV_UNROLL
     for (int m = 0; m < rows; m++) {
+        SFV_UNROLL
         for (int v = 0; v < SFV_PANEL_VECTORS; v++) {
             sfv_store(tile->to + m * PANEL + v * SFV_LANES, sums[m][v]);
         }

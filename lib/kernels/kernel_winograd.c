@@ -14,14 +14,17 @@ static __attribute__((noinline)) void transform_filters(float *to, int64_t plane
     const int64_t horizontal = flipped ? -step : step;
     sfv columns[3][WINDOW];
     from += flipped ? 8 * step : 0;
+    SFV_UNROLL
     for (int j = 0; j < 3; j++) {
         const float *tap = from + j * horizontal;
         transform_taps(columns[j], sfv_load(tap), sfv_load(tap + vertical),
                        sfv_load(tap + 2 * vertical));
     }
+    SFV_UNROLL
     for (int r = 0; r < WINDOW; r++) {
         sfv row[WINDOW];
         transform_taps(row, columns[0][r], columns[1][r], columns[2][r]);
+        SFV_UNROLL
         for (int j = 0; j < WINDOW; j++) {
             sfv_store(to, row[j]);
             to += plane;
@@ -61,16 +64,20 @@ SFV_INLINE void transform_downwards(window_rows rows, const float *from, int64_t
 {
     for (int64_t tile = 0; tile <= count; tile += SFV_LANES) {
         sfv out[WINDOW][TILE];
+        SFV_UNROLL
         for (int v = 0; v < TILE; v++) {
             sfv in[WINDOW], column[WINDOW];
+            SFV_UNROLL
             for (int r = 0; r < WINDOW; r++) {
                 in[r] = sfv_load(from + r * pitch + tile * TILE + v * SFV_LANES);
             }
             transform_window(column, in);
+            SFV_UNROLL
             for (int r = 0; r < WINDOW; r++) {
                 out[r][v] = column[r];
             }
         }
+        SFV_UNROLL
         for (int r = 0; r < WINDOW; r++) {
             store_by_place(rows[r], tile, out[r]);
         }
@@ -82,13 +89,16 @@ void SFK_NAME(winograd_input)(float *to, int64_t plane, const float *from, int64
 {
     window_rows rows;
     transform_downwards(rows, from, pitch, count);
+    SFV_UNROLL
     for (int r = 0; r < WINDOW; r++) {
         for (int64_t tile = 0; tile < count; tile += SFV_LANES) {
             sfv in[WINDOW], out[WINDOW];
+            SFV_UNROLL
             for (int j = 0; j < WINDOW; j++) {
                 in[j] = sfv_load(rows[r][j % TILE] + tile + j / TILE);
             }
             transform_window(out, in);
+            SFV_UNROLL
             for (int j = 0; j < WINDOW; j++) {
                 sfv_store(to + (r * WINDOW + j) * plane + tile, out[j]);
             }
@@ -115,6 +125,7 @@ SFV_INLINE void put_row(const sfk_winograd_pixels *pixels, int64_t row, int64_t 
     const sfv bias = sfv_set1(pixels->bias);
     sfv out[TILE];
     transform_back(out, in);
+    SFV_UNROLL
     for (int j = 0; j < TILE; j++) {
         out[j] = sfv_add(out[j], bias);
     }
@@ -130,18 +141,24 @@ void SFK_NAME(winograd_output)(const sfk_winograd_pixels *pixels)
 {
     for (int64_t tile = 0; tile * TILE < pixels->columns; tile += SFV_LANES) {
         sfv rows[TILE][WINDOW];
+        SFV_UNROLL
         for (int j = 0; j < WINDOW; j++) {
             sfv in[WINDOW], column[TILE];
+            SFV_UNROLL
             for (int r = 0; r < WINDOW; r++) {
                 in[r] = sfv_load(pixels->from + (r * WINDOW + j) * pixels->plane + tile);
             }
             transform_back(column, in);
+            SFV_UNROLL
             for (int r = 0; r < TILE; r++) {
                 rows[r][j] = column[r];
             }
         }
-        for (int r = 0; r < pixels->rows; r++) {
-            put_row(pixels, r, tile, rows[r]);
+        SFV_UNROLL
+        for (int r = 0; r < TILE; r++) {
+            if (r < pixels->rows) {
+                put_row(pixels, r, tile, rows[r]);
+            }
         }
     }
 }

@@ -11,21 +11,31 @@ void SFK_NAME(winograd_output_panel)(float *to, int64_t to_row, const float *fro
     for (int64_t lane = 0; lane < PANEL; lane += SFV_LANES) {
         const sfv start = sfv_load(bias + lane);
         sfv values[TILE][WINDOW];
+        SFV_UNROLL
         for (int j = 0; j < WINDOW; j++) {
             sfv in[WINDOW], column[TILE];
+            SFV_UNROLL
             for (int r = 0; r < WINDOW; r++) {
                 in[r] = sfv_load(from + (r * WINDOW + j) * plane + lane);
             }
             transform_back(column, in);
+            SFV_UNROLL
             for (int r = 0; r < TILE; r++) {
                 values[r][j] = column[r];
             }
         }
-        for (int r = 0; r < rows; r++) {
+        SFV_UNROLL
+        for (int r = 0; r < TILE; r++) {
             sfv out[TILE];
+            if (r >= rows) {
+                break;
+            }
             transform_back(out, values[r]);
-            for (int j = 0; j < columns; j++) {
-                sfv_store(to + r * to_row + j * PANEL + lane, sfv_add(out[j], start));
+            SFV_UNROLL
+            for (int j = 0; j < TILE; j++) {
+                if (j < columns) {
+                    sfv_store(to + r * to_row + j * PANEL + lane, sfv_add(out[j], start));
+                }
             }
         }
     }
@@ -35,19 +45,24 @@ void SFK_NAME(winograd_output_panel)(float *to, int64_t to_row, const float *fro
 SFV_INLINE void transform_tile(float *to, int64_t plane, const float *from, int64_t row)
 {
     sfv columns[WINDOW][WINDOW];
+    SFV_UNROLL
     for (int j = 0; j < WINDOW; j++) {
         sfv in[WINDOW];
+        SFV_UNROLL
         for (int r = 0; r < WINDOW; r++) {
             in[r] = sfv_load(from + r * row + j * SFK_WINOGRAD_BLOCK);
         }
         transform_window(columns[j], in);
     }
+    SFV_UNROLL
     for (int r = 0; r < WINDOW; r++) {
         sfv in[WINDOW], out[WINDOW];
+        SFV_UNROLL
         for (int j = 0; j < WINDOW; j++) {
             in[j] = columns[j][r];
         }
         transform_window(out, in);
+        SFV_UNROLL
         for (int j = 0; j < WINDOW; j++) {
             sfv_store(to, out[j]);
             to += plane;
@@ -78,14 +93,17 @@ SFV_INLINE void transform_panel(pair_of_rows to, const sfk_winograd_panel *panel
     for (int64_t channel = 0; channel < panel->channels; channel++) {
         for (int64_t lane = 0; lane < PANEL; lane += SFV_LANES) {
             sfv columns[3][2];
+            SFV_UNROLL
             for (int j = 0; j < 3; j++) {
                 const float *tap = first + channel * TAPS * PANEL + j * horizontal + lane;
                 transform_pair(columns[j], sfv_load(tap), sfv_load(tap + vertical),
                                sfv_load(tap + 2 * vertical), pair);
             }
+            SFV_UNROLL
             for (int r = 0; r < 2; r++) {
                 sfv row[WINDOW];
                 transform_taps(row, columns[0][r], columns[1][r], columns[2][r]);
+                SFV_UNROLL
                 for (int j = 0; j < WINDOW; j++) {
                     sfv_store(to[r * WINDOW + j][channel] + lane, row[j]);
                 }
@@ -99,7 +117,9 @@ SFV_INLINE void add_tiles(float *to, const float *source, const float *weights,
                           const sfk_winograd_panel *panel, int count)
 {
     sfv sums[SFV_PANEL_ROWS][SFV_PANEL_VECTORS];
+    SFV_UNROLL
     for (int t = 0; t < count; t++) {
+        SFV_UNROLL
         for (int v = 0; v < SFV_PANEL_VECTORS; v++) {
             sums[t][v] = panel->accumulate ? sfv_load(to + t * PANEL + v * SFV_LANES) : sfv_zero();
         }
@@ -107,18 +127,23 @@ SFV_INLINE void add_tiles(float *to, const float *source, const float *weights,
 #pragma GCC unroll 2
     for (int64_t channel = 0; channel < panel->channels; channel++) {
         sfv columns[SFV_PANEL_VECTORS];
+        SFV_UNROLL
         for (int v = 0; v < SFV_PANEL_VECTORS; v++) {
             columns[v] = sfv_load(weights + v * SFV_LANES);
         }
+        SFV_UNROLL
         for (int t = 0; t < count; t++) {
             const sfv value = sfv_set1(source[t * SFK_WINOGRAD_BLOCK + channel]);
+            SFV_UNROLL
             for (int v = 0; v < SFV_PANEL_VECTORS; v++) {
                 sums[t][v] = sfv_fma(value, columns[v], sums[t][v]);
             }
         }
         weights += PANEL;
     }
+    SFV_UNROLL
     for (int t = 0; t < count; t++) {
+        SFV_UNROLL
         for (int v = 0; v < SFV_PANEL_VECTORS; v++) {
             sfv_store(to + t * PANEL + v * SFV_LANES, sums[t][v]);
         }
@@ -159,16 +184,29 @@ SFV_INLINE void add_some_tiles(float *to, const float *source, const float *weig
     }
 }
 
-static void multiply_plane(const sfk_winograd_panel *panel, int64_t plane, const float *weights)
+/* Groups of nearly equal size: the first `higher` have a tile more. */
+typedef struct tile_cut {
+    int64_t groups;
+    int64_t height;
+    int64_t higher;
+} tile_cut;
+
+static tile_cut cut_tiles(int64_t tiles)
 {
-    const int64_t tiles = panel->tiles;
-    const float *source = panel->source + plane * tiles * SFK_WINOGRAD_BLOCK;
-    float *sums = panel->sums + plane * tiles * PANEL;
     const int64_t groups = (tiles + SFV_PANEL_ROWS - 1) / SFV_PANEL_ROWS;
-    for (int64_t i = 0; i < groups; i++) {
-        const int64_t first = i * tiles / groups;
-        add_some_tiles(sums + first * PANEL, source + first * SFK_WINOGRAD_BLOCK, weights, panel,
-                       (i + 1) * tiles / groups - first);
+    return (tile_cut){groups, tiles / groups, tiles % groups};
+}
+
+static void multiply_plane(const sfk_winograd_panel *panel, const tile_cut *cut, int64_t plane,
+                           const float *weights)
+{
+    const float *source = panel->source + plane * panel->tiles * SFK_WINOGRAD_BLOCK;
+    float *sums = panel->sums + plane * panel->tiles * PANEL;
+    for (int64_t i = 0; i < cut->groups; i++) {
+        const int64_t count = cut->height + (i < cut->higher);
+        add_some_tiles(sums, source, weights, panel, count);
+        sums += count * PANEL;
+        source += count * SFK_WINOGRAD_BLOCK;
     }
 }
 
@@ -186,7 +224,7 @@ static void bring_taps(const sfk_winograd_panel *panel, int64_t plane)
     }
 }
 
-SFV_INLINE void add_pair(const sfk_winograd_panel *panel, int pair)
+SFV_INLINE void add_pair(const sfk_winograd_panel *panel, const tile_cut *cut, int pair)
 {
     _Alignas(64) pair_of_rows weights;
     transform_panel(weights, panel, pair);
@@ -195,13 +233,14 @@ SFV_INLINE void add_pair(const sfk_winograd_panel *panel, int pair)
         if (panel->next) {
             bring_taps(panel, plane);
         }
-        multiply_plane(panel, plane, weights[i][0]);
+        multiply_plane(panel, cut, plane, weights[i][0]);
     }
 }
 
 void SFK_NAME(winograd_panel)(const sfk_winograd_panel *panel)
 {
-    add_pair(panel, 0);
-    add_pair(panel, 1);
-    add_pair(panel, 2);
+    const tile_cut cut = cut_tiles(panel->tiles);
+    add_pair(panel, &cut, 0);
+    add_pair(panel, &cut, 1);
+    add_pair(panel, &cut, 2);
 }
