@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* Winograd's F(4, 4) along rows, with the points 0, ±1, ±1/2, 2 and infinity; docs/mathematics.md
  * derives the transforms. Lanes run over tiles, so no lane depends on another. */
-#include "vec.h"
+#include "cuts.h"
 
 #include <string.h>
 
@@ -12,16 +12,6 @@
 #define STEP (TILE * PHASES)
 /* Tiles that are worked on at once; what a row of them takes stays in the nearest cache. */
 #define PIECE 64
-
-SFV_INLINE int64_t smaller(int64_t a, int64_t b)
-{
-    return a < b ? a : b;
-}
-
-SFV_INLINE int64_t larger(int64_t a, int64_t b)
-{
-    return a > b ? a : b;
-}
 
 /* Column 8t + m of vectors that follow each other becomes lane t of columns[m]. */
 SFV_INLINE void split_columns(float (*columns)[PIECE + 32], int64_t tile, const float *from)
@@ -98,11 +88,7 @@ SFV_INLINE void put_points(const sfk_line *line, float (*columns)[PIECE + 32], i
         transform_line(out, in);
         for (int f = 0; f < POINTS; f++) {
             float *at = to + f * line->point_stride + tile;
-            if (count >= SFV_LANES) {
-                sfv_store(at, out[f]);
-            } else {
-                sfv_store_part(at, out[f], count);
-            }
+            sfv_store_lanes(at, out[f], smaller(count, SFV_LANES));
         }
     }
 }
@@ -159,10 +145,8 @@ void SFK_NAME(line_output)(float *to, int64_t to_stride, const float *from, int6
 
 SFV_INLINE void put_some(float *out, sfv value, int64_t left)
 {
-    if (left >= SFV_LANES) {
-        sfv_store(out, value);
-    } else if (left > 0) {
-        sfv_store_part(out, value, left);
+    if (left > 0) {
+        sfv_store_lanes(out, value, smaller(left, SFV_LANES));
     }
 }
 
@@ -188,7 +172,7 @@ void SFK_NAME(line_row)(float *to, const float *from, int64_t from_stride, float
 
 SFV_INLINE sfv take_some(const float *from, int64_t left)
 {
-    return left >= SFV_LANES ? sfv_load(from) : left > 0 ? sfv_load_part(from, left) : sfv_zero();
+    return left > 0 ? sfv_load_lanes(from, smaller(left, SFV_LANES)) : sfv_zero();
 }
 
 /* The four columns of a vector of tiles; zeros behind the last. */

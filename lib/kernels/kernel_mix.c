@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-#include "vec.h"
+#include "cuts.h"
 
 /* A tile is some rows of sums, a few vectors of pixels wide, in registers. The channels of its
  * pixels lie side by side in a panel, [channel][pixel of the tile]: in the map they are a plane
@@ -28,6 +28,12 @@ typedef struct mix_place {
     lines_ahead ahead;
 } mix_place;
 
+/* How many lanes of vector v are wanted. */
+SFV_INLINE int64_t lanes_of(const mix_place *place, int v, int vectors)
+{
+    return v == vectors - 1 && place->tail ? place->tail : SFV_LANES;
+}
+
 SFV_INLINE void start_sums(sfv (*sums)[MAX_VECTORS], const sfk_mix *mix, const mix_place *place,
                            int64_t row, int rows, int vectors)
 {
@@ -37,11 +43,8 @@ SFV_INLINE void start_sums(sfv (*sums)[MAX_VECTORS], const sfk_mix *mix, const m
         const sfv start = mix->bias ? sfv_set1(mix->bias[row + m]) : sfv_zero();
         SFV_UNROLL
         for (int v = 0; v < vectors; v++) {
-            const bool part = v == vectors - 1 && place->tail;
-            const float *from = to + v * SFV_LANES;
-            sums[m][v] = !mix->accumulate ? start
-                         : part           ? sfv_load_part(from, place->tail)
-                                          : sfv_load(from);
+            const int64_t lanes = lanes_of(place, v, vectors);
+            sums[m][v] = mix->accumulate ? sfv_load_lanes(to + v * SFV_LANES, lanes) : start;
         }
     }
 }
@@ -54,11 +57,7 @@ SFV_INLINE void store_sums(sfv (*sums)[MAX_VECTORS], const sfk_mix *mix, const m
     for (int m = 0; m < rows; m++, to += mix->to_stride) {
         SFV_UNROLL
         for (int v = 0; v < vectors; v++) {
-            if (v == vectors - 1 && place->tail) {
-                sfv_store_part(to + v * SFV_LANES, sums[m][v], place->tail);
-            } else {
-                sfv_store(to + v * SFV_LANES, sums[m][v]);
-            }
+            sfv_store_lanes(to + v * SFV_LANES, sums[m][v], lanes_of(place, v, vectors));
         }
     }
 }
@@ -96,7 +95,7 @@ SFV_INLINE void run_tiles(const sfk_mix *mix, const mix_place *place, int64_t co
                 kept[v] = sfv_load(pixels + v * SFV_LANES);
             }
             pixels += vectors * SFV_LANES;
-            __asm__("" : "+r"(pixels), "+r"(ahead));
+            SFV_PASS_ON(pixels, ahead);
             SFV_UNROLL
             for (int m = 0; m < rows; m++) {
                 const sfv weight = sfv_set1(weights[m][at]);
@@ -147,18 +146,14 @@ static void run_some(const sfk_mix *mix, const mix_place *place, int64_t count, 
 /* All rows of a tile's pixels, in tiles of nearly equal height. */
 static void run_rows(const sfk_mix *mix, mix_place *place, int64_t vectors)
 {
-    const int64_t fit = TILE_SUMS / vectors;
-    const int64_t most = fit < SFV_TILE_ROWS ? fit : SFV_TILE_ROWS;
-    const int64_t tiles = (mix->rows + most - 1) / most;
-    const int64_t height = mix->rows / tiles;
-    const int64_t higher = mix->rows % tiles;
+    const row_cut cut = cut_rows(mix->rows, smaller(TILE_SUMS / vectors, SFV_TILE_ROWS));
     place->row = 0;
-    if (higher) {
-        run_some(mix, place, higher, height + 1, vectors);
-        place->row = higher * (height + 1);
+    if (cut.higher) {
+        run_some(mix, place, cut.higher, cut.height + 1, vectors);
+        place->row = cut.higher * (cut.height + 1);
         place->ahead.step = 0;
     }
-    run_some(mix, place, tiles - higher, height, vectors);
+    run_some(mix, place, cut.blocks - cut.higher, cut.height, vectors);
 }
 
 /* Vectors of the tile that begins where `rest` of them are left. */
@@ -199,8 +194,7 @@ void SFK_NAME(strip_mix)(const sfk_mix *mix)
     const sfk_mix view = *mix;
     const int64_t width = mix->columns ? strip_width(mix) : 1;
     for (int64_t column = 0; column < view.columns; column += width) {
-        const int64_t rest_of_all = view.columns - column;
-        const int64_t columns = rest_of_all < width ? rest_of_all : width;
+        const int64_t columns = smaller(width, view.columns - column);
         int64_t rest = (columns + SFV_LANES - 1) / SFV_LANES;
         mix_place place = {.panel = view.scratch, .column = column};
         bring_together(&view, column, columns);

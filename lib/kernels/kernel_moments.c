@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
+#include "cuts.h"
 #include "sums.h"
 
 /* Running sums of a product. */
@@ -108,11 +109,6 @@ SFV_INLINE void add_panels(double *products, int64_t depth, const panel *left, c
             add_tile(products, depth, left, i, right, j, count);
         }
     }
-}
-
-static int64_t smaller(int64_t a, int64_t b)
-{
-    return a < b ? a : b;
 }
 
 void SFK_NAME(moments)(double *products, double *sums, const float *const *taps, int64_t first,

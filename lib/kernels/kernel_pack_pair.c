@@ -110,13 +110,13 @@ static void pack_mixing(float *to, int64_t to_step, const sfk_pair_weights *from
     }
 }
 
-SFV_INLINE int64_t channel_of(const channel_cut *cut, int64_t block)
+SFV_INLINE int64_t channel_of(const row_cut *cut, int64_t block)
 {
     return block * cut->height + smaller(block, cut->higher);
 }
 
 /* The first block that begins at the channel or behind it. */
-SFV_INLINE int64_t block_from(const channel_cut *cut, int64_t channel)
+SFV_INLINE int64_t block_from(const row_cut *cut, int64_t channel)
 {
     int64_t block = 0;
     while (block < cut->blocks && channel_of(cut, block) < channel) {
@@ -129,7 +129,7 @@ SFV_INLINE int64_t block_from(const channel_cut *cut, int64_t channel)
 
 void SFK_NAME(pack_pair)(float *to, const sfk_pair_weights *from)
 {
-    const channel_cut cut = cut_channels(from->channels, from->pooled_count);
+    const row_cut cut = cut_channels(from->channels, from->pooled_count);
     const int64_t maps = from->mixed_count + from->pooled_count;
     const int64_t end = block_from(&cut, from->end_channel);
     int64_t block = block_from(&cut, from->first_channel);

@@ -5,11 +5,6 @@
 
 #define MAX_MAPS 4
 
-SFV_INLINE sfv load_lanes(const float *from, int64_t lanes)
-{
-    return lanes == SFV_LANES ? sfv_load(from) : sfv_load_part(from, lanes);
-}
-
 /* Mixed maps that are summed side by side: each is a chain of multiply-adds as long as its block is
  * high, and few chains are waited for. As many as find registers beside the block. */
 SFV_INLINE int maps_at_once(int rows, int vectors)
@@ -77,7 +72,7 @@ SFV_INLINE void mix_all(float **maps, const float **weights_of_maps, int64_t cou
         mix(at, weights, channels, rows, vectors, several);
         weights += several * rows;
         at += several * vectors * SFV_LANES;
-        PASS_ON(weights, at);
+        SFV_PASS_ON(weights, at);
     }
     for (; j < count; j++) {
         if (vectors > rows) {
@@ -87,7 +82,7 @@ SFV_INLINE void mix_all(float **maps, const float **weights_of_maps, int64_t cou
         }
         weights += rows;
         at += vectors * SFV_LANES;
-        PASS_ON(weights, at);
+        SFV_PASS_ON(weights, at);
     }
     *maps = at;
     *weights_of_maps = weights;
@@ -129,7 +124,7 @@ SFV_INLINE void run_blocks(pair_tile *tile, int64_t channel, int64_t count, int 
             multiply_add(sums, weights, at, rows, all);
             weights += rows;
             at += all * SFV_LANES;
-            PASS_ON(weights, at);
+            SFV_PASS_ON(weights, at);
         }
         if (pair->residual_count) {
             add_residuals(sums, tile, channel, rows, height, vectors);
@@ -216,7 +211,8 @@ SFV_INLINE void start_mixed(const pair_tile *tile, int height, int vectors)
         SFV_UNROLL
         for (int v = 0; v < height * vectors; v++, to += SFV_LANES) {
             const int64_t lanes = map->accumulate ? lanes_of(tile, v, vectors) : 0;
-            sfv_store(to, lanes > 0 ? load_lanes(from + place_of(tile, v, vectors), lanes) : start);
+            sfv_store(to,
+                      lanes > 0 ? sfv_load_lanes(from + place_of(tile, v, vectors), lanes) : start);
         }
     }
     for (int64_t j = 0; height == 2 && j < pair->pooled_count; j++) {
@@ -236,13 +232,13 @@ SFV_INLINE void store_mixed(const pair_tile *tile, int height, int vectors)
         for (int v = 0; v < height * vectors; v++, from += SFV_LANES) {
             const int64_t lanes = whole ? SFV_LANES : lanes_of(tile, v, vectors);
             if (lanes > 0) {
-                store_lanes(to + place_of(tile, v, vectors), sfv_load(from), lanes);
+                sfv_store_lanes(to + place_of(tile, v, vectors), sfv_load(from), lanes);
             }
         }
     }
     for (int64_t j = 0; height == 2 && windows > 0 && j < pair->pooled_count; j++) {
-        store_lanes(pair->pooled[j].to + pair->pooled_first + tile->column / 2,
-                    sfv_in_order(sfv_load(tile->pooled + j * SFV_LANES)), windows);
+        sfv_store_lanes(pair->pooled[j].to + pair->pooled_first + tile->column / 2,
+                        sfv_in_order(sfv_load(tile->pooled + j * SFV_LANES)), windows);
     }
 }
 
@@ -260,7 +256,7 @@ SFV_INLINE bool finds_nan(const pair_tile *tile, int vectors)
 SFV_INLINE void run_channels(pair_tile *tile, int height, int vectors)
 {
     const sfk_pair *pair = &tile->pair;
-    const channel_cut cut = tile->cut;
+    const row_cut cut = tile->cut;
     const int64_t first = cut.higher * (cut.height + 1);
     tile->weights = pair->weights;
     start_mixed(tile, height, vectors);

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-#include "vec.h"
+#include "cuts.h"
 
 #include <stddef.h>
 #include <string.h>
@@ -13,16 +13,6 @@ typedef struct span {
     int64_t from;
     int64_t to;
 } span;
-
-SFV_INLINE int64_t smaller(int64_t a, int64_t b)
-{
-    return a < b ? a : b;
-}
-
-SFV_INLINE int64_t larger(int64_t a, int64_t b)
-{
-    return a > b ? a : b;
-}
 
 /* The part of windows first … first+count-1, counted from `first`. */
 SFV_INLINE span inside(const sfk_window *window, int64_t j, int64_t first, int64_t count)

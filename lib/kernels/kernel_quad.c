@@ -41,10 +41,6 @@ typedef struct quad_tile {
     const float *weights;
 } quad_tile;
 
-/* One address each from step to step: compilers else reckon with distances that they keep on the
- * stack. */
-#define PASS_ON(weights, at) __asm__("" : "+r"(weights), "+r"(at))
-
 /* Of row m of a block, or of two, of which the other lies `second` behind. */
 SFV_INLINE const float *weight_of(const float *weights, int m, int64_t second)
 {
@@ -74,7 +70,7 @@ SFV_INLINE const float *add_products(quad_sums sums, const quad_tile *tile, cons
         }
         weights += SFV_PAIR_ROWS;
         at += span;
-        PASS_ON(weights, at);
+        SFV_PASS_ON(weights, at);
     }
     return weights;
 }
@@ -172,7 +168,7 @@ SFV_INLINE void keep(const quad_tile *tile, quad_sums sums, int row, int rows, i
         for (int v = 0; v < vectors; v++) {
             const int64_t lanes = lanes_of(tile, row, m, v);
             if (lanes > 0) {
-                store_lanes(tile->quad.map + place_of(tile, row, m, v), sums[m][v], lanes);
+                sfv_store_lanes(tile->quad.map + place_of(tile, row, m, v), sums[m][v], lanes);
             }
         }
     }

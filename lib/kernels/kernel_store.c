@@ -55,7 +55,7 @@ SFV_INLINE void store_block(stored_strip *strip, int rows, int vectors)
             multiply_add(sums, weights, taps, rows, vectors);
             weights += rows;
             taps += vectors * SFV_LANES;
-            PASS_ON(weights, taps);
+            SFV_PASS_ON(weights, taps);
         }
         if (pair->residual_count) {
             add_residuals(sums, tile, strip->channel, rows, 1, vectors);
@@ -120,7 +120,7 @@ static void load_strip(const stored_strip *strip, int64_t vectors)
 static void store_tiles(stored_strip *strip, int64_t tiles, int64_t vectors, int64_t columns)
 {
     pair_tile *tile = &strip->tile;
-    const channel_cut cut = cut_channels(tile->pair.channels, 0);
+    const row_cut cut = cut_channels(tile->pair.channels, 0);
     strip->tiles = tiles;
     strip->channel = 0;
     tile->columns = columns;

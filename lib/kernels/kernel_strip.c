@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-#include "vec.h"
+#include "cuts.h"
 
 #include <math.h>
 
@@ -309,19 +309,6 @@ static void tile_some(const strip_view *view, const tile_place *place, int64_t c
     }
 }
 
-/* Rows in tiles of nearly equal height: the first `higher` are a row higher. */
-typedef struct row_cut {
-    int64_t tiles;
-    int64_t height;
-    int64_t higher;
-} row_cut;
-
-static row_cut cut_rows(int64_t rows, int64_t most)
-{
-    const int64_t tiles = (rows + most - 1) / most;
-    return (row_cut){tiles, rows / tiles, rows % tiles};
-}
-
 /* All rows of a few columns. */
 static void tile_columns(const strip_view *view, const row_cut *cut, int64_t column, int64_t tail,
                          int64_t vectors)
@@ -331,7 +318,7 @@ static void tile_columns(const strip_view *view, const row_cut *cut, int64_t col
         tile_some(view, &place, cut->higher, cut->height + 1, vectors);
         place.row = cut->higher * (cut->height + 1);
     }
-    tile_some(view, &place, cut->tiles - cut->higher, cut->height, vectors);
+    tile_some(view, &place, cut->blocks - cut->higher, cut->height, vectors);
 }
 
 /* The strip in tiles that are `vectors` wide. A vector that would be left over joins the last tile,

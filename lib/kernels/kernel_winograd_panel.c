@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* Winograd's F(4x4, 3x3) with lanes over channels. */
+#include "cuts.h"
 #include "winograd_points.h"
 
 #define TAPS 9
@@ -184,25 +185,12 @@ SFV_INLINE void add_some_tiles(float *to, const float *source, const float *weig
     }
 }
 
-/* Groups of nearly equal size: the first `higher` have a tile more. */
-typedef struct tile_cut {
-    int64_t groups;
-    int64_t height;
-    int64_t higher;
-} tile_cut;
-
-static tile_cut cut_tiles(int64_t tiles)
-{
-    const int64_t groups = (tiles + SFV_PANEL_ROWS - 1) / SFV_PANEL_ROWS;
-    return (tile_cut){groups, tiles / groups, tiles % groups};
-}
-
-static void multiply_plane(const sfk_winograd_panel *panel, const tile_cut *cut, int64_t plane,
+static void multiply_plane(const sfk_winograd_panel *panel, const row_cut *cut, int64_t plane,
                            const float *weights)
 {
     const float *source = panel->source + plane * panel->tiles * SFK_WINOGRAD_BLOCK;
     float *sums = panel->sums + plane * panel->tiles * PANEL;
-    for (int64_t i = 0; i < cut->groups; i++) {
+    for (int64_t i = 0; i < cut->blocks; i++) {
         const int64_t count = cut->height + (i < cut->higher);
         add_some_tiles(sums, source, weights, panel, count);
         sums += count * PANEL;
@@ -224,7 +212,7 @@ static void bring_taps(const sfk_winograd_panel *panel, int64_t plane)
     }
 }
 
-SFV_INLINE void add_pair(const sfk_winograd_panel *panel, const tile_cut *cut, int pair)
+SFV_INLINE void add_pair(const sfk_winograd_panel *panel, const row_cut *cut, int pair)
 {
     _Alignas(64) pair_of_rows weights;
     transform_panel(weights, panel, pair);
@@ -239,7 +227,7 @@ SFV_INLINE void add_pair(const sfk_winograd_panel *panel, const tile_cut *cut, i
 
 void SFK_NAME(winograd_panel)(const sfk_winograd_panel *panel)
 {
-    const tile_cut cut = cut_tiles(panel->tiles);
+    const row_cut cut = cut_rows(panel->tiles, SFV_PANEL_ROWS);
     add_pair(panel, &cut, 0);
     add_pair(panel, &cut, 1);
     add_pair(panel, &cut, 2);

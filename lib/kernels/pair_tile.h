@@ -15,7 +15,7 @@
 
 typedef struct pair_tile {
     sfk_pair pair;
-    channel_cut cut;
+    row_cut cut;
     /* 0. Read anew for each block: kept in a register, it would take the last one. */
     float floor;
     /* Of the strip, and how many of its pixels are the tile's. */
@@ -128,7 +128,7 @@ SFV_INLINE void keep(const pair_tile *tile, sfv (*sums)[MAX_VECTORS], int64_t ch
         for (int v = 0; v < height * vectors; v++) {
             const int64_t lanes = lanes_of(tile, v, vectors);
             if (lanes > 0) {
-                store_lanes(to + place_of(tile, v, vectors), sums[m][v], lanes);
+                sfv_store_lanes(to + place_of(tile, v, vectors), sums[m][v], lanes);
             }
         }
     }
@@ -146,9 +146,5 @@ SFV_INLINE void start(sfv (*sums)[MAX_VECTORS], const float *bias, int rows, int
         }
     }
 }
-
-/* One address each from step to step: compilers else reckon with distances that they keep on the
- * stack. */
-#define PASS_ON(weights, at) __asm__("" : "+r"(weights), "+r"(at))
 
 #endif

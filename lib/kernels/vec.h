@@ -40,6 +40,25 @@ SFV_INLINE sfv sfv_zero(void)
     return sfv_set1(0.0f);
 }
 
+/* The first `lanes`, all or fewer. */
+SFV_INLINE sfv sfv_load_lanes(const float *from, int64_t lanes)
+{
+    return lanes == SFV_LANES ? sfv_load(from) : sfv_load_part(from, lanes);
+}
+
+SFV_INLINE void sfv_store_lanes(float *to, sfv value, int64_t lanes)
+{
+    if (lanes == SFV_LANES) {
+        sfv_store(to, value);
+    } else {
+        sfv_store_part(to, value, lanes);
+    }
+}
+
+/* One address each from step to step: compilers else reckon with distances that they keep on the
+ * stack. */
+#define SFV_PASS_ON(weights, at) __asm__("" : "+r"(weights), "+r"(at))
+
 /* Even and odd lanes as they are cheapest to get: sfv_in_order() makes sfv_evens() and sfv_odds()
  * of them, and of what is computed from both lane by lane. */
 #if !defined(SFV_MIXES_PAIRS)
