@@ -184,22 +184,24 @@ static void bring_nearer(const float *from, const float *end)
 }
 
 /* Adds one block of depth to the sums of a panel; meanwhile the panel `next`, or NULL, is brought.
- */
+ * Tiles have nearly equal size, the first `higher` a pixel more: nothing is divided for each. */
 static void multiply_panel(const sfi_product_run *run, const sfi_product_operand *operand,
                            sfk_panel_tile tile, const float *next)
 {
     int64_t places[SFK_MAX_ROWS];
+    const int64_t columns = run->kernels->panel_columns;
     const int64_t count = count_pixels(operand);
     const int64_t tiles = sfi_ceil_div(count, run->kernels->panel_rows);
-    const int64_t weights = operand->depth * run->kernels->panel_columns;
+    const int64_t height = count / tiles;
+    const int64_t higher = count % tiles;
+    const int64_t share = sfi_ceil_div(operand->depth * columns, tiles);
     int64_t column = 0;
     int64_t place = 0;
     for (int64_t i = 0; i < tiles; i++) {
         if (next) {
-            bring_nearer(next + i * weights / tiles, next + (i + 1) * weights / tiles);
+            bring_nearer(next + i * share, next + (i + 1) * share);
         }
-        const int64_t first = i * count / tiles;
-        tile.rows = (int32_t)((i + 1) * count / tiles - first);
+        tile.rows = (int32_t)(height + (i < higher));
         for (int32_t m = 0; m < tile.rows; m++) {
             places[m] = place + column;
             if (++column == operand->pixels) {
@@ -209,7 +211,7 @@ static void multiply_panel(const sfi_product_run *run, const sfi_product_operand
         }
         tile.places = places;
         run->kernels->panel_tile(&tile);
-        tile.to += tile.rows * run->kernels->panel_columns;
+        tile.to += tile.rows * columns;
     }
 }
 
