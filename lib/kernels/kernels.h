@@ -202,7 +202,7 @@ typedef struct sfk_pair_weights {
  * values of the sources at six points of six rows, points[i][k][n], and the weights at these, of
  * three vertical taps each,
  *   y_q[c][n] = bias[c] + row q of Aᵀ · (Σ_k weights[c][i][k] · points[i][k][n])_i,
- *   a[c][q][n] = activation(y_q[c][n] + Σ_i residuals[i][c·plane + q·width + n]).
+ *   a[c][q][n] = activation(y_q[c][n] + Σ_i residuals[i][c·plane + first + q·width + n]).
  * The sums of points 0 and ∞ are one chain of fma each on top of what the inner points give to the
  * first and the last row; residuals are added in their order. */
 typedef struct sfk_quad {
@@ -214,6 +214,7 @@ typedef struct sfk_quad {
     int64_t point_stride;
     int64_t depth;
     int64_t span;
+    int64_t first;
     /* Up to four. */
     int64_t rows;
     int64_t columns;
@@ -222,7 +223,7 @@ typedef struct sfk_quad {
     int64_t residual_count;
     int64_t plane;
     int64_t width;
-    /* a[c][q][n] at map[c·plane + q·width + n]. */
+    /* a[c][q][n] at map[c·plane + first + q·width + n]. */
     float *map;
     /* The map is too large for a cache: what is written soon is asked for meanwhile. */
     bool from_memory;
@@ -235,21 +236,6 @@ typedef struct sfk_quad {
 #define SFK_QUAD_BLOCK 8
 /* Floats of a channel's packed weights. */
 #define SFK_QUAD_PACKED(depth) (1 + SFK_WINOGRAD_WINDOW * (depth))
-
-/* The weights of a quad as they come: sources of three taps each, part after part. */
-typedef struct sfk_quad_weights {
-    int64_t channels;
-    /* Packed are the channels from first_channel, a multiple of 16, on and before end_channel: all,
-     * or parts for several calls that share the work. */
-    int64_t first_channel;
-    int64_t end_channel;
-    const sfk_pair_part *parts;
-    int64_t part_count;
-    /* Sources of all parts: the sum of their depths / 3. */
-    int64_t depth;
-    /* [channels]. */
-    const float *bias;
-} sfk_quad_weights;
 
 /* The horizontal taps of a convolution whose channels are mixed already:
  *   to[x] = start + Σ_tap from[tap][x·stride + tap·dilation - padding], zeros outside the row,

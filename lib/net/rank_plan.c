@@ -59,6 +59,21 @@ static bool is_pointwise(const sfi_conv2d *dense)
            desc->groups == 1 && desc->out_channels <= MAX_POINTWISE;
 }
 
+/* Where the window of a convolution sees maps of `height` rows: both axes of each. */
+static void take_window(sfi_rank_maps *maps, int64_t height, const int64_t kernel[2],
+                        const int64_t stride[2], const int64_t padding[2],
+                        const int64_t dilation[2])
+{
+    maps->residues = stride[0];
+    maps->rows = sfi_ceil_div(height + 2 * padding[0], stride[0]);
+    maps->padding = padding[0];
+    maps->reach = kernel[0];
+    maps->spacing = dilation[0];
+    maps->stride = stride[1];
+    maps->shift = padding[1];
+    maps->dilation = dilation[1];
+}
+
 sfi_rank_maps sfi_rank_maps_of(const sfi_plan *plan, const sfconv_net *net, int32_t consumer)
 {
     const sfi_step *steps = plan->steps;
@@ -78,28 +93,14 @@ sfi_rank_maps sfi_rank_maps_of(const sfi_plan *plan, const sfconv_net *net, int3
     if (conv) {
         const sfconv_sfconv2d_desc *desc = &conv->desc;
         maps.count = desc->rank;
-        maps.residues = desc->stride[0];
-        maps.rows = sfi_ceil_div(in.h + 2 * desc->padding[0], desc->stride[0]);
-        maps.padding = desc->padding[0];
         maps.taps = desc->kernel[1];
-        maps.stride = desc->stride[1];
-        maps.dilation = desc->dilation[1];
-        maps.shift = desc->padding[1];
-        maps.reach = desc->kernel[0];
-        maps.spacing = desc->dilation[0];
+        take_window(&maps, in.h, desc->kernel, desc->stride, desc->padding, desc->dilation);
     }
     const sfi_conv2d *dense = sfi_as_conv2d(node->layer);
     if (dense && !is_pointwise(dense)) {
         const sfconv_conv2d_desc *desc = &dense->desc;
         maps.count = in.c * desc->kernel[1];
-        maps.residues = desc->stride[0];
-        maps.rows = sfi_ceil_div(in.h + 2 * desc->padding[0], desc->stride[0]);
-        maps.padding = desc->padding[0];
-        maps.stride = desc->stride[1];
-        maps.dilation = desc->dilation[1];
-        maps.shift = desc->padding[1];
-        maps.reach = desc->kernel[0];
-        maps.spacing = desc->dilation[0];
+        take_window(&maps, in.h, desc->kernel, desc->stride, desc->padding, desc->dilation);
     }
     if (plan->rank.nodes[consumer].lines) {
         maps.count = in.c * SFK_LINE_POINTS * SFK_LINE_PHASES;
@@ -522,11 +523,17 @@ bool sfi_rank_reads_again(const sfi_rank_plan *plan, int32_t user)
     return !plan->nodes[plan->nodes[user].unit].stored;
 }
 
-bool sfi_rank_has_step(const sfi_rank_plan *plan, int32_t node)
+bool sfi_rank_has_sinks(const sfi_rank_plan *plan, int32_t node)
 {
-    bool has = plan->active && plan->nodes[node].role == SFI_RANK_UNIT;
-    for (int32_t i = 0; plan->active && !has && i < plan->sink_count; i++) {
+    bool has = false;
+    for (int32_t i = 0; !has && i < plan->sink_count; i++) {
         has = plan->sinks[i].base == node;
     }
     return has;
+}
+
+bool sfi_rank_has_step(const sfi_rank_plan *plan, int32_t node)
+{
+    return plan->active &&
+           (plan->nodes[node].role == SFI_RANK_UNIT || sfi_rank_has_sinks(plan, node));
 }

@@ -177,6 +177,7 @@ int32_t sfi_rank_reads_at(const sfi_rank_plan *plan, int32_t user);
 /* Whether backward reads the stored inputs of a node of a unit again: to make a map that was not
  * stored. */
 bool sfi_rank_reads_again(const sfi_rank_plan *plan, int32_t user);
+bool sfi_rank_has_sinks(const sfi_rank_plan *plan, int32_t node);
 /* Whether a node has a step of its own: a unit, or a map with sinks. */
 bool sfi_rank_has_step(const sfi_rank_plan *plan, int32_t node);
 

@@ -24,20 +24,22 @@ static bool is_upright(const sfconv_layer *layer)
            conv->desc.dilation[0] == 1;
 }
 
-static bool has_sinks(const sfi_rank_plan *plan, int32_t node)
+static int64_t sources_of(const sfi_rank_unit *unit)
 {
-    bool has = false;
-    for (int32_t i = 0; i < plan->sink_count; i++) {
-        has |= plan->sinks[i].base == node;
-    }
-    return has;
+    return unit->depth / 3;
+}
+
+/* Points that are no power of two apart do not meet in the same sets of a cache. */
+static int64_t point_stride(const sfi_rank_unit *unit)
+{
+    return sources_of(unit) * SFK_MAX_QUAD_COLUMNS + SFK_SLACK;
 }
 
 bool sfi_rank_quads_fit(const sfi_rank_plan *plan, const sfconv_net *net, sfi_shape shape,
                         int32_t node)
 {
     sfi_rank_unit unit;
-    if (plan->nodes[node].role != SFI_RANK_UNIT || has_sinks(plan, node) ||
+    if (plan->nodes[node].role != SFI_RANK_UNIT || sfi_rank_has_sinks(plan, node) ||
         net->context->convolution == SFCONV_CONVOLUTION_DIRECT) {
         return false;
     }
@@ -48,30 +50,28 @@ bool sfi_rank_quads_fit(const sfi_rank_plan *plan, const sfconv_net *net, sfi_sh
         }
     }
     const int64_t computed = sfi_ceil_div(shape.h, ROWS) * ROWS;
-    return unit.depth >= 3 * LEAST_SOURCES && 4 * computed <= 5 * shape.h;
+    return sources_of(&unit) >= LEAST_SOURCES && 4 * computed <= 5 * shape.h;
 }
 
 int64_t sfi_rank_quads_macs(const sfi_rank_unit *unit, sfi_shape shape)
 {
-    return shape.n * shape.c * sfi_ceil_div(shape.h, ROWS) * shape.w * (unit->depth / 3 * POINTS);
+    return shape.n * shape.c * sfi_ceil_div(shape.h, ROWS) * shape.w * (sources_of(unit) * POINTS);
 }
 
 void sfi_rank_lay_out_quads(sfi_rank_bench *bench, const sfi_rank_unit *unit, uintptr_t *at)
 {
-    bench->point_stride = unit->depth / 3 * SFK_MAX_QUAD_COLUMNS + SFK_SLACK;
-    bench->points = sfi_rank_take(at, POINTS * bench->point_stride, sizeof(float));
+    bench->points = sfi_rank_take(at, POINTS * point_stride(unit), sizeof(float));
 }
 
 /* The values of the sources at the points, of four rows from `row` on. */
 static void take_points(const sfi_rank_task *task, int64_t row, int64_t column, int64_t columns)
 {
-    const sfi_rank_bench *bench = &task->bench;
-    const sfi_shape shape = task->job->cut.shape;
-    const int64_t strip = task->job->kernels->quad_columns;
-    for (int64_t k = 0; k < task->job->unit.depth / 3; k++) {
-        task->job->kernels->quad_points(bench->points + k * strip, bench->point_stride,
-                                        bench->taps[3 * k] + row * shape.w + column, shape.w,
-                                        shape.h + 2 - row, columns);
+    const sfi_rank_job *job = task->job;
+    const sfi_shape shape = job->cut.shape;
+    for (int64_t k = 0; k < sources_of(&job->unit); k++) {
+        job->kernels->quad_points(
+            task->bench.points + k * job->kernels->quad_columns, point_stride(&job->unit),
+            task->bench.taps[3 * k] + row * shape.w + column, shape.w, shape.h + 2 - row, columns);
     }
 }
 
@@ -81,16 +81,16 @@ void sfi_rank_run_quads(const sfi_rank_task *task)
     const sfi_shape shape = job->cut.shape;
     const int64_t strip = job->kernels->quad_columns;
     const int64_t near = strip >= WIDE_STRIP ? SFI_RANK_LARGE : FROM_MEMORY;
-    const float *residuals[SFI_MAX_INPUTS];
     sfk_quad quad = {.weights = job->weights.packed,
                      .channels = shape.c,
                      .points = task->bench.points,
-                     .point_stride = task->bench.point_stride,
-                     .depth = job->unit.depth / 3,
+                     .point_stride = point_stride(&job->unit),
+                     .depth = sources_of(&job->unit),
                      .span = strip,
-                     .residuals = residuals,
+                     .residuals = task->bench.residuals,
                      .residual_count = job->unit.residual_count,
                      .plane = job->cut.plane,
+                     .map = job->map + task->image * shape.c * job->cut.plane,
                      .from_memory = shape.c * job->cut.plane > near,
                      .width = shape.w,
                      .activation = job->unit.activation,
@@ -98,12 +98,8 @@ void sfi_rank_run_quads(const sfi_rank_task *task)
     for (int64_t row = task->first_row; row < task->end_row; row += ROWS) {
         quad.rows = sfi_min(ROWS, task->end_row - row);
         for (int64_t column = 0; column < shape.w; column += strip) {
-            const int64_t place = row * shape.w + column;
+            quad.first = row * shape.w + column;
             quad.columns = sfi_min(strip, shape.w - column);
-            quad.map = job->map + task->image * shape.c * job->cut.plane + place;
-            for (int32_t i = 0; i < job->unit.residual_count; i++) {
-                residuals[i] = task->bench.residuals[i] + place;
-            }
             take_points(task, row, column, quad.columns);
             job->kernels->quad_expand(&quad);
         }

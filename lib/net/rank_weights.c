@@ -211,22 +211,6 @@ static void part_task(void *argument, int64_t index, int32_t worker)
     }
 }
 
-static void pack_quad_task(void *argument, int64_t index, int32_t worker)
-{
-    const sfi_rank_job *job = argument;
-    const sfi_rank_weights *weights = &job->weights;
-    const int64_t channels = channels_of_task(job);
-    const sfk_quad_weights from = {.channels = job->cut.shape.c,
-                                   .first_channel = index * channels,
-                                   .end_channel = (index + 1) * channels,
-                                   .parts = weights->parts,
-                                   .part_count = job->unit.part_count,
-                                   .depth = job->unit.depth / 3,
-                                   .bias = weights->bias};
-    (void)worker;
-    job->kernels->pack_quad(weights->packed, &from);
-}
-
 static void pack_task(void *argument, int64_t index, int32_t worker)
 {
     const sfi_rank_job *job = argument;
@@ -244,7 +228,11 @@ static void pack_task(void *argument, int64_t index, int32_t worker)
                                    .mixed_count = job->mixing.full,
                                    .pooled_count = job->mixing.pooled};
     (void)worker;
-    job->kernels->pack_pair(weights->packed, &from);
+    if (job->unit.quads) {
+        job->kernels->pack_quad(weights->packed, &from);
+    } else {
+        job->kernels->pack_pair(weights->packed, &from);
+    }
 }
 
 static void lay_out_parts(sfi_rank_weights *weights, const sfi_rank_job *job, const sfconv_net *net,
@@ -279,7 +267,7 @@ static void make_pair(sfi_rank_job *job)
             .scales = job->weights.scales + part * channels};
     }
     sfi_parallel_for(job->run->context, tasks, part_task, job);
-    sfi_parallel_for(job->run->context, tasks, job->unit.quads ? pack_quad_task : pack_task, job);
+    sfi_parallel_for(job->run->context, tasks, pack_task, job);
 }
 
 /* --- All of a step --- */
@@ -290,7 +278,7 @@ int64_t sfi_rank_lay_out_weights(sfi_rank_job *job, const sfconv_net *net, uintp
     uintptr_t at = memory;
     job->weights.mix = sfi_rank_take(&at, maps, sizeof(float *));
     job->weights.mix_step = sfi_rank_take(&at, maps, sizeof(int64_t));
-    if (job->unit.quads || sfi_rank_is_pair(&job->unit)) {
+    if (sfi_rank_is_packed(&job->unit)) {
         lay_out_parts(&job->weights, job, net, &at);
     } else if (job->unit.part_count > 0) {
         job->weights.folded = sfi_rank_folded_at(&job->unit, job->cut.shape.c, &at);
@@ -301,7 +289,7 @@ int64_t sfi_rank_lay_out_weights(sfi_rank_job *job, const sfconv_net *net, uintp
 void sfi_rank_make_weights(sfi_rank_job *job)
 {
     point_at_mixing(job);
-    if (job->unit.quads || sfi_rank_is_pair(&job->unit)) {
+    if (sfi_rank_is_packed(&job->unit)) {
         make_pair(job);
     } else if (job->unit.part_count > 0) {
         sfi_rank_fold(&job->weights.folded, job->run, &job->unit, job->cut.shape.c);

@@ -60,8 +60,6 @@ typedef struct sfi_rank_bench {
      * former also the values of the sources of four rows at once. */
     float *points;
     float *lines;
-    /* Of four rows at once: from point to point. */
-    int64_t point_stride;
 } sfi_rank_bench;
 
 /* A stem in lines, see rank_stem.c. */
@@ -143,10 +141,16 @@ typedef struct sfi_rank_task {
     int64_t end_row;
 } sfi_rank_task;
 
-/* Whether a unit (none: without parts) is made by strip_pair. */
+/* Whether the weights of a unit (none: without parts) are packed: for quad_expand or strip_pair. */
+static inline bool sfi_rank_is_packed(const sfi_rank_unit *unit)
+{
+    return unit->part_count > 0 && !unit->lines;
+}
+
+/* Whether a unit is made by strip_pair. */
 static inline bool sfi_rank_is_pair(const sfi_rank_unit *unit)
 {
-    return unit->part_count > 0 && !unit->lines && !unit->quads;
+    return sfi_rank_is_packed(unit) && !unit->quads;
 }
 
 /* The sinks of `node` that mix, those of the pooled map last: the one behind *index, which begins

@@ -4,7 +4,7 @@
 
 /* Four rows of a map at once, from the maps that are its sources to the map. */
 typedef struct quad {
-    sfk_quad_weights weights;
+    sfk_pair_weights weights;
     float *packed;
     const sfk_table *packed_by;
     sfk_quad quad;
@@ -24,7 +24,7 @@ static quad make_quad(kernel_cases *cases, int64_t channels, int64_t depth, int6
                              .end_channel = channels,
                              .parts = part,
                              .part_count = 1,
-                             .depth = depth,
+                             .depth = taps,
                              .bias = case_floats(cases, channels)},
                  .packed = case_scratch(cases, SFK_QUAD_PACKED(depth) * channels)};
     work.quad = (sfk_quad){.weights = work.packed,
@@ -79,8 +79,8 @@ static void pack_quad_and_show(const sfk_table *kernels, const quad *work, bool 
 void pack_quad_cases(kernel_cases *cases)
 {
     const quad work = make_quad(cases, 512, 64, 1);
-    const int64_t read = 3 * work.weights.depth * work.weights.channels;
-    const int64_t written = SFK_QUAD_PACKED(work.weights.depth) * work.weights.channels;
+    const int64_t read = work.weights.depth * work.weights.channels;
+    const int64_t written = SFK_QUAD_PACKED(work.quad.depth) * work.weights.channels;
     KERNEL_CASE(cases, "512 of 64 maps", moves(read, written),
                 pack_quad_and_show(cases->kernels, &work, calls_left == 1));
 }

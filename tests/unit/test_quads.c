@@ -72,11 +72,11 @@ static void run_case(const sfk_table *table, const quad_case *wanted, quad_data 
         {data->weight_rows[0], 3 * wanted->depth[0], data->scales[0]},
         {data->weight_rows[1], 3 * wanted->depth[1], data->scales[1]},
     };
-    sfk_quad_weights weights = {.channels = wanted->channels,
+    sfk_pair_weights weights = {.channels = wanted->channels,
                                 .end_channel = 16,
                                 .parts = parts,
                                 .part_count = wanted->depth[1] > 0 ? 2 : 1,
-                                .depth = depth,
+                                .depth = 3 * depth,
                                 .bias = data->bias};
     table->pack_quad(data->packed, &weights);
     weights.first_channel = 16;
