@@ -88,6 +88,15 @@ int64_t *case_steps(kernel_cases *cases, int64_t stride, int64_t count)
     return steps;
 }
 
+const sfk_pair_part *case_part(kernel_cases *cases, int64_t channels, int64_t taps)
+{
+    sfk_pair_part *part = new_block(cases, 1, sizeof *part, false);
+    part->weights = case_rows(cases, case_floats(cases, channels * taps), taps, channels);
+    part->depth = taps;
+    part->scales = case_floats(cases, channels);
+    return part;
+}
+
 void kernel_case_begin(kernel_cases *cases, const char *label, kernel_work work)
 {
     cases->label = label;

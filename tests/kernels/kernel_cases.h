@@ -94,6 +94,8 @@ float *case_scratch(kernel_cases *cases, int64_t count);
 /* rows[i] = first + i·stride; of these no bits are compared. */
 const float **case_rows(kernel_cases *cases, const float *first, int64_t stride, int64_t count);
 int64_t *case_steps(kernel_cases *cases, int64_t stride, int64_t count);
+/* `taps` weights of each channel, and their scales. */
+const sfk_pair_part *case_part(kernel_cases *cases, int64_t channels, int64_t taps);
 
 #define SFK_KERNEL(name, parameters) void name##_cases(kernel_cases *cases);
 #include "kernel_list.inc"

@@ -181,15 +181,9 @@ static pair make_pair(kernel_cases *cases, int64_t channels, int64_t taps, int64
     const int64_t pitch = rows * pixels + SFK_SLACK;
     const int64_t pooled = rows == 2 ? taps : 0;
     const int64_t maps = taps + pooled;
-    const int64_t part_floats = sizeof(sfk_pair_part) / sizeof(float);
-    sfk_pair_part *part = (sfk_pair_part *)case_scratch(cases, part_floats);
-    *part = (sfk_pair_part){
-        .weights = case_rows(cases, case_floats(cases, channels * taps), taps, channels),
-        .depth = taps,
-        .scales = case_floats(cases, channels)};
     pair work = {.weights = {.channels = channels,
                              .end_channel = channels,
-                             .parts = part,
+                             .parts = case_part(cases, channels, taps),
                              .part_count = 1,
                              .depth = taps,
                              .bias = case_floats(cases, channels),

@@ -13,16 +13,10 @@ typedef struct quad {
 static quad make_quad(kernel_cases *cases, int64_t channels, int64_t depth, int64_t columns)
 {
     enum { SPAN = SFK_MAX_QUAD_COLUMNS };
-    const int64_t part_floats = sizeof(sfk_pair_part) / sizeof(float);
     const int64_t taps = 3 * depth;
-    sfk_pair_part *part = (sfk_pair_part *)case_scratch(cases, part_floats);
-    *part = (sfk_pair_part){
-        .weights = case_rows(cases, case_floats(cases, channels * taps), taps, channels),
-        .depth = taps,
-        .scales = case_floats(cases, channels)};
     quad work = {.weights = {.channels = channels,
                              .end_channel = channels,
-                             .parts = part,
+                             .parts = case_part(cases, channels, taps),
                              .part_count = 1,
                              .depth = taps,
                              .bias = case_floats(cases, channels)},

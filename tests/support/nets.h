@@ -215,6 +215,16 @@ static inline sfconv_run *new_run(sfconv_net *net, int32_t mode)
     return run;
 }
 
+/* Of inference, laid out for `count` sizes. */
+static inline sfconv_run *new_run_of(sfconv_net *net, int32_t engine, const sfconv_shape *shapes,
+                                     int32_t count)
+{
+    sfconv_run *run = new_run(net, SFCONV_MODE_INFERENCE);
+    ck_assert_int_eq(sfconv_run_set_engine(run, engine), SFCONV_OK);
+    ck_assert_int_eq(sfconv_run_reshape(run, shapes, count, NULL, 0), SFCONV_OK);
+    return run;
+}
+
 /* A run of one size for a net with inputs of one height and width. */
 static inline void reshape_run(sfconv_run *run, int64_t batch, int64_t height, int64_t width)
 {

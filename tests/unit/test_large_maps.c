@@ -26,9 +26,7 @@ static sfconv_net *new_pair(sfconv_context *context, int32_t activation)
 
 static sfconv_run *forward_of(sfconv_net *net, int32_t engine)
 {
-    sfconv_run *run = new_run(net, SFCONV_MODE_INFERENCE);
-    ck_assert_int_eq(sfconv_run_set_engine(run, engine), SFCONV_OK);
-    ck_assert_int_eq(sfconv_run_reshape(run, &shape, 1, NULL, 0), SFCONV_OK);
+    sfconv_run *run = new_run_of(net, engine, &shape, 1);
     fill_inputs(run, 3);
     run_forward(run);
     return run;
@@ -60,11 +58,8 @@ END_TEST
 /* 0 where the processor lacks the instruction set. */
 static uint64_t bits_of(int32_t workers, int32_t isa)
 {
-    sfconv_context_desc desc = SFCONV_CONTEXT_DESC_INIT;
-    sfconv_context *context;
-    desc.workers = workers;
-    desc.isa = isa;
-    if (sfconv_context_create(&context, &desc) < 0) {
+    sfconv_context *context = convolution_context(workers, isa, SFCONV_CONVOLUTION_AUTO);
+    if (!context) {
         return 0;
     }
     sfconv_net *net = new_pair(context, SFCONV_ACTIVATION_RELU);

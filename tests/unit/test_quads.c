@@ -228,9 +228,7 @@ static sfconv_run *forward_of(sfconv_net *net, int32_t engine, int64_t channels,
                               int64_t width)
 {
     const sfconv_shape shape = {2, channels, height, width};
-    sfconv_run *run = new_run(net, SFCONV_MODE_INFERENCE);
-    ck_assert_int_eq(sfconv_run_set_engine(run, engine), SFCONV_OK);
-    ck_assert_int_eq(sfconv_run_reshape(run, &shape, 1, NULL, 0), SFCONV_OK);
+    sfconv_run *run = new_run_of(net, engine, &shape, 1);
     fill_inputs(run, 3);
     run_forward(run);
     return run;

@@ -8,23 +8,14 @@
 typedef random_net (*net_maker)(sfconv_context *context, uint64_t seed);
 static const net_maker makers[] = {new_random_net, new_random_stem_net};
 
-static sfconv_run *run_of_sizes(sfconv_net *net, int32_t engine, const sfconv_shape *shapes,
-                                int32_t count)
-{
-    sfconv_run *run = new_run(net, SFCONV_MODE_INFERENCE);
-    ck_assert_int_eq(sfconv_run_set_engine(run, engine), SFCONV_OK);
-    ck_assert_int_eq(sfconv_run_reshape(run, shapes, count, NULL, 0), SFCONV_OK);
-    return run;
-}
-
 static sfconv_run *run_with(sfconv_net *net, int32_t engine, sfconv_shape shape)
 {
-    return run_of_sizes(net, engine, &shape, 1);
+    return new_run_of(net, engine, &shape, 1);
 }
 
 static sfconv_run *run_of_random(const random_net *made, int32_t engine)
 {
-    return run_of_sizes(made->net, engine, made->shapes, made->input_count);
+    return new_run_of(made->net, engine, made->shapes, made->input_count);
 }
 
 static void forward_filled(sfconv_run *run, uint64_t stream)
@@ -171,11 +162,8 @@ END_TEST
 
 static uint64_t bits_of(net_maker make, int32_t workers, int32_t isa, uint64_t seed)
 {
-    sfconv_context_desc desc = SFCONV_CONTEXT_DESC_INIT;
-    sfconv_context *context;
-    desc.workers = workers;
-    desc.isa = isa;
-    if (sfconv_context_create(&context, &desc) < 0) {
+    sfconv_context *context = convolution_context(workers, isa, SFCONV_CONVOLUTION_AUTO);
+    if (!context) {
         return 0;
     }
     random_net made = make(context, NETS_SEED + seed);
@@ -287,10 +275,8 @@ static void check_step(const char *text, const char *step, int64_t stored)
 
 static void plan_of_resnet(int32_t convolution, char *text, size_t capacity)
 {
-    sfconv_context_desc desc = SFCONV_CONTEXT_DESC_INIT;
-    sfconv_context *context;
-    desc.convolution = convolution;
-    ck_assert_int_eq(sfconv_context_create(&context, &desc), SFCONV_OK);
+    sfconv_context *context = convolution_context(1, SFCONV_ISA_BEST, convolution);
+    ck_assert_ptr_nonnull(context);
     sfconv_net *net = new_model(context, SFCONV_MODEL_RESNET18, SFCONV_METHOD_SFCONV, 1.0 / 32);
     sfconv_run *run = run_with(net, SFCONV_ENGINE_RANK_SPACE, (sfconv_shape){1, 3, 64, 64});
     plan_of(run, text, capacity);

@@ -187,11 +187,8 @@ END_TEST
 
 static uint64_t bits_of(int32_t workers, int32_t isa, uint64_t seed)
 {
-    sfconv_context_desc desc = SFCONV_CONTEXT_DESC_INIT;
-    sfconv_context *context;
-    desc.workers = workers;
-    desc.isa = isa;
-    if (sfconv_context_create(&context, &desc) < 0) {
+    sfconv_context *context = convolution_context(workers, isa, SFCONV_CONVOLUTION_AUTO);
+    if (!context) {
         return 0;
     }
     random_net made = new_random_net(context, NETS_SEED + seed);

@@ -144,10 +144,7 @@ static void check_plan(uint64_t seed, sfconv_run *run)
 
 START_TEST(random_stems_agree_with_the_layer_path)
 {
-    sfconv_context_desc desc = SFCONV_CONTEXT_DESC_INIT;
-    sfconv_context *context;
-    desc.workers = 2;
-    ck_assert_int_eq(sfconv_context_create(&context, &desc), SFCONV_OK);
+    sfconv_context *context = public_context(2, SFCONV_ISA_BEST);
     for (uint64_t seed = 0; seed < STEMS; seed++) {
         const stem made = draw_stem(seed);
         sfconv_net *nets[2] = {new_net(context, &made), new_net(context, &made)};
@@ -170,11 +167,8 @@ END_TEST
 
 static uint64_t bits_of(const stem *made, int32_t workers, int32_t isa)
 {
-    sfconv_context_desc desc = SFCONV_CONTEXT_DESC_INIT;
-    sfconv_context *context;
-    desc.workers = workers;
-    desc.isa = isa;
-    if (sfconv_context_create(&context, &desc) < 0) {
+    sfconv_context *context = convolution_context(workers, isa, SFCONV_CONVOLUTION_AUTO);
+    if (!context) {
         return 0;
     }
     sfconv_net *net = new_net(context, made);
