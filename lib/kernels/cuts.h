@@ -28,4 +28,16 @@ SFV_INLINE row_cut cut_rows(int64_t rows, int64_t most)
     return (row_cut){blocks, rows / blocks, rows % blocks};
 }
 
+/* Lanes of vector v that are wanted, where of the last of `vectors` only `tail` are; 0: all. */
+SFV_INLINE int64_t lanes_of_vector(int v, int vectors, int64_t tail)
+{
+    return tail && v == vectors - 1 ? tail : SFV_LANES;
+}
+
+/* `count` elements, which may be more than a vector; none, or fewer: zeros. */
+SFV_INLINE sfv load_some(const float *from, int64_t count)
+{
+    return count > 0 ? sfv_load_lanes(from, smaller(count, SFV_LANES)) : sfv_zero();
+}
+
 #endif

@@ -170,17 +170,12 @@ void SFK_NAME(line_row)(float *to, const float *from, int64_t from_stride, float
     }
 }
 
-SFV_INLINE sfv take_some(const float *from, int64_t left)
-{
-    return left > 0 ? sfv_load_lanes(from, smaller(left, SFV_LANES)) : sfv_zero();
-}
-
 /* The four columns of a vector of tiles; zeros behind the last. */
 SFV_INLINE void part_columns(sfv columns[TILE], const float *row, int64_t left)
 {
     sfv in[TILE];
     for (int i = 0; i < TILE; i++) {
-        in[i] = take_some(row + i * SFV_LANES, left - i * SFV_LANES);
+        in[i] = load_some(row + i * SFV_LANES, left - i * SFV_LANES);
     }
     const sfv even[2] = {sfv_evens(in[0], in[1]), sfv_evens(in[2], in[3])};
     const sfv odd[2] = {sfv_odds(in[0], in[1]), sfv_odds(in[2], in[3])};

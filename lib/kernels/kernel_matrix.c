@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-#include "vec.h"
+#include "cuts.h"
 
 /* Rows that are found from one pointer: one and two strides from it are an address each. */
 #define SHARING 3
@@ -27,7 +27,7 @@ SFV_INLINE void start_sums(sfv (*sums)[SFV_TILE_VECTORS], const sfk_tile *tile, 
         SFV_UNROLL
         for (int v = 0; v < vectors; v++) {
             const float *from = c + v * SFV_LANES;
-            sums[m][v] = tail && v == vectors - 1 ? sfv_load_part(from, tail) : sfv_load(from);
+            sums[m][v] = sfv_load_lanes(from, lanes_of_vector(v, vectors, tail));
         }
     }
 }
@@ -73,11 +73,7 @@ SFV_INLINE void run_tile(const sfk_tile *tile, int rows, int vectors, int64_t ta
         float *c = tile->c + m * tile->c_stride;
         SFV_UNROLL
         for (int v = 0; v < vectors; v++) {
-            if (tail && v == vectors - 1) {
-                sfv_store_part(c + v * SFV_LANES, sums[m][v], tail);
-            } else {
-                sfv_store(c + v * SFV_LANES, sums[m][v]);
-            }
+            sfv_store_lanes(c + v * SFV_LANES, sums[m][v], lanes_of_vector(v, vectors, tail));
         }
     }
 }

@@ -8,9 +8,6 @@
 /* A vector that would be left over joins the tile before it, which is the lower for it. */
 #define MAX_VECTORS (SFV_TILE_VECTORS + 1)
 
-/* In floats. */
-#define CACHE_LINE 16
-
 /* Lines of the map that are asked for while a panel is worked on: as many of each channel as the
  * panel is wide. */
 typedef struct lines_ahead {
@@ -28,12 +25,6 @@ typedef struct mix_place {
     lines_ahead ahead;
 } mix_place;
 
-/* How many lanes of vector v are wanted. */
-SFV_INLINE int64_t lanes_of(const mix_place *place, int v, int vectors)
-{
-    return v == vectors - 1 && place->tail ? place->tail : SFV_LANES;
-}
-
 SFV_INLINE void start_sums(sfv (*sums)[MAX_VECTORS], const sfk_mix *mix, const mix_place *place,
                            int64_t row, int rows, int vectors)
 {
@@ -43,7 +34,7 @@ SFV_INLINE void start_sums(sfv (*sums)[MAX_VECTORS], const sfk_mix *mix, const m
         const sfv start = mix->bias ? sfv_set1(mix->bias[row + m]) : sfv_zero();
         SFV_UNROLL
         for (int v = 0; v < vectors; v++) {
-            const int64_t lanes = lanes_of(place, v, vectors);
+            const int64_t lanes = lanes_of_vector(v, vectors, place->tail);
             sums[m][v] = mix->accumulate ? sfv_load_lanes(to + v * SFV_LANES, lanes) : start;
         }
     }
@@ -57,7 +48,8 @@ SFV_INLINE void store_sums(sfv (*sums)[MAX_VECTORS], const sfk_mix *mix, const m
     for (int m = 0; m < rows; m++, to += mix->to_stride) {
         SFV_UNROLL
         for (int v = 0; v < vectors; v++) {
-            sfv_store_lanes(to + v * SFV_LANES, sums[m][v], lanes_of(place, v, vectors));
+            sfv_store_lanes(to + v * SFV_LANES, sums[m][v],
+                            lanes_of_vector(v, vectors, place->tail));
         }
     }
 }
@@ -86,7 +78,7 @@ SFV_INLINE void run_tiles(const sfk_mix *mix, const mix_place *place, int64_t co
         for (int64_t c = 0; c < channels; c++, at += step) {
             sfv kept[MAX_VECTORS];
             SFV_UNROLL
-            for (int line = 0; line < vectors * SFV_LANES; line += CACHE_LINE) {
+            for (int line = 0; line < vectors * SFV_LANES; line += SFK_CACHE_LINE) {
                 __builtin_prefetch(ahead + line);
             }
             ahead += ahead_step;

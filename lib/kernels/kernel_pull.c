@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
+#include "cuts.h"
 #include "square.h"
 
 /* Pixels are taken 16 at a time, up to MOST_SLICES times: the sums of a tile stay in registers. */
@@ -145,12 +146,11 @@ SFV_INLINE void run_taps(tap_tile tile, const channel_rows *rows, int64_t taps, 
 SFV_INLINE void run_pixels(const sfk_pull *pull, channel_rows *rows, int64_t n, int slices)
 {
     for (int64_t c = 0; c < pull->channels; c += CHANNELS) {
-        const int64_t rest = pull->channels - c;
         const tap_tile tile = {.to = pull->to + n,
                                .to_stride = pull->to_stride,
                                .weights = pull->weights + c * pull->weight_stride,
                                .weight_stride = pull->weight_stride,
-                               .channels = rest < CHANNELS ? rest : CHANNELS,
+                               .channels = smaller(CHANNELS, pull->channels - c),
                                .accumulate = c > 0 || pull->accumulate};
         take_rows(rows, pull, n, slices * SLICE, c, tile.channels);
         run_taps(tile, rows, pull->taps, slices);
@@ -166,7 +166,7 @@ void SFK_NAME(pull_taps)(const sfk_pull *pull)
         /* Of MOST_SLICES + 1 none is left alone: it would have too few sums to hide the latency of
          * fma. */
         const int64_t most = MOST_SLICES > 1 && slices == MOST_SLICES + 1 ? 2 : MOST_SLICES;
-        const int64_t taken = slices < most ? slices : most;
+        const int64_t taken = smaller(slices, most);
         if (taken == 3 && MOST_SLICES >= 3) {
             run_pixels(pull, &rows, n, 3);
         } else if (taken == 2 && MOST_SLICES >= 2) {

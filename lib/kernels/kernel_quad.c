@@ -5,9 +5,6 @@
 /* Vectors of a tile: with 16 registers two leave room for weights and sources in each step. */
 #define WIDE (SFV_PAIR_ROWS > 4 ? 3 : 2)
 
-/* In floats. */
-#define CACHE_LINE 16
-
 typedef sfv quad_sums[2 * SFV_PAIR_ROWS][WIDE];
 
 /* Rows of the map behind `rows` are zeros. */
@@ -220,7 +217,7 @@ SFV_INLINE void ask_for(const quad_tile *tile, int rows, int vectors)
         for (int m = 0; m < rows; m++) {
             const float *next = tile->quad.map + place_of(tile, row, m, 0) + tile->ahead;
             SFV_UNROLL
-            for (int at = 0; at < vectors * SFV_LANES; at += CACHE_LINE) {
+            for (int at = 0; at < vectors * SFV_LANES; at += SFK_CACHE_LINE) {
                 __builtin_prefetch(next + at, 1);
             }
         }

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-#include "vec.h"
+#include "cuts.h"
 
 #include <string.h>
 
@@ -52,8 +52,7 @@ SFV_INLINE sfv sum_inside(sfv sum, const tap_range taps[3], int64_t x, int64_t l
 {
     SFV_UNROLL
     for (int tap = 0; tap < 3; tap++) {
-        sum = sfv_add(sum, lanes == SFV_LANES ? sfv_load(taps[tap].from + x)
-                                              : sfv_load_part(taps[tap].from + x, lanes));
+        sum = sfv_add(sum, sfv_load_lanes(taps[tap].from + x, lanes));
     }
     return sum;
 }
@@ -104,14 +103,6 @@ void SFK_NAME(shift_add)(float *to, const sfk_shift *shift)
             add_tap(to, &range, shift->stride);
         }
     }
-}
-
-/* `count` elements, which may be more than a vector or less than one. */
-SFV_INLINE sfv load_some(const float *from, int64_t count)
-{
-    return count >= SFV_LANES ? sfv_load(from)
-           : count > 0        ? sfv_load_part(from, count)
-                              : sfv_zero();
 }
 
 void SFK_NAME(pool_pairs)(float *restrict out, const float *restrict upper,

@@ -29,7 +29,7 @@ SFV_INLINE void ask_for(const stored_strip *strip, int64_t t, int rows, int vect
     SFV_UNROLL
     for (int m = 0; m < rows; m++, to += pair->plane) {
         SFV_UNROLL
-        for (int at = 0; at < width; at += 16) {
+        for (int at = 0; at < width; at += SFK_CACHE_LINE) {
             __builtin_prefetch(to + at, 1);
         }
     }

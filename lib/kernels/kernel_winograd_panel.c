@@ -198,16 +198,13 @@ static void multiply_plane(const sfk_winograd_panel *panel, const row_cut *cut, 
     }
 }
 
-/* In floats. */
-#define CACHE_LINE 16
-
 /* The share of one plane in the taps behind these: into the second-level cache. */
 static void bring_taps(const sfk_winograd_panel *panel, int64_t plane)
 {
     const int64_t count = panel->channels * TAPS * PANEL;
     const float *end = panel->next + count * (plane + 1) / SFK_WINOGRAD_PLANES;
     for (const float *at = panel->next + count * plane / SFK_WINOGRAD_PLANES; at < end;
-         at += CACHE_LINE) {
+         at += SFK_CACHE_LINE) {
         __builtin_prefetch(at, 0, 2);
     }
 }

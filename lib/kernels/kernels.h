@@ -422,6 +422,8 @@ typedef struct sfk_gather {
 
 /* Elements behind the end that sfk_gather may overwrite. */
 #define SFK_SLACK 16
+/* Floats of a cache line. */
+#define SFK_CACHE_LINE 16
 /* Pixels of one block of `moments`. */
 #define SFK_MOMENT_BLOCK 96
 

@@ -28,8 +28,6 @@
 /* Terms of one block: a panel of them stays in the first-level cache beside the pixels of a tile.
  */
 #define DEPTH 216
-/* In floats. */
-#define CACHE_LINE 16
 
 bool sfi_product_by_channels(const sfi_conv_product *product)
 {
@@ -178,7 +176,7 @@ static void move_sums(const sfi_product_run *run, const sfi_product_operand *ope
  * what is asked for behind it is never read, which a prefetch allows. */
 static void bring_nearer(const float *from, const float *end)
 {
-    for (; from < end; from += CACHE_LINE) {
+    for (; from < end; from += SFK_CACHE_LINE) {
         __builtin_prefetch(from, 0, 2);
     }
 }

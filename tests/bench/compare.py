@@ -243,7 +243,8 @@ def print_layer(name, threads, times, ideal):
     others = ", ".join(f"{peer} {value:.4g}" for peer, value in medians.items())
     middle = statistics.median(mine)
     beside = f"{medians[best]:.4g} ms ({best}) | {ratios(mine, times[best])}" if best else "- | -"
-    print(f"| {name} | {threads} | {middle:.4g} ms | {share(mine, ideal)} | {beside} | {others} |", flush=True)
+    print(f"| {name} | {threads} | {middle:.4g} ms | {share(mine, ideal)} | {beside} | "
+          f"{others} |", flush=True)
 
 
 def print_times(request, threads, times, ideal):

@@ -57,6 +57,9 @@ static void quad_case(kernel_cases *cases, const char *label, int64_t channels, 
 void quad_expand_cases(kernel_cases *cases)
 {
     quad_case(cases, "64 of 8 maps, 96 columns", 64, 8, 96);
+    quad_case(cases, "64 of 8 maps, 16 columns", 64, 8, 16);
+    quad_case(cases, "64 of 16 maps, 56 columns", 64, 16, 56);
+    quad_case(cases, "128 of 16 maps, 23 columns", 128, 16, 23);
     quad_case(cases, "256 of 32 maps, 14 columns", 256, 32, 14);
     quad_case(cases, "512 of 128 maps, 7 columns", 512, 128, 7);
 }
