@@ -187,4 +187,21 @@ SFV_INLINE void sfv_store_part(float *to, sfv value, int64_t count)
     }
 }
 
+SFV_INLINE sfv sfv_load_range(const float *from, int64_t first, int64_t end)
+{
+    return _mm256_maskload_ps(from,
+                              _mm256_andnot_si256(sfv_first_lanes(first), sfv_first_lanes(end)));
+}
+
+SFV_INLINE void sfv_store_range(float *to, sfv value, int64_t first, int64_t end)
+{
+    const __m256i lane = _mm256_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7);
+    const __m256i from = _mm256_add_epi32(lane, _mm256_set1_epi32((int)first));
+    if (end - first == SFV_LANES) {
+        sfv_store(to, value);
+    } else {
+        sfv_store_part(to + first, _mm256_permutevar8x32_ps(value, from), end - first);
+    }
+}
+
 #endif

@@ -159,4 +159,19 @@ SFV_INLINE void sfv_store_part(float *to, sfv value, int64_t count)
     _mm512_mask_storeu_ps(to, (__mmask16)((1u << count) - 1u), value);
 }
 
+SFV_INLINE __mmask16 sfv_lanes_between(int64_t first, int64_t end)
+{
+    return (__mmask16)((1u << end) - (1u << first));
+}
+
+SFV_INLINE sfv sfv_load_range(const float *from, int64_t first, int64_t end)
+{
+    return _mm512_maskz_loadu_ps(sfv_lanes_between(first, end), from);
+}
+
+SFV_INLINE void sfv_store_range(float *to, sfv value, int64_t first, int64_t end)
+{
+    _mm512_mask_storeu_ps(to, sfv_lanes_between(first, end), value);
+}
+
 #endif

@@ -159,4 +159,22 @@ SFV_INLINE void sfv_store_part(float *to, sfv value, int64_t count)
     }
 }
 
+SFV_INLINE sfv sfv_load_range(const float *from, int64_t first, int64_t end)
+{
+    float lanes[SFV_LANES] = {0};
+    for (int64_t i = first; i < end; i++) {
+        lanes[i] = from[i];
+    }
+    return sfv_load(lanes);
+}
+
+SFV_INLINE void sfv_store_range(float *to, sfv value, int64_t first, int64_t end)
+{
+    float lanes[SFV_LANES];
+    sfv_store(lanes, value);
+    for (int64_t i = first; i < end; i++) {
+        to[i] = lanes[i];
+    }
+}
+
 #endif

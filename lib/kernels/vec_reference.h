@@ -271,4 +271,25 @@ SFV_INLINE void sfv_store_part(float *to, sfv value, int64_t count)
     }
 }
 
+/* Lanes first to end - 1 from the elements at their places, zeros in the others; nothing else is
+ * read. */
+SFV_INLINE sfv sfv_load_range(const float *from, int64_t first, int64_t end)
+{
+    float lanes[SFV_LANES] = {0};
+    for (int64_t i = first; i < end; i++) {
+        lanes[i] = from[i];
+    }
+    return sfv_load(lanes);
+}
+
+/* Writes lanes first to end - 1 at their places and nothing else. */
+SFV_INLINE void sfv_store_range(float *to, sfv value, int64_t first, int64_t end)
+{
+    float lanes[SFV_LANES];
+    sfv_store(lanes, value);
+    for (int64_t i = first; i < end; i++) {
+        to[i] = lanes[i];
+    }
+}
+
 #endif

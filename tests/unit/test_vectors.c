@@ -1,0 +1,97 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* Parts of vectors touch their elements and no others. */
+#include "kernel_tables.h"
+#include "suite.h"
+
+#define MAX_LANES 16
+#define CANARY 12345.5f
+
+typedef void part_function(float *to, const float *from, int64_t first, int64_t end);
+
+#define DECLARE(isa) part_function sfk_load_range_##isa, sfk_store_range_##isa
+DECLARE(reference);
+DECLARE(wide);
+#if defined(__x86_64__)
+DECLARE(avx2);
+DECLARE(avx512);
+#elif defined(__aarch64__)
+DECLARE(neon);
+#endif
+
+/* In the order of table_number(). */
+static const struct {
+    part_function *load;
+    part_function *store;
+} functions[TABLE_COUNT] = {
+    {sfk_load_range_reference, sfk_store_range_reference},
+#if defined(__x86_64__)
+    {sfk_load_range_avx2, sfk_store_range_avx2},
+    {sfk_load_range_avx512, sfk_store_range_avx512},
+    {NULL, NULL},
+#elif defined(__aarch64__)
+    {NULL, NULL},
+    {NULL, NULL},
+    {sfk_load_range_neon, sfk_store_range_neon},
+#else
+    {NULL, NULL},
+    {NULL, NULL},
+    {NULL, NULL},
+#endif
+    {sfk_load_range_wide, sfk_store_range_wide},
+};
+
+/* Only the elements of the range exist. */
+static void check_load(int table, int64_t lanes, int64_t first, int64_t end)
+{
+    float got[MAX_LANES];
+    float *elements = malloc((size_t)(end - first + 1) * sizeof *elements);
+    ck_assert_ptr_nonnull(elements);
+    for (int64_t i = first; i < end; i++) {
+        elements[i - first] = (float)(i + 1);
+    }
+    functions[table].load(got, elements - first, first, end);
+    for (int64_t i = 0; i < lanes; i++) {
+        const float wanted = i >= first && i < end ? (float)(i + 1) : 0.0f;
+        ck_assert_msg(got[i] == wanted, "table %d, [%d, %d): lane %d", table, (int)first, (int)end,
+                      (int)i);
+    }
+    free(elements);
+}
+
+static void check_store(int table, int64_t lanes, int64_t first, int64_t end)
+{
+    float value[MAX_LANES], to[3 * MAX_LANES];
+    for (int64_t i = 0; i < lanes; i++) {
+        value[i] = (float)(i + 1);
+    }
+    for (int64_t i = 0; i < 3 * MAX_LANES; i++) {
+        to[i] = CANARY;
+    }
+    functions[table].store(to + MAX_LANES, value, first, end);
+    for (int64_t i = -MAX_LANES; i < 2 * MAX_LANES; i++) {
+        const float wanted = i >= first && i < end ? (float)(i + 1) : CANARY;
+        ck_assert_msg(to[MAX_LANES + i] == wanted, "table %d, [%d, %d): element %d", table,
+                      (int)first, (int)end, (int)i);
+    }
+}
+
+START_TEST(a_range_of_lanes_is_loaded_and_stored_at_its_place)
+{
+    const sfk_table *table = table_number(_i);
+    for (int64_t first = 0; table && first <= table->lanes; first++) {
+        for (int64_t end = first; end <= table->lanes; end++) {
+            check_load(_i, table->lanes, first, end);
+            check_store(_i, table->lanes, first, end);
+        }
+    }
+}
+END_TEST
+
+int main(void)
+{
+    Suite *suite = suite_create("vectors");
+    TCase *tests = tcase_create("vectors");
+    tcase_add_loop_test(tests, a_range_of_lanes_is_loaded_and_stored_at_its_place, 0, TABLE_COUNT);
+    suite_add_tcase(suite, tests);
+    return run_suite(suite);
+}

@@ -1,0 +1,16 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* Parts of vectors of the instruction set that is compiled, for test_vectors.c. */
+#include "vec.h"
+
+void SFK_NAME(load_range)(float *to, const float *from, int64_t first, int64_t end);
+void SFK_NAME(store_range)(float *to, const float *value, int64_t first, int64_t end);
+
+void SFK_NAME(load_range)(float *to, const float *from, int64_t first, int64_t end)
+{
+    sfv_store(to, sfv_load_range(from, first, end));
+}
+
+void SFK_NAME(store_range)(float *to, const float *value, int64_t first, int64_t end)
+{
+    sfv_store_range(to, sfv_load(value), first, end);
+}
