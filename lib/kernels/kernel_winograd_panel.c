@@ -82,17 +82,16 @@ void SFK_NAME(winograd_input_block)(float *to, int64_t plane, const float *from,
     }
 }
 
-/* Coefficients of two rows of points, which stay in the first-level cache until they are
- * multiplied: [plane][channel][column]. */
-typedef float pair_of_rows[2 * WINDOW][SFK_WINOGRAD_BLOCK][PANEL];
-
-SFV_INLINE void transform_panel(pair_of_rows to, const sfk_winograd_panel *panel, int pair)
+/* Coefficients of two rows of points: [plane][channel][column]. */
+SFV_INLINE void transform_panel(const sfk_winograd_panel *panel, int pair)
 {
+    const int64_t plane = panel->channels * PANEL;
     const int64_t vertical = panel->flipped ? -3 * PANEL : 3 * PANEL;
     const int64_t horizontal = panel->flipped ? -PANEL : PANEL;
     const float *first = panel->taps + (panel->flipped ? 8 * PANEL : 0);
     for (int64_t channel = 0; channel < panel->channels; channel++) {
         for (int64_t lane = 0; lane < PANEL; lane += SFV_LANES) {
+            float *to = panel->filters + channel * PANEL + lane;
             sfv columns[3][2];
             SFV_UNROLL
             for (int j = 0; j < 3; j++) {
@@ -106,7 +105,8 @@ SFV_INLINE void transform_panel(pair_of_rows to, const sfk_winograd_panel *panel
                 transform_taps(row, columns[0][r], columns[1][r], columns[2][r]);
                 SFV_UNROLL
                 for (int j = 0; j < WINDOW; j++) {
-                    sfv_store(to[r * WINDOW + j][channel] + lane, row[j]);
+                    sfv_store(to, row[j]);
+                    to += plane;
                 }
             }
         }
@@ -125,22 +125,26 @@ SFV_INLINE void add_tiles(float *to, const float *source, const float *weights,
             sums[t][v] = panel->accumulate ? sfv_load(to + t * PANEL + v * SFV_LANES) : sfv_zero();
         }
     }
+    for (int64_t first = 0; first < panel->channels; first += SFK_WINOGRAD_BLOCK) {
+        const int64_t channels = smaller(SFK_WINOGRAD_BLOCK, panel->channels - first);
 #pragma GCC unroll 2
-    for (int64_t channel = 0; channel < panel->channels; channel++) {
-        sfv columns[SFV_PANEL_VECTORS];
-        SFV_UNROLL
-        for (int v = 0; v < SFV_PANEL_VECTORS; v++) {
-            columns[v] = sfv_load(weights + v * SFV_LANES);
-        }
-        SFV_UNROLL
-        for (int t = 0; t < count; t++) {
-            const sfv value = sfv_set1(source[t * SFK_WINOGRAD_BLOCK + channel]);
+        for (int64_t channel = 0; channel < channels; channel++) {
+            sfv columns[SFV_PANEL_VECTORS];
             SFV_UNROLL
             for (int v = 0; v < SFV_PANEL_VECTORS; v++) {
-                sums[t][v] = sfv_fma(value, columns[v], sums[t][v]);
+                columns[v] = sfv_load(weights + v * SFV_LANES);
             }
+            SFV_UNROLL
+            for (int t = 0; t < count; t++) {
+                const sfv value = sfv_set1(source[t * SFK_WINOGRAD_BLOCK + channel]);
+                SFV_UNROLL
+                for (int v = 0; v < SFV_PANEL_VECTORS; v++) {
+                    sums[t][v] = sfv_fma(value, columns[v], sums[t][v]);
+                }
+            }
+            weights += PANEL;
         }
-        weights += PANEL;
+        source += SFK_WINOGRAD_PLANES * panel->tiles * SFK_WINOGRAD_BLOCK;
     }
     SFV_UNROLL
     for (int t = 0; t < count; t++) {
@@ -211,14 +215,13 @@ static void bring_taps(const sfk_winograd_panel *panel, int64_t plane)
 
 SFV_INLINE void add_pair(const sfk_winograd_panel *panel, const row_cut *cut, int pair)
 {
-    _Alignas(64) pair_of_rows weights;
-    transform_panel(weights, panel, pair);
+    transform_panel(panel, pair);
     for (int i = 0; i < 2 * WINDOW; i++) {
         const int64_t plane = places_of_pair[pair][i / WINDOW] * WINDOW + i % WINDOW;
         if (panel->next) {
             bring_taps(panel, plane);
         }
-        multiply_plane(panel, cut, plane, weights[i][0]);
+        multiply_plane(panel, cut, plane, panel->filters + i * panel->channels * PANEL);
     }
 }
 

@@ -453,6 +453,8 @@ typedef struct sfk_winograd_pixels {
 /* Channels of the source that lie side by side where lanes run over channels: a multiple of every
  * vector. */
 #define SFK_WINOGRAD_BLOCK 16
+/* Of two rows of points and a panel. */
+#define SFK_WINOGRAD_FILTERS (2 * SFK_WINOGRAD_WINDOW * SFK_MAX_PANEL)
 
 /* Filters of the target channels of one panel and of some source channels, taps in reversed order
  * where `flipped`, are transformed and multiplied at once, all 36 planes:
@@ -463,11 +465,12 @@ typedef struct sfk_winograd_panel {
     const float *taps;
     /* As many of another panel that are needed soon, or NULL: they are brought nearer. */
     const float *next;
-    /* SFK_WINOGRAD_BLOCK channels of a tile. */
+    /* Blocks of SFK_WINOGRAD_BLOCK channels: [block][plane][tile][channel]. */
     const float *source;
     float *sums;
+    /* For coefficients of the filters: SFK_WINOGRAD_FILTERS of them for each source channel. */
+    float *filters;
     int64_t tiles;
-    /* Those that count. */
     int64_t channels;
     bool flipped;
     bool accumulate;

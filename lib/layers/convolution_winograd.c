@@ -36,7 +36,7 @@ static bool fits(const sfi_conv_product *product)
  * as long as 300 and 260 of the products, for each channel and tile; that of a filter WEIGHT, or
  * less where it is multiplied at once. Products take whole vectors of tiles, or of channels. */
 #define WEIGHT 400
-#define FEW_WEIGHT 160
+#define FUSED_WEIGHT 160
 
 static bool pays(const sfi_conv_product *product)
 {
@@ -44,11 +44,12 @@ static bool pays(const sfi_conv_product *product)
     const int64_t tiles = sfi_winograd_grid_of(product).tiles;
     const double channels = (double)product->source_channels;
     const double rows = (double)product->target_channels;
-    const bool few = sfi_winograd_few_tiles(product);
-    const double lanes = few ? (double)(sfi_ceil_div(product->target_channels, 16) * 16) : rows;
-    const int64_t whole = few ? tiles : sfi_ceil_div(tiles, 16) * 16;
+    const bool by_channels = sfi_winograd_by_channels(product);
+    const double lanes =
+        by_channels ? (double)(sfi_ceil_div(product->target_channels, 16) * 16) : rows;
+    const int64_t whole = by_channels ? tiles : sfi_ceil_div(tiles, 16) * 16;
     return TAPS * pixels * channels * rows >
-           (PLANES * (double)whole + (few ? FEW_WEIGHT : WEIGHT)) * channels * lanes +
+           (PLANES * (double)whole + (by_channels ? FUSED_WEIGHT : WEIGHT)) * channels * lanes +
                (300 * channels + 260 * rows) * (double)tiles;
 }
 
@@ -74,7 +75,7 @@ bool sfi_winograd_scratch(int64_t *bytes, const sfconv_context *context,
 {
     sfi_winograd_plan plan;
     int64_t workers;
-    if (sfi_winograd_few_tiles(product)) {
+    if (sfi_winograd_by_channels(product)) {
         return sfi_winograd_channels_scratch(bytes, context, product);
     }
     return sfi_winograd_plan_make(&plan, product) &&
@@ -308,18 +309,18 @@ static void run_round(sfconv_context *context, struct winograd_run *run, int64_t
 bool sfi_winograd_frozen_bytes(int64_t *bytes, const sfi_conv_product *product)
 {
     *bytes = 0;
-    return !sfi_winograd_few_tiles(product) || sfi_conv_product_frozen_bytes(bytes, product);
+    return !sfi_winograd_by_channels(product) || sfi_conv_product_frozen_bytes(bytes, product);
 }
 
 void sfi_winograd_freeze(sfconv_context *context, const sfi_conv_product *product, float *frozen)
 {
-    assert(sfi_winograd_few_tiles(product));
+    assert(sfi_winograd_by_channels(product));
     sfi_conv_product_freeze(context, product, frozen);
 }
 
 void sfi_winograd_run(sfconv_context *context, const sfi_conv_product *product, void *scratch)
 {
-    if (sfi_winograd_few_tiles(product)) {
+    if (sfi_winograd_by_channels(product)) {
         sfi_winograd_channels_run(context, product, scratch);
         return;
     }

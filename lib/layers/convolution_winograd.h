@@ -14,8 +14,7 @@ bool sfi_winograd_chosen(const sfconv_context *context, const sfi_conv_product *
 bool sfi_winograd_scratch(int64_t *bytes, const sfconv_context *context,
                           const sfi_conv_product *product);
 
-/* The weight in panels, made once for many passes; 0 bytes where there are so many tiles that
- * reading it does not show. */
+/* The weight in panels, made once for many passes; 0 bytes where lanes run over tiles. */
 bool sfi_winograd_frozen_bytes(int64_t *bytes, const sfi_conv_product *product);
 void sfi_winograd_freeze(sfconv_context *context, const sfi_conv_product *product, float *frozen);
 

@@ -1,14 +1,14 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* Winograd's F(4x4, 3x3) where few tiles use each coefficient of the weight: lanes run over the
- * channels of the target, so that a handful of tiles fills them, and a task transforms its part of
- * the weight itself, some channels at a time, from the panels that the direct sum reads too. */
+/* Winograd's F(4x4, 3x3) with lanes over the channels of the target, so that a handful of tiles
+ * fills them; a task transforms its part of the weight itself, some channels at a time, from the
+ * panels that the direct sum reads too. */
 #ifndef SFI_WINOGRAD_CHANNELS_H
 #define SFI_WINOGRAD_CHANNELS_H
 
 #include "convolution_product.h"
 
 /* Of a product that Winograd's transform fits. */
-bool sfi_winograd_few_tiles(const sfi_conv_product *product);
+bool sfi_winograd_by_channels(const sfi_conv_product *product);
 
 /* A frozen weight is that of sfi_conv_product_freeze(). */
 bool sfi_winograd_channels_scratch(int64_t *bytes, const sfconv_context *context,

@@ -93,29 +93,32 @@ static void multiply_panel(const sfk_table *kernels, const sfk_winograd_panel *p
     }
 }
 
-static void panel_case(kernel_cases *cases, const char *label, int64_t count)
+static void panel_case(kernel_cases *cases, const char *label, int64_t count, int64_t blocks)
 {
-    enum { BLOCK = SFK_WINOGRAD_BLOCK };
+    const int64_t channels = blocks * SFK_WINOGRAD_BLOCK;
     const float *values = case_floats(cases, COMMON);
     float *out = case_floats(cases, PLANES * count * COMMON);
-    float *taps = case_scratch(cases, BLOCK * 9 * PANEL);
+    float *taps = case_scratch(cases, channels * 9 * PANEL);
     const sfk_winograd_panel panel = {.taps = taps,
-                                      .source = case_floats(cases, PLANES * count * BLOCK),
+                                      .source = case_floats(cases, PLANES * count * channels),
                                       .sums = case_scratch(cases, PLANES * count * PANEL),
+                                      .filters =
+                                          case_scratch(cases, channels * SFK_WINOGRAD_FILTERS),
                                       .tiles = count,
-                                      .channels = BLOCK};
-    for (int64_t i = 0; i < BLOCK * 9 * PANEL; i++) {
+                                      .channels = channels};
+    for (int64_t i = 0; i < channels * 9 * PANEL; i++) {
         taps[i] = values[i % COMMON];
     }
-    KERNEL_CASE(cases, label, multiply_adds(PLANES * count * BLOCK * 16),
+    KERNEL_CASE(cases, label, multiply_adds(PLANES * count * channels * 16),
                 multiply_panel(cases->kernels, &panel, out));
 }
 
-/* Maps of 7x7 and 14x14. */
+/* Maps of 7x7 and 14x14, and a box of a larger one. */
 void winograd_panel_cases(kernel_cases *cases)
 {
-    panel_case(cases, "4 tiles, 16 to 16 channels", 4);
-    panel_case(cases, "16 tiles, 16 to 16 channels", 16);
+    panel_case(cases, "4 tiles, 16 to 16 channels", 4, 1);
+    panel_case(cases, "16 tiles, 16 to 16 channels", 16, 1);
+    panel_case(cases, "49 tiles, 64 to 16 channels", 49, 4);
 }
 
 /* A row of ResNet-18's stem, 224 columns to 112. */

@@ -281,25 +281,33 @@ START_TEST(winograd_input_block_is_winograd_input_with_its_lanes_over_channels)
 }
 END_TEST
 
-enum { PANEL_TILES = 9, PANEL_SUMS = SFK_WINOGRAD_PLANES * PANEL_TILES * SFK_MAX_PANEL };
+enum {
+    PANEL_TILES = 9,
+    PANEL_SUMS = SFK_WINOGRAD_PLANES * PANEL_TILES * SFK_MAX_PANEL,
+    PANEL_BLOCKS = 3,
+    PANEL_CHANNELS = PANEL_BLOCKS * SFK_WINOGRAD_BLOCK,
+};
 
 struct panel_data {
-    float taps[SFK_WINOGRAD_BLOCK * 9 * SFK_MAX_PANEL];
-    float source[SFK_WINOGRAD_PLANES * PANEL_TILES * SFK_WINOGRAD_BLOCK];
+    float taps[PANEL_CHANNELS * 9 * SFK_MAX_PANEL];
+    float source[SFK_WINOGRAD_PLANES * PANEL_TILES * PANEL_CHANNELS];
     float start[PANEL_SUMS];
-    float coefficients[SFK_WINOGRAD_PLANES * SFK_WINOGRAD_BLOCK * SFK_MAX_PANEL + SFK_SLACK];
+    float filters[PANEL_CHANNELS * SFK_WINOGRAD_FILTERS];
+    float coefficients[SFK_WINOGRAD_PLANES * PANEL_CHANNELS * SFK_MAX_PANEL + SFK_SLACK];
     float sums[PANEL_SUMS];
 };
 
 static void check_winograd_panel(const sfk_table *table, struct panel_data *data, int64_t tiles,
                                  int64_t channels, bool flipped)
 {
-    const int64_t columns = table->panel_columns, plane = SFK_WINOGRAD_BLOCK * columns;
+    const int64_t columns = table->panel_columns, plane = PANEL_CHANNELS * columns;
+    const int64_t block = SFK_WINOGRAD_PLANES * tiles * SFK_WINOGRAD_BLOCK;
     const bool accumulate = (tiles + channels) % 2 == 0;
     const sfk_winograd_panel panel = {.taps = data->taps,
                                       .next = flipped ? data->taps : NULL,
                                       .source = data->source,
                                       .sums = data->sums,
+                                      .filters = data->filters,
                                       .tiles = tiles,
                                       .channels = channels,
                                       .flipped = flipped,
@@ -311,7 +319,8 @@ static void check_winograd_panel(const sfk_table *table, struct panel_data *data
         const int64_t place = i / columns, m = i % columns;
         float sum = accumulate ? data->start[i] : 0.0f;
         for (int64_t c = 0; c < channels; c++) {
-            sum = fmaf(data->source[place * SFK_WINOGRAD_BLOCK + c],
+            sum = fmaf(data->source[c / SFK_WINOGRAD_BLOCK * block + place * SFK_WINOGRAD_BLOCK +
+                                    c % SFK_WINOGRAD_BLOCK],
                        data->coefficients[place / tiles * plane + c * columns + m], sum);
         }
         ck_assert_mem_eq(&data->sums[i], &sum, sizeof sum);
@@ -321,7 +330,7 @@ static void check_winograd_panel(const sfk_table *table, struct panel_data *data
     }
 }
 
-/* Whatever tiles a register tile has, and less than a block of channels. */
+/* Whatever tiles a register tile has, and less than a block of channels, or more. */
 START_TEST(winograd_panel_multiplies_what_winograd_weight_makes_of_the_filters)
 {
     static struct panel_data data;
@@ -334,6 +343,8 @@ START_TEST(winograd_panel_multiplies_what_winograd_weight_makes_of_the_filters)
             check_winograd_panel(table, &data, tiles, SFK_WINOGRAD_BLOCK, tiles % 3 == 0);
             check_winograd_panel(table, &data, tiles, 5, tiles % 3 != 0);
             check_winograd_panel(table, &data, tiles, 1, false);
+            check_winograd_panel(table, &data, tiles, 37, tiles % 2 == 0);
+            check_winograd_panel(table, &data, tiles, PANEL_CHANNELS, false);
         }
     }
 }
