@@ -2,6 +2,8 @@
 #ifndef SFK_KERNELS_H
 #define SFK_KERNELS_H
 
+#include "row_tiles.h"
+
 #include <stdbool.h>
 #include <stdint.h>
 

@@ -193,6 +193,13 @@ SFV_INLINE sfv sfv_load_range(const float *from, int64_t first, int64_t end)
                               _mm256_andnot_si256(sfv_first_lanes(first), sfv_first_lanes(end)));
 }
 
+SFV_INLINE sfv sfv_load_set(const float *from, uint32_t lanes)
+{
+    const __m256i bits = _mm256_setr_epi32(1, 2, 4, 8, 16, 32, 64, 128);
+    const __m256i set = _mm256_and_si256(_mm256_set1_epi32((int)lanes), bits);
+    return _mm256_maskload_ps(from, _mm256_cmpeq_epi32(set, bits));
+}
+
 SFV_INLINE void sfv_store_range(float *to, sfv value, int64_t first, int64_t end)
 {
     const __m256i lane = _mm256_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7);

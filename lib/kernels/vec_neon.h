@@ -168,6 +168,15 @@ SFV_INLINE sfv sfv_load_range(const float *from, int64_t first, int64_t end)
     return sfv_load(lanes);
 }
 
+SFV_INLINE sfv sfv_load_set(const float *from, uint32_t lanes)
+{
+    float kept[SFV_LANES];
+    for (int i = 0; i < SFV_LANES; i++) {
+        kept[i] = lanes >> i & 1 ? from[i] : 0.0f;
+    }
+    return sfv_load(kept);
+}
+
 SFV_INLINE void sfv_store_range(float *to, sfv value, int64_t first, int64_t end)
 {
     float lanes[SFV_LANES];

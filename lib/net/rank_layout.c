@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #include "rank_quads.h"
+#include "rank_tiles.h"
 
 #include "parallel.h"
 
@@ -70,7 +71,7 @@ const sfi_rank_sink *sfi_rank_next_mixed(const sfi_rank_plan *plan, int32_t node
     while (*index < 2 * plan->sink_count) {
         const bool pooled = *index >= plan->sink_count;
         const sfi_rank_sink *sink = &plan->sinks[(*index)++ % plan->sink_count];
-        if (sink->base == node && sink->via != SFI_VIA_COPY &&
+        if (sink->base == node && sink->via != SFI_VIA_COPY && !sink->tiled &&
             (sink->via == SFI_VIA_POOL) == pooled) {
             return sink;
         }
@@ -171,15 +172,20 @@ int64_t sfi_rank_mixed_bytes(const sfi_plan *plan, const sfconv_net *net, const 
     return (in.n * sfi_rank_mixed_count(&maps) * in.h * in.w + SFK_SLACK) * (int64_t)sizeof(float);
 }
 
+int64_t sfi_rank_worker_bytes(const sfi_plan *plan, const sfconv_net *net, int32_t node)
+{
+    sfi_rank_bench bench;
+    return sfi_max(sfi_rank_lay_out(&bench, plan, net, node, 0),
+                   sfi_rank_tiles_scratch(plan, net, node));
+}
+
 sfi_rank_bytes sfi_rank_step_bytes(const sfi_plan *plan, const sfconv_net *net, int32_t node)
 {
     sfi_rank_bytes bytes = {0, 0};
-    sfi_rank_bench bench;
     if (!sfi_rank_has_step(&plan->rank, node)) {
         return bytes;
     }
-    bytes.scratch =
-        sfi_rank_lay_out(&bench, plan, net, node, 0) * (int64_t)sfi_workers(net->context);
+    bytes.scratch = sfi_rank_worker_bytes(plan, net, node) * (int64_t)sfi_workers(net->context);
     for (int32_t i = 0; i < plan->rank.sink_count; i++) {
         const sfi_rank_sink *sink = &plan->rank.sinks[i];
         if (sink->base == node && sink->via == SFI_VIA_UPSAMPLE) {
@@ -209,7 +215,8 @@ int64_t sfi_rank_step_macs(const sfi_plan *plan, const sfconv_net *net, int32_t 
         const sfi_rank_maps maps = sfi_rank_maps_of(plan, net, sink->consumer);
         const int64_t pixels =
             sink->via == SFI_VIA_POOL ? shape.h / 2 * (shape.w / 2) : shape.h * shape.w;
-        const bool mixes = sink->base == node && sink->via != SFI_VIA_COPY;
+        const bool mixes = sink->base == node && sink->via != SFI_VIA_COPY && !sink->tiled;
+        macs += sink->base == node && sink->tiled ? sfi_rank_tiles_macs(plan, net, sink) : 0;
         macs += mixes ? shape.n * shape.c * pixels * sfi_rank_mixed_count(&maps) : 0;
     }
     return macs;

@@ -9,6 +9,7 @@
 #include "plan.h"
 #include "rank_finish.h"
 #include "rank_stem_back.h"
+#include "rank_tiles.h"
 #include "sfconv2d.h"
 #include "sizes.h"
 
@@ -449,6 +450,10 @@ void sfi_rank_plan_make(sfi_rank_plan *plan, const sfconv_net *net, const sfi_st
     list_sinks(plan, net, steps);
     for (int32_t i = 0; i < net->node_count; i++) {
         plan->nodes[i].quads = !training && sfi_rank_quads_fit(plan, net, steps[i].shape, i);
+    }
+    for (int32_t i = 0; i < plan->sink_count; i++) {
+        sfi_rank_sink *sink = &plan->sinks[i];
+        sink->tiled = !training && sfi_rank_tiles_fit(plan, net, steps, sink);
     }
     if (!training) {
         sfi_rank_find_finishes(plan, net);

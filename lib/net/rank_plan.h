@@ -52,6 +52,8 @@ typedef struct sfi_rank_sink {
     int64_t channel;
     /* An earlier sink has begun the consumer's maps. */
     bool accumulate;
+    /* Mixed by tiles of rows, see rank_tiles.c. */
+    bool tiled;
     /* Offset of the mixed maps that wait for their up-sampling, and of their gradients. */
     int64_t mixed;
     int64_t mixed_gradient;

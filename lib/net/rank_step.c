@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #include "rank_quads.h"
+#include "rank_tiles.h"
 
 #include "conv2d.h"
 #include "layer_facts.h"
@@ -247,7 +248,8 @@ static void measure(sfi_rank_job *job, const sfi_plan *plan, const sfconv_net *n
 {
     *job = (sfi_rank_job){.node = node,
                           .cut = sfi_rank_cut_of(plan, node),
-                          .mixing = sfi_rank_mixing_of(plan, net, node)};
+                          .mixing = sfi_rank_mixing_of(plan, net, node),
+                          .tiled = sfi_rank_tiles_weights(plan, net, node)};
     if (plan->rank.nodes[node].role == SFI_RANK_UNIT) {
         sfi_rank_unit_of(&job->unit, &plan->rank, net, node);
     }
@@ -262,9 +264,10 @@ int64_t sfi_rank_weights_bytes(const sfi_plan *plan, const sfconv_net *net, int3
 
 int64_t sfi_rank_frozen_bytes(const sfi_plan *plan, const sfconv_net *net, int32_t node)
 {
-    return sfi_rank_has_step(&plan->rank, node) && plan->rank.nodes[node].role == SFI_RANK_UNIT
-               ? sfi_rank_weights_bytes(plan, net, node)
-               : 0;
+    const bool makes =
+        plan->rank.nodes[node].role == SFI_RANK_UNIT || sfi_rank_tiles_weights(plan, net, node) > 0;
+    return sfi_rank_has_step(&plan->rank, node) && makes ? sfi_rank_weights_bytes(plan, net, node)
+                                                         : 0;
 }
 
 static void open_job(sfi_rank_job *job, const sfconv_run *run, int32_t node, unsigned char *weights)
@@ -287,12 +290,11 @@ void sfi_rank_step(const sfconv_run *run, int32_t node)
     const sfi_rank_plan *plan = &run->plan.rank;
     const sfi_rank_node *self = &plan->nodes[node];
     const bool frozen = run->is_frozen && self->frozen != SFI_NO_BUFFER;
-    sfi_rank_bench bench;
     sfi_rank_job job;
     open_job(&job, run, node, frozen ? run->frozen + self->frozen : run->memory + self->folded);
     job.map = self->stored ? sfi_run_value(run, node) : NULL;
     job.scratch = run->memory + self->scratch;
-    job.scratch_per_worker = sfi_rank_lay_out(&bench, &run->plan, run->net, node, 0);
+    job.scratch_per_worker = sfi_rank_worker_bytes(&run->plan, run->net, node);
     if (!frozen) {
         sfi_rank_make_weights(&job);
     }
@@ -300,6 +302,7 @@ void sfi_rank_step(const sfconv_run *run, int32_t node)
     if (self->role == SFI_RANK_UNIT || job.mixing.sinks > 0) {
         sfi_parallel_for(run->context, job.cut.shape.n * job.cut.tasks_per_image, run_task, &job);
     }
+    sfi_rank_run_tiles(&job);
     for (int32_t i = 0; i < plan->sink_count; i++) {
         const sfi_rank_sink *sink = &plan->sinks[i];
         if (sink->base == node && sink->via == SFI_VIA_UPSAMPLE) {

@@ -7,6 +7,7 @@
 #include "convolution_lines.h"
 #include "layer_facts.h"
 #include "parallel.h"
+#include "rank_tiles.h"
 #include "sfconv2d.h"
 
 static const sfi_parameter *expansion_of(const sfconv_layer *conv)
@@ -283,12 +284,14 @@ int64_t sfi_rank_lay_out_weights(sfi_rank_job *job, const sfconv_net *net, uintp
     } else if (job->unit.part_count > 0) {
         job->weights.folded = sfi_rank_folded_at(&job->unit, job->cut.shape.c, &at);
     }
+    job->weights.tiled = sfi_rank_take(&at, job->tiled, sizeof(float));
     return (int64_t)(at - memory);
 }
 
 void sfi_rank_make_weights(sfi_rank_job *job)
 {
     point_at_mixing(job);
+    sfi_rank_pack_tiles(job);
     if (sfi_rank_is_packed(&job->unit)) {
         make_pair(job);
     } else if (job->unit.part_count > 0) {

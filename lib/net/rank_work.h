@@ -105,9 +105,11 @@ typedef struct sfi_rank_weights {
     float *scales;
     float *bias;
     float *reordered;
+    /* Of the sinks in tiles, one after the other, see rank_tiles.c. */
+    float *tiled;
 } sfi_rank_weights;
 
-/* What the sinks of a base mix in all. */
+/* What the sinks of a base mix in all, but those in tiles. */
 typedef struct sfi_rank_mixing {
     int32_t sinks;
     /* Mixed maps of the map as it is, and of the pooled one. */
@@ -125,6 +127,8 @@ typedef struct sfi_rank_job {
     /* Without parts where the map is there already. */
     sfi_rank_unit unit;
     sfi_rank_mixing mixing;
+    /* Elements of the weights of sinks in tiles. */
+    int64_t tiled;
     sfi_rank_weights weights;
     /* The stored map, or NULL. */
     float *map;
@@ -153,8 +157,8 @@ static inline bool sfi_rank_is_pair(const sfi_rank_unit *unit)
     return sfi_rank_is_packed(unit) && !unit->quads;
 }
 
-/* The sinks of `node` that mix, those of the pooled map last: the one behind *index, which begins
- * at 0; NULL at the end. */
+/* The sinks of `node` that mix, but not in tiles, those of the pooled map last: the one behind
+ * *index, which begins at 0; NULL at the end. */
 const sfi_rank_sink *sfi_rank_next_mixed(const sfi_rank_plan *plan, int32_t node, int32_t *index);
 
 /* Whether the channels of a stored map are brought together: where many maps are mixed of them, or
@@ -197,6 +201,8 @@ int64_t sfi_rank_mixed_stride(const sfi_rank_cut *cut, enum sfi_rank_via via);
 /* Lays out a worker's memory from address `memory` on and returns its bytes. */
 int64_t sfi_rank_lay_out(sfi_rank_bench *bench, const sfi_plan *plan, const sfconv_net *net,
                          int32_t node, uintptr_t memory);
+/* Of that, or of sinks in tiles. */
+int64_t sfi_rank_worker_bytes(const sfi_plan *plan, const sfconv_net *net, int32_t node);
 /* The next block from address *at on, on its own cache lines. Sizes are found by laying out from
  * address 0, hence no pointer. */
 static inline void *sfi_rank_take(uintptr_t *at, int64_t count, size_t size)

@@ -1,0 +1,228 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#include "rank_tiles.h"
+
+#include "layer_facts.h"
+#include "parallel.h"
+#include "sfconv2d.h"
+
+#define TILE SFK_WINOGRAD_TILE
+#define POINTS SFK_WINOGRAD_WINDOW
+/* Mixed maps for which what the transforms cost is less than what they save. */
+#define LEAST_MAPS 8
+/* Tiles of the widest vector; strips are whole vectors, a task's mixed maps whole blocks of rows.
+ */
+#define VECTOR_TILES 16
+#define STRIP_VECTORS (SFK_MAX_ROW_TILES / VECTOR_TILES)
+#define LEAST_ROWS 8
+
+/* Whether the map is there before the base's step mixes anything of it: a pair mixes its own while
+ * it makes it. */
+static bool is_stored_before(const sfi_rank_node *base)
+{
+    return base->role != SFI_RANK_UNIT || base->unpooled >= 0;
+}
+
+static int64_t tiles_of_row(int64_t width)
+{
+    return sfi_ceil_div(width, TILE);
+}
+
+bool sfi_rank_tiles_fit(const sfi_rank_plan *plan, const sfconv_net *net, const sfi_step *steps,
+                        const sfi_rank_sink *sink)
+{
+    const sfi_sfconv2d *conv = sfi_as_const_sfconv2d(net->nodes[sink->consumer].layer);
+    if (!conv || sink->via != SFI_VIA_NOTHING || !is_stored_before(&plan->nodes[sink->base]) ||
+        net->context->convolution == SFCONV_CONVOLUTION_DIRECT) {
+        return false;
+    }
+    const sfconv_sfconv2d_desc *desc = &conv->desc;
+    const int64_t width = steps[sink->consumer].shape.w;
+    return desc->kernel[1] == 3 && desc->stride[0] == 1 && desc->stride[1] == 1 &&
+           desc->dilation[1] == 1 && desc->padding[1] <= 2 && desc->rank >= LEAST_MAPS &&
+           4 * TILE * tiles_of_row(width) <= 5 * width;
+}
+
+static int64_t rank_of(const sfconv_net *net, const sfi_rank_sink *sink)
+{
+    return sfi_as_const_sfconv2d(net->nodes[sink->consumer].layer)->desc.rank;
+}
+
+/* Of one image. */
+static int64_t tiles_of(const sfi_plan *plan, const sfi_rank_sink *sink)
+{
+    return plan->steps[sink->base].shape.h * tiles_of_row(plan->steps[sink->consumer].shape.w);
+}
+
+int64_t sfi_rank_tiles_macs(const sfi_plan *plan, const sfconv_net *net, const sfi_rank_sink *sink)
+{
+    const sfi_shape shape = plan->steps[sink->base].shape;
+    return shape.n * shape.c * tiles_of(plan, sink) * (rank_of(net, sink) * POINTS);
+}
+
+/* The base's sink of this kind behind *index, which begins at 0; NULL at the end. */
+static const sfi_rank_sink *next_tiled(const sfi_rank_plan *plan, int32_t node, int32_t *index)
+{
+    while (*index < plan->sink_count) {
+        const sfi_rank_sink *sink = &plan->sinks[(*index)++];
+        if (sink->base == node && sink->tiled) {
+            return sink;
+        }
+    }
+    return NULL;
+}
+
+static int64_t weights_of(const sfi_plan *plan, const sfconv_net *net, const sfi_rank_sink *sink)
+{
+    return rank_of(net, sink) * plan->steps[sink->base].shape.c * POINTS;
+}
+
+int64_t sfi_rank_tiles_weights(const sfi_plan *plan, const sfconv_net *net, int32_t node)
+{
+    const sfi_rank_sink *sink;
+    int32_t index = 0;
+    int64_t count = 0;
+    while ((sink = next_tiled(&plan->rank, node, &index)) != NULL) {
+        count += weights_of(plan, net, sink);
+    }
+    return count;
+}
+
+int64_t sfi_rank_tiles_scratch(const sfi_plan *plan, const sfconv_net *net, int32_t node)
+{
+    const sfi_rank_sink *sink;
+    int32_t index = 0;
+    int64_t rank = 0;
+    while ((sink = next_tiled(&plan->rank, node, &index)) != NULL) {
+        rank = sfi_max(rank, rank_of(net, sink));
+    }
+    return rank ? sfi_round64(SFK_ROW_TILES_SCRATCH(rank) * (int64_t)sizeof(float)) : 0;
+}
+
+/* One sink, and how its work is cut: into strips of tiles of one image, of nearly as many vectors
+ * each, and where these are fewer than workers into parts of the mixed maps. Every element is one
+ * chain of sums, so that the cut does not show. */
+typedef struct tile_job {
+    const sfi_rank_job *job;
+    sfi_rank_maps maps;
+    int64_t tiles;
+    int64_t vectors;
+    int64_t strips;
+    int64_t parts;
+    bool accumulate;
+    const float *weights;
+    float *target;
+} tile_job;
+
+/* Units of work of the number-th of `parts` nearly equal ones begin here. */
+static int64_t begin_of(int64_t number, int64_t parts, int64_t units)
+{
+    return number * (units / parts) + sfi_min(number, units % parts);
+}
+
+static void run_task(void *argument, int64_t index, int32_t worker)
+{
+    const tile_job *tiled = argument;
+    const sfi_rank_job *job = tiled->job;
+    const sfi_rank_maps *maps = &tiled->maps;
+    const sfi_shape shape = job->cut.shape;
+    const int64_t part = index % tiled->parts;
+    const int64_t strip = index / tiled->parts % tiled->strips;
+    const int64_t image = index / tiled->parts / tiled->strips;
+    const int64_t blocks = sfi_ceil_div(maps->count, LEAST_ROWS);
+    const int64_t first = VECTOR_TILES * begin_of(strip, tiled->strips, tiled->vectors);
+    const int64_t end = VECTOR_TILES * begin_of(strip + 1, tiled->strips, tiled->vectors);
+    const int64_t first_row = LEAST_ROWS * begin_of(part, tiled->parts, blocks);
+    const int64_t end_row =
+        sfi_min(maps->count, LEAST_ROWS * begin_of(part + 1, tiled->parts, blocks));
+    const sfk_row_tiles work = {
+        .map = job->map + image * shape.c * job->cut.plane,
+        .plane = job->cut.plane,
+        .channels = shape.c,
+        .width = shape.w,
+        .padding = maps->shift,
+        .tiles_per_row = tiles_of_row(maps->width),
+        .first = first,
+        .tiles = sfi_min(end, tiled->tiles) - first,
+        .weights = tiled->weights,
+        .packed_rows = maps->count,
+        .first_row = first_row,
+        .rows = end_row - first_row,
+        .to = tiled->target + image * maps->image + maps->padding * maps->width,
+        .to_plane = maps->plane,
+        .to_width = maps->width,
+        .accumulate = tiled->accumulate,
+        .from_memory = shape.c * job->cut.plane > SFI_RANK_LARGE,
+        .scratch = (float *)(job->scratch + worker * job->scratch_per_worker)};
+    job->kernels->row_tiles(&work);
+}
+
+static void cut_work(tile_job *tiled, int32_t workers)
+{
+    const int64_t images = tiled->job->cut.shape.n;
+    tiled->vectors = sfi_ceil_div(tiled->tiles, VECTOR_TILES);
+    const int64_t wanted = sfi_min(sfi_ceil_div(workers, images), tiled->vectors);
+    tiled->strips = sfi_max(sfi_ceil_div(tiled->vectors, STRIP_VECTORS), wanted);
+    tiled->parts = sfi_max(
+        1, sfi_min(sfi_ceil_div(workers, images * tiled->strips), tiled->maps.count / LEAST_ROWS));
+}
+
+void sfi_rank_run_tiles(const sfi_rank_job *job)
+{
+    const sfconv_run *run = job->run;
+    const float *weights = job->weights.tiled;
+    const sfi_rank_sink *sink;
+    int32_t index = 0;
+    while ((sink = next_tiled(&run->plan.rank, job->node, &index)) != NULL) {
+        tile_job tiled = {.job = job,
+                          .maps = sfi_rank_maps_of(&run->plan, run->net, sink->consumer),
+                          .tiles = tiles_of(&run->plan, sink),
+                          .accumulate = sink->accumulate,
+                          .weights = weights,
+                          .target = sfi_rank_target(run, sink->consumer)};
+        cut_work(&tiled, sfi_workers(run->context));
+        sfi_parallel_for(run->context, job->cut.shape.n * tiled.strips * tiled.parts, run_task,
+                         &tiled);
+        weights += weights_of(&run->plan, run->net, sink);
+    }
+}
+
+typedef struct pack_job {
+    const sfk_table *kernels;
+    sfk_row_taps from;
+    int64_t rows_per_task;
+    float *to;
+} pack_job;
+
+static void pack_task(void *argument, int64_t index, int32_t worker)
+{
+    const pack_job *job = argument;
+    sfk_row_taps from = job->from;
+    (void)worker;
+    from.first_row = index * job->rows_per_task;
+    from.end_row = sfi_min(from.rows, from.first_row + job->rows_per_task);
+    job->kernels->pack_row_tiles(job->to, &from);
+}
+
+void sfi_rank_pack_tiles(const sfi_rank_job *job)
+{
+    const sfconv_run *run = job->run;
+    float *to = job->weights.tiled;
+    const sfi_rank_sink *sink;
+    int32_t index = 0;
+    while ((sink = next_tiled(&run->plan.rank, job->node, &index)) != NULL) {
+        const sfi_node *consumer = &run->net->nodes[sink->consumer];
+        const int64_t channels = run->plan.steps[sink->base].shape.c;
+        const int64_t row_step = 3 * run->plan.steps[consumer->inputs[0]].shape.c;
+        pack_job pack = {
+            .kernels = job->kernels,
+            .from = {.taps = sfi_rank_mixing_weights(consumer->layer) + 3 * sink->channel,
+                     .row_step = row_step,
+                     .channels = channels,
+                     .rows = rank_of(run->net, sink)},
+            .rows_per_task = sfi_rank_channels_of_task(POINTS * channels),
+            .to = to};
+        sfi_parallel_for(run->context, sfi_ceil_div(pack.from.rows, pack.rows_per_task), pack_task,
+                         &pack);
+        to += weights_of(&run->plan, run->net, sink);
+    }
+}
