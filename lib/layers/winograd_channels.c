@@ -159,13 +159,20 @@ static void fill_patch(const channels_run *run, const sfi_winograd_box *box, int
         sfi_min(axis[1].source_size - skipped, row_size / BLOCK_CHANNELS - (skipped - left));
     const int64_t channels = sfi_min(BLOCK_CHANNELS, product->source_channels - first);
     const float *source = product->source + image * product->grid.image_stride + first * plane;
-    memset(patch, 0, (size_t)(row_size * rows) * sizeof *patch);
-    for (int64_t row = 0; row < rows && length > 0; row++) {
+    for (int64_t row = 0; row < rows; row++) {
         const int64_t from = row + top;
-        if (from >= 0 && from < axis[0].source_size) {
-            run->kernels->transpose(patch + row * row_size + (skipped - left) * BLOCK_CHANNELS,
-                                    BLOCK_CHANNELS, source + from * axis[1].source_size + skipped,
-                                    plane, channels, length);
+        float *to = patch + row * row_size;
+        if (length <= 0 || from < 0 || from >= axis[0].source_size || channels < BLOCK_CHANNELS) {
+            memset(to, 0, (size_t)row_size * sizeof *to);
+        }
+        if (length > 0 && from >= 0 && from < axis[0].source_size) {
+            const int64_t before = (skipped - left) * BLOCK_CHANNELS;
+            const int64_t end = before + length * BLOCK_CHANNELS;
+            memset(to, 0, (size_t)before * sizeof *to);
+            run->kernels->transpose(to + before, BLOCK_CHANNELS,
+                                    source + from * axis[1].source_size + skipped, plane, channels,
+                                    length);
+            memset(to + end, 0, (size_t)(row_size - end) * sizeof *to);
         }
     }
 }
