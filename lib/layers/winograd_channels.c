@@ -14,11 +14,13 @@
 #define TAPS 9
 /* Channels of the source whose tiles are transformed at a time. */
 #define BLOCK_CHANNELS SFK_WINOGRAD_BLOCK
-/* Channels of the source whose part of the weight is transformed and multiplied at a time: few
- * where the coefficients are used for few tiles and had better stay in the first-level cache; many
- * where sums come from the second. */
+/* Channels of the source whose part of the weight is transformed and multiplied at a time: with
+ * very few tiles, which use each coefficient once, so many that those of a panel fill no more than
+ * a third of the first-level cache; with few, 16; many where sums come from the second level. */
+#define FIRST_LEVEL_FILTERS 256
 #define FEW_CHANNELS 16
 #define MANY_CHANNELS 64
+#define VERY_FEW_TILES 8
 #define FEW_TILES 24
 
 /* Most tiles of a map where lanes over tiles would be partly empty. */
@@ -56,11 +58,6 @@ static int64_t patch_row(const sfi_winograd_box *box)
 static int64_t patch_rows(const sfi_winograd_box *box)
 {
     return box->rows * TILE + 2;
-}
-
-static int64_t panel_channels(const sfi_winograd_box *box)
-{
-    return box->tiles <= FEW_TILES ? FEW_CHANNELS : MANY_CHANNELS;
 }
 
 static bool make_layout(channels_layout *layout, const sfi_conv_product *product,
@@ -280,6 +277,14 @@ static void put_panel(const channels_run *run, const sfi_winograd_box *box,
     }
 }
 
+/* Where the coefficients of `channel` begin: its block may have begun before. */
+static const float *source_of(const sfi_winograd_box *box, int64_t channel,
+                              const channels_area *area)
+{
+    const int64_t place = channel % BLOCK_CHANNELS;
+    return area->source + (channel - place) * PLANES * box->tiles + place;
+}
+
 /* Some channels of the source times one panel of rows. What a frozen weight has behind their taps,
  * those of the next channels or of the next panel, comes from memory meanwhile. */
 static void add_panel(const channels_run *run, const sfi_winograd_box *box,
@@ -292,7 +297,7 @@ static void add_panel(const channels_run *run, const sfi_winograd_box *box,
     const sfk_winograd_panel block = {
         .taps = taps,
         .next = product->frozen ? taps + panel->channels * TAPS * columns : NULL,
-        .source = area->source + panel->channel * PLANES * box->tiles,
+        .source = source_of(box, panel->channel, area),
         .sums = area->sums,
         .filters = area->filters,
         .tiles = box->tiles,
@@ -303,12 +308,20 @@ static void add_panel(const channels_run *run, const sfi_winograd_box *box,
     run->kernels->winograd_panel(&block);
 }
 
+static int64_t channels_at_a_time(const channels_run *run, const sfi_winograd_box *box)
+{
+    if (box->tiles <= VERY_FEW_TILES) {
+        return FIRST_LEVEL_FILTERS / run->kernels->panel_columns;
+    }
+    return box->tiles <= FEW_TILES ? FEW_CHANNELS : MANY_CHANNELS;
+}
+
 /* A panel of the target. */
 static void multiply_panel(const channels_run *run, const sfi_winograd_box *box, int64_t row,
                            const channels_area *area)
 {
     const sfi_conv_product *product = run->product;
-    const int64_t most = panel_channels(box);
+    const int64_t most = channels_at_a_time(run, box);
     channels_panel panel = {
         .row = row, .rows = sfi_min(run->kernels->panel_columns, product->target_channels - row)};
     for (; panel.channel < product->source_channels; panel.channel += most) {
