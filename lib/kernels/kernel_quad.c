@@ -7,9 +7,9 @@
 
 typedef sfv quad_sums[2 * SFV_PAIR_ROWS][WIDE];
 
-/* Rows of the map behind `rows` are zeros. */
-void SFK_NAME(quad_points)(float *to, int64_t to_stride, const float *from, int64_t from_stride,
-                           int64_t rows, int64_t columns)
+/* Whole vectors of columns; rows of the source behind `rows` are zeros. */
+SFV_INLINE void transform_columns(float *to, int64_t to_stride, const float *from,
+                                  int64_t from_stride, int64_t rows, int64_t columns)
 {
     for (int64_t n = 0; n < columns; n += SFV_LANES) {
         sfv window[WINDOW], points[WINDOW];
@@ -25,8 +25,76 @@ void SFK_NAME(quad_points)(float *to, int64_t to_stride, const float *from, int6
     }
 }
 
+/* What a vector has behind the last of four rows is written again with the next four, and behind
+ * the last column with the next source. */
+static void transform_source(float *points, const float *source, const sfk_quad *quad)
+{
+    int64_t row = quad->row, column = quad->column;
+    for (int64_t n = 0; n < quad->columns; row += TILE) {
+        const float *from = source + row * quad->width + column;
+        const int64_t columns = smaller(quad->columns - n, quad->width - column);
+        const int64_t rows = quad->height + 2 - row;
+        if (rows >= WINDOW) {
+            transform_columns(points + n, quad->point_stride, from, quad->width, WINDOW, columns);
+        } else {
+            transform_columns(points + n, quad->point_stride, from, quad->width, rows, columns);
+        }
+        n += columns;
+        column = 0;
+    }
+}
+
+void SFK_NAME(quad_points)(float *points, const float *const *taps, const sfk_quad *quad)
+{
+    for (int64_t k = 0; k < quad->depth; k++) {
+        transform_source(points + k * quad->span, taps[3 * k], quad);
+    }
+}
+
+/* Lanes of a vector that lie in one group of four rows. */
+typedef struct quad_piece {
+    int64_t first;
+    int64_t end;
+    /* Of lane 0, as if the piece reached so far, in the upper row of a plane. */
+    int64_t place;
+    /* That exist; more than four are as good as four. */
+    int64_t rows;
+} quad_piece;
+
+/* Of a strip; those of vector v from before[v] on. */
+typedef struct quad_pieces {
+    quad_piece all[SFK_MAX_QUAD_COLUMNS];
+    int32_t before[SFK_MAX_QUAD_COLUMNS / SFV_LANES + 1];
+} quad_pieces;
+
+static void list_pieces(quad_pieces *pieces, const sfk_quad *quad)
+{
+    int64_t row = quad->row, column = quad->column;
+    int32_t count = 0;
+    int32_t vector = 0;
+    for (int64_t lane = 0, end; lane < quad->columns; lane = end) {
+        const int64_t first = lane % SFV_LANES;
+        end =
+            smaller(smaller(quad->columns, lane + quad->width - column), lane - first + SFV_LANES);
+        if (first == 0) {
+            pieces->before[vector++] = count;
+        }
+        pieces->all[count++] = (quad_piece){.first = first,
+                                            .end = first + end - lane,
+                                            .place = row * quad->width + column - first,
+                                            .rows = quad->height - row};
+        column += end - lane;
+        if (column == quad->width) {
+            column = 0;
+            row += TILE;
+        }
+    }
+    pieces->before[vector] = count;
+}
+
 typedef struct quad_tile {
     sfk_quad quad;
+    const quad_pieces *pieces;
     /* Of its first column. */
     int64_t lane;
     /* From block to block of the packed weights. */
@@ -104,33 +172,49 @@ SFV_INLINE const float *take_opposites(quad_sums even, quad_sums odd, const quad
     return weights;
 }
 
-/* How many lanes of vector v in row `row` of channel m of the block are pixels; 0 or less: none. */
-SFV_INLINE int64_t lanes_of(const quad_tile *tile, int row, int m, int v)
+/* Of vector v of the tile. */
+SFV_INLINE const quad_piece *pieces_of(const quad_tile *tile, int v)
 {
-    const sfk_quad *quad = &tile->quad;
-    const bool is_there = row < quad->rows && tile->channel + m < quad->channels;
-    return is_there ? smaller(SFV_LANES, quad->columns - tile->lane - v * SFV_LANES) : 0;
+    return tile->pieces->all + tile->pieces->before[tile->lane / SFV_LANES + v];
 }
 
-SFV_INLINE int64_t place_of(const quad_tile *tile, int row, int m, int v)
+SFV_INLINE const quad_piece *end_of(const quad_tile *tile, int v)
 {
-    const sfk_quad *quad = &tile->quad;
-    return (tile->channel + m) * quad->plane + quad->first + row * quad->width + tile->lane +
-           v * SFV_LANES;
+    return pieces_of(tile, v + 1);
+}
+
+/* Of row `row` of four in the map. */
+SFV_INLINE int64_t place_of(const quad_tile *tile, const quad_piece *piece, int64_t row)
+{
+    return tile->channel * tile->quad.plane + piece->place + row * tile->quad.width;
 }
 
 SFV_INLINE void add_residuals(quad_sums sums, const quad_tile *tile, int row, int rows, int vectors)
 {
+    /* Behind the last channel the last is as good. */
+    const int64_t last = tile->quad.channels - 1 - tile->channel;
     for (int64_t i = 0; i < tile->quad.residual_count; i++) {
-        const float *residual = tile->quad.residuals[i];
         SFV_UNROLL
-        for (int m = 0; m < rows; m++) {
+        for (int v = 0; v < vectors; v++) {
+            sfv more[2 * SFV_PAIR_ROWS];
             SFV_UNROLL
-            for (int v = 0; v < vectors; v++) {
-                const sfv more = lanes_of(tile, row, m, v) > 0
-                                     ? sfv_load(residual + place_of(tile, row, m, v))
-                                     : sfv_zero();
-                sums[m][v] = sfv_add(sums[m][v], more);
+            for (int m = 0; m < rows; m++) {
+                more[m] = sfv_zero();
+            }
+            const quad_piece *end = end_of(tile, v);
+            for (const quad_piece *piece = pieces_of(tile, v); piece < end; piece++) {
+                /* Its rows that do not exist are the last again. */
+                const int64_t upper = smaller(row, piece->rows - 1);
+                const float *from = tile->quad.residuals[i] + place_of(tile, piece, upper);
+                SFV_UNROLL
+                for (int m = 0; m < rows; m++) {
+                    more[m] = sfv_load_onto(more[m], from + smaller(m, last) * tile->quad.plane,
+                                            piece->first, piece->end);
+                }
+            }
+            SFV_UNROLL
+            for (int m = 0; m < rows; m++) {
+                sums[m][v] = sfv_add(sums[m][v], more[m]);
             }
         }
     }
@@ -158,15 +242,42 @@ SFV_INLINE void activate(quad_sums sums, const sfk_quad *quad, int rows, int vec
     }
 }
 
-SFV_INLINE void keep(const quad_tile *tile, quad_sums sums, int row, int rows, int vectors)
+/* Where all columns lie in the same rows. */
+SFV_INLINE void keep_run(const quad_tile *tile, quad_sums sums, int row, int rows, int vectors)
 {
+    const quad_piece *piece = tile->pieces->all;
+    const int64_t channels = row < piece->rows ? tile->quad.channels - tile->channel : 0;
+    float *to = tile->quad.map + place_of(tile, piece, row) + tile->lane;
     SFV_UNROLL
     for (int m = 0; m < rows; m++) {
         SFV_UNROLL
         for (int v = 0; v < vectors; v++) {
-            const int64_t lanes = lanes_of(tile, row, m, v);
-            if (lanes > 0) {
-                sfv_store_lanes(tile->quad.map + place_of(tile, row, m, v), sums[m][v], lanes);
+            const int64_t lanes = tile->quad.columns - tile->lane - v * SFV_LANES;
+            if (m < channels) {
+                sfv_store_lanes(to + m * tile->quad.plane + v * SFV_LANES, sums[m][v],
+                                smaller(SFV_LANES, lanes));
+            }
+        }
+    }
+}
+
+SFV_INLINE void keep_pieces(const quad_tile *tile, quad_sums sums, int row, int rows, int vectors)
+{
+    const int64_t plane = tile->quad.plane;
+    const int64_t channels = tile->quad.channels - tile->channel;
+    SFV_UNROLL
+    for (int v = 0; v < vectors; v++) {
+        const quad_piece *end = end_of(tile, v);
+        for (const quad_piece *piece = pieces_of(tile, v); piece < end; piece++) {
+            if (row >= piece->rows) {
+                continue;
+            }
+            float *to = tile->quad.map + place_of(tile, piece, row);
+            SFV_UNROLL
+            for (int m = 0; m < rows; m++) {
+                if (m < channels) {
+                    sfv_store_range(to + m * plane, sums[m][v], piece->first, piece->end);
+                }
             }
         }
     }
@@ -179,7 +290,11 @@ SFV_INLINE void finish_row(const quad_tile *tile, quad_sums sums, int row, int r
         add_residuals(sums, tile, row, rows, vectors);
     }
     activate(sums, &tile->quad, rows, vectors);
-    keep(tile, sums, row, rows, vectors);
+    if (tile->quad.column + tile->quad.columns <= tile->quad.width) {
+        keep_run(tile, sums, row, rows, vectors);
+    } else {
+        keep_pieces(tile, sums, row, rows, vectors);
+    }
 }
 
 typedef struct quad_parts {
@@ -211,14 +326,16 @@ SFV_INLINE void start_row(quad_sums sums, const quad_parts *parts, const float *
 /* Lines of the map before they are written: each lies in a page of its own. */
 SFV_INLINE void ask_for(const quad_tile *tile, int rows, int vectors)
 {
-    SFV_UNROLL
-    for (int row = 0; row < TILE; row++) {
+    const float *next = tile->quad.map + tile->channel * tile->quad.plane + tile->ahead;
+    const quad_piece *end = end_of(tile, vectors - 1);
+    for (const quad_piece *piece = pieces_of(tile, 0); piece < end; piece++) {
         SFV_UNROLL
-        for (int m = 0; m < rows; m++) {
-            const float *next = tile->quad.map + place_of(tile, row, m, 0) + tile->ahead;
+        for (int row = 0; row < TILE; row++) {
             SFV_UNROLL
-            for (int at = 0; at < vectors * SFV_LANES; at += SFK_CACHE_LINE) {
-                __builtin_prefetch(next + at, 1);
+            for (int m = 0; m < rows; m++) {
+                __builtin_prefetch(next + piece->place + piece->first + row * tile->quad.width +
+                                       m * tile->quad.plane,
+                                   1);
             }
         }
     }
@@ -251,9 +368,10 @@ SFV_INLINE void run_block(const quad_tile *tile, int rows, int vectors)
 
 /* All channels, a block along all tiles of the strip before the next: its weights stay in the
  * nearest cache, and each row of a channel, a page of its own, is written in one run. */
-static void run_strip(const sfk_quad *quad, int64_t block, int64_t vectors)
+static void run_strip(const sfk_quad *quad, const quad_pieces *pieces, int64_t block,
+                      int64_t vectors)
 {
-    quad_tile tile = {.quad = *quad, .block = block, .weights = quad->weights};
+    quad_tile tile = {.quad = *quad, .pieces = pieces, .block = block, .weights = quad->weights};
     /* A tile alone goes through its channels too soon: then what is to the right of it. */
     const bool is_alone = vectors <= WIDE && quad->columns < quad->width;
     tile.ahead = is_alone ? vectors * SFV_LANES : SFV_PAIR_ROWS * quad->plane;
@@ -276,10 +394,14 @@ static void run_strip(const sfk_quad *quad, int64_t block, int64_t vectors)
 
 /* One vector: two blocks of channels at once, as one has too few sums to hide the latency of the
  * multiply-add. */
-static void run_vector(const sfk_quad *quad, int64_t block, int64_t lane)
+static void run_vector(const sfk_quad *quad, const quad_pieces *pieces, int64_t block, int64_t lane)
 {
-    quad_tile tile = {
-        .quad = *quad, .block = block, .lane = lane, .ahead = SFV_LANES, .weights = quad->weights};
+    quad_tile tile = {.quad = *quad,
+                      .pieces = pieces,
+                      .block = block,
+                      .lane = lane,
+                      .ahead = SFV_LANES,
+                      .weights = quad->weights};
     for (; tile.channel + SFV_PAIR_ROWS < quad->channels; tile.channel += 2 * SFV_PAIR_ROWS) {
         run_block(&tile, 2 * SFV_PAIR_ROWS, 1);
         tile.weights += 2 * block;
@@ -294,8 +416,10 @@ void SFK_NAME(quad_expand)(const sfk_quad *quad)
     const int64_t block = SFK_QUAD_PACKED(quad->depth) * SFV_PAIR_ROWS;
     const int64_t vectors = (quad->columns + SFV_LANES - 1) / SFV_LANES;
     const int64_t single = vectors == 1 || WIDE == 2 ? vectors % 2 : 0;
-    run_strip(quad, block, vectors - single);
+    quad_pieces pieces;
+    list_pieces(&pieces, quad);
+    run_strip(quad, &pieces, block, vectors - single);
     if (single) {
-        run_vector(quad, block, (vectors - single) * SFV_LANES);
+        run_vector(quad, &pieces, block, (vectors - single) * SFV_LANES);
     }
 }

@@ -200,32 +200,38 @@ typedef struct sfk_pair_weights {
     int64_t pooled_count;
 } sfk_pair_weights;
 
-/* Some columns of four rows of a map at once, by Winograd's F(4, 3) along the columns: with the
+/* Some columns of groups of four rows of a map, by Winograd's F(4, 3) along the columns: with the
  * values of the sources at six points of six rows, points[i][k][n], and the weights at these, of
  * three vertical taps each,
  *   y_q[c][n] = bias[c] + row q of Aᵀ · (Σ_k weights[c][i][k] · points[i][k][n])_i,
- *   a[c][q][n] = activation(y_q[c][n] + Σ_i residuals[i][c·plane + first + q·width + n]).
+ *   a[c][q][n] = activation(y_q[c][n] + Σ_i residuals[i][c·plane + at(q, n)]).
+ * The columns n go on from one group of rows to the next: n is column x = (column + n) % width of
+ * the rows from `row` + 4·((column + n) / width) on, and at(q, n) row q of these, column x.
  * The sums of points 0 and ∞ are one chain of fma each on top of what the inner points give to the
  * first and the last row; residuals are added in their order. */
 typedef struct sfk_quad {
     /* As pack_quad leaves them. */
     const float *weights;
     int64_t channels;
-    /* points[i·point_stride + k·span + n]; up to 15 elements behind the last must exist. */
+    /* points[i·point_stride + k·span + n]; up to 15 elements behind the last of each i must exist
+     * for nothing else, as quad_points writes there. */
     const float *points;
     int64_t point_stride;
     int64_t depth;
     int64_t span;
-    int64_t first;
-    /* Up to four. */
-    int64_t rows;
+    /* Of the first column. */
+    int64_t row;
+    int64_t column;
+    /* At most SFK_MAX_QUAD_COLUMNS. */
     int64_t columns;
     /* Whole vectors are read: up to 15 elements behind the last column must exist. */
     const float *const *residuals;
     int64_t residual_count;
     int64_t plane;
     int64_t width;
-    /* a[c][q][n] at map[c·plane + first + q·width + n]. */
+    /* Rows from here on do not exist. */
+    int64_t height;
+    /* a[c][q][n] at map[c·plane + at(q, n)], where its row exists. */
     float *map;
     /* The map is too large for a cache: what is written soon is asked for meanwhile. */
     bool from_memory;

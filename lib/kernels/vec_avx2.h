@@ -187,10 +187,20 @@ SFV_INLINE void sfv_store_part(float *to, sfv value, int64_t count)
     }
 }
 
+SFV_INLINE __m256i sfv_lanes_between(int64_t first, int64_t end)
+{
+    return _mm256_andnot_si256(sfv_first_lanes(first), sfv_first_lanes(end));
+}
+
 SFV_INLINE sfv sfv_load_range(const float *from, int64_t first, int64_t end)
 {
-    return _mm256_maskload_ps(from,
-                              _mm256_andnot_si256(sfv_first_lanes(first), sfv_first_lanes(end)));
+    return _mm256_maskload_ps(from, sfv_lanes_between(first, end));
+}
+
+SFV_INLINE sfv sfv_load_onto(sfv value, const float *from, int64_t first, int64_t end)
+{
+    const __m256i lanes = sfv_lanes_between(first, end);
+    return _mm256_blendv_ps(value, _mm256_maskload_ps(from, lanes), _mm256_castsi256_ps(lanes));
 }
 
 SFV_INLINE sfv sfv_load_set(const float *from, uint32_t lanes)

@@ -174,6 +174,11 @@ SFV_INLINE sfv sfv_load_set(const float *from, uint32_t lanes)
     return _mm512_maskz_loadu_ps((__mmask16)lanes, from);
 }
 
+SFV_INLINE sfv sfv_load_onto(sfv value, const float *from, int64_t first, int64_t end)
+{
+    return _mm512_mask_loadu_ps(value, sfv_lanes_between(first, end), from);
+}
+
 SFV_INLINE void sfv_store_range(float *to, sfv value, int64_t first, int64_t end)
 {
     _mm512_mask_storeu_ps(to, sfv_lanes_between(first, end), value);

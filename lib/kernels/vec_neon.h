@@ -159,13 +159,19 @@ SFV_INLINE void sfv_store_part(float *to, sfv value, int64_t count)
     }
 }
 
-SFV_INLINE sfv sfv_load_range(const float *from, int64_t first, int64_t end)
+SFV_INLINE sfv sfv_load_onto(sfv value, const float *from, int64_t first, int64_t end)
 {
-    float lanes[SFV_LANES] = {0};
+    float lanes[SFV_LANES];
+    sfv_store(lanes, value);
     for (int64_t i = first; i < end; i++) {
         lanes[i] = from[i];
     }
     return sfv_load(lanes);
+}
+
+SFV_INLINE sfv sfv_load_range(const float *from, int64_t first, int64_t end)
+{
+    return sfv_load_onto(sfv_set1(0.0f), from, first, end);
 }
 
 SFV_INLINE sfv sfv_load_set(const float *from, uint32_t lanes)

@@ -271,15 +271,22 @@ SFV_INLINE void sfv_store_part(float *to, sfv value, int64_t count)
     }
 }
 
-/* Lanes first to end - 1 from the elements at their places, zeros in the others; nothing else is
- * read. */
-SFV_INLINE sfv sfv_load_range(const float *from, int64_t first, int64_t end)
+/* Lanes first to end - 1 from the elements at their places, the others from `value`; nothing else
+ * is read. */
+SFV_INLINE sfv sfv_load_onto(sfv value, const float *from, int64_t first, int64_t end)
 {
-    float lanes[SFV_LANES] = {0};
+    float lanes[SFV_LANES];
+    sfv_store(lanes, value);
     for (int64_t i = first; i < end; i++) {
         lanes[i] = from[i];
     }
     return sfv_load(lanes);
+}
+
+/* The same, zeros in the others. */
+SFV_INLINE sfv sfv_load_range(const float *from, int64_t first, int64_t end)
+{
+    return sfv_load_onto(sfv_set1(0.0f), from, first, end);
 }
 
 /* Lanes whose bits are set, from the elements at their places, zeros in the others; nothing else is

@@ -49,13 +49,20 @@ sfi_rank_cut sfi_rank_cut_of(const sfi_plan *plan, int32_t node)
         const sfi_rank_sink *sink = &plan->rank.sinks[i];
         result.pooled |= sink->base == node && sink->via == SFI_VIA_POOL;
     }
-    const int64_t tasks = sfi_ceil_div(shape.h, sfi_ceil_div(pixels_wanted(shape), shape.w));
+    result.channels_per_task = shape.c;
+    int64_t pixels = pixels_wanted(shape);
+    if (plan->rank.nodes[node].quads && sfi_rank_joins_quads(shape)) {
+        result.channels_per_task = sfi_rank_quad_channels(shape);
+        pixels = sfi_rank_quad_pixels(shape, pixels);
+    }
+    const int64_t tasks = sfi_ceil_div(shape.h, sfi_ceil_div(pixels, shape.w));
     int64_t rows = sfi_ceil_div(shape.h, tasks);
     rows += result.pooled ? rows % 2 : 0;
     rows = plan->rank.nodes[node].quads ? sfi_ceil_div(rows, SFK_WINOGRAD_TILE) * SFK_WINOGRAD_TILE
                                         : rows;
     result.rows_per_task = rows;
-    result.tasks_per_image = sfi_ceil_div(shape.h, rows);
+    result.row_tasks = sfi_ceil_div(shape.h, rows);
+    result.tasks_per_image = result.row_tasks * sfi_ceil_div(shape.c, result.channels_per_task);
     return result;
 }
 

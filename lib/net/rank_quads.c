@@ -63,15 +63,62 @@ void sfi_rank_lay_out_quads(sfi_rank_bench *bench, const sfi_rank_unit *unit, ui
     bench->points = sfi_rank_take(at, POINTS * point_stride(unit), sizeof(float));
 }
 
-/* The values of the sources at the points, of four rows from `row` on. */
-static void take_points(const sfi_rank_task *task, int64_t row, int64_t column, int64_t columns)
+/* Lanes of the widest vectors. */
+#define LANES 16
+/* Channels for which it is worth it to transform the sources, and whose weights stay in the
+ * second-level cache. */
+#define CHANNELS_OF_TASK 128
+
+bool sfi_rank_joins_quads(sfi_shape shape)
+{
+    const int64_t groups = sfi_ceil_div(shape.h, ROWS);
+    const int64_t apart = groups * sfi_ceil_div(shape.w, LANES);
+    return 6 * (apart - sfi_ceil_div(groups * shape.w, LANES)) >= apart;
+}
+
+int64_t sfi_rank_quad_channels(sfi_shape shape)
+{
+    const int64_t wanted = sfi_max(shape.n == 1 ? 2 : 1, shape.c / CHANNELS_OF_TASK);
+    return sfi_ceil_div(sfi_ceil_div(shape.c, wanted), 2 * SFK_QUAD_BLOCK) * 2 * SFK_QUAD_BLOCK;
+}
+
+int64_t sfi_rank_quad_pixels(sfi_shape shape, int64_t pixels)
+{
+    const int64_t tasks = sfi_ceil_div(shape.c, sfi_rank_quad_channels(shape));
+    return sfi_max(tasks * pixels, ROWS * SFK_MAX_QUAD_COLUMNS);
+}
+
+static void run_strip(const sfi_rank_task *task, sfk_quad *quad, int64_t row, int64_t column,
+                      int64_t columns)
+{
+    quad->row = row;
+    quad->column = column;
+    quad->columns = columns;
+    task->job->kernels->quad_points(task->bench.points, task->bench.taps, quad);
+    task->job->kernels->quad_expand(quad);
+}
+
+/* Strips of as many whole vectors, one after the other through all rows. */
+static void run_joined(const sfi_rank_task *task, sfk_quad *quad)
 {
     const sfi_rank_job *job = task->job;
-    const sfi_shape shape = job->cut.shape;
-    for (int64_t k = 0; k < sources_of(&job->unit); k++) {
-        job->kernels->quad_points(
-            task->bench.points + k * job->kernels->quad_columns, point_stride(&job->unit),
-            task->bench.taps[3 * k] + row * shape.w + column, shape.w, shape.h + 2 - row, columns);
+    const int64_t width = job->cut.shape.w;
+    const int64_t end = sfi_ceil_div(task->end_row - task->first_row, ROWS) * width;
+    const int64_t strips = sfi_ceil_div(end, job->kernels->quad_columns);
+    quad->span = sfi_ceil_div(sfi_ceil_div(end, strips), LANES) * LANES;
+    for (int64_t n = 0; n < end; n += quad->span) {
+        run_strip(task, quad, task->first_row + n / width * ROWS, n % width,
+                  sfi_min(quad->span, end - n));
+    }
+}
+
+static void run_by_rows(const sfi_rank_task *task, sfk_quad *quad)
+{
+    const int64_t width = task->job->cut.shape.w;
+    for (int64_t row = task->first_row; row < task->end_row; row += ROWS) {
+        for (int64_t column = 0; column < width; column += quad->span) {
+            run_strip(task, quad, row, column, sfi_min(quad->span, width - column));
+        }
     }
 }
 
@@ -81,27 +128,26 @@ void sfi_rank_run_quads(const sfi_rank_task *task)
     const sfi_shape shape = job->cut.shape;
     const int64_t strip = job->kernels->quad_columns;
     const int64_t near = strip >= WIDE_STRIP ? SFI_RANK_LARGE : FROM_MEMORY;
-    sfk_quad quad = {.weights = job->weights.packed,
-                     .channels = shape.c,
-                     .points = task->bench.points,
-                     .point_stride = point_stride(&job->unit),
-                     .depth = sources_of(&job->unit),
-                     .span = strip,
-                     .residuals = task->bench.residuals,
-                     .residual_count = job->unit.residual_count,
-                     .plane = job->cut.plane,
-                     .map = job->map + task->image * shape.c * job->cut.plane,
-                     .from_memory = shape.c * job->cut.plane > near,
-                     .width = shape.w,
-                     .activation = job->unit.activation,
-                     .slope = job->unit.slope};
-    for (int64_t row = task->first_row; row < task->end_row; row += ROWS) {
-        quad.rows = sfi_min(ROWS, task->end_row - row);
-        for (int64_t column = 0; column < shape.w; column += strip) {
-            quad.first = row * shape.w + column;
-            quad.columns = sfi_min(strip, shape.w - column);
-            take_points(task, row, column, quad.columns);
-            job->kernels->quad_expand(&quad);
-        }
+    const int64_t sources = sources_of(&job->unit);
+    sfk_quad quad = {
+        .weights = job->weights.packed + task->first_channel * SFK_QUAD_PACKED(sources),
+        .channels = task->end_channel - task->first_channel,
+        .points = task->bench.points,
+        .point_stride = point_stride(&job->unit),
+        .depth = sources,
+        .span = strip,
+        .residuals = task->bench.residuals,
+        .residual_count = job->unit.residual_count,
+        .plane = job->cut.plane,
+        .map = job->map + (task->image * shape.c + task->first_channel) * job->cut.plane,
+        .from_memory = shape.c * job->cut.plane > near,
+        .width = shape.w,
+        .height = shape.h,
+        .activation = job->unit.activation,
+        .slope = job->unit.slope};
+    if (sfi_rank_joins_quads(shape)) {
+        run_joined(task, &quad);
+    } else {
+        run_by_rows(task, &quad);
     }
 }

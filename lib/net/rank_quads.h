@@ -16,7 +16,16 @@ void sfi_rank_lay_out_quads(sfi_rank_bench *bench, const sfi_rank_unit *unit, ui
 /* Multiply-adds of a unit: six for each source, column and four rows. */
 int64_t sfi_rank_quads_macs(const sfi_rank_unit *unit, sfi_shape shape);
 
-/* The task's rows of the map. */
+/* Whether groups of four rows follow each other in vectors: where that saves a sixth of them or
+ * more. A strip of less gains nothing, as its points lie in the second-level cache and those of a
+ * few columns in the first. */
+bool sfi_rank_joins_quads(sfi_shape shape);
+
+/* Of a task where they do: channels, and pixels, of which `pixels` were wanted if it had all. */
+int64_t sfi_rank_quad_channels(sfi_shape shape);
+int64_t sfi_rank_quad_pixels(sfi_shape shape, int64_t pixels);
+
+/* The task's rows of its channels of the map. */
 void sfi_rank_run_quads(const sfi_rank_task *task);
 
 #endif

@@ -121,15 +121,18 @@ static void run_task(void *argument, int64_t index, int32_t worker)
     const sfi_rank_job *job = argument;
     const sfi_rank_cut *cut = &job->cut;
     const sfconv_run *run = job->run;
+    const int64_t part = index % cut->tasks_per_image;
     sfi_rank_task task = {.job = job, .image = index / cut->tasks_per_image};
-    task.first_row = index % cut->tasks_per_image * cut->rows_per_task;
+    task.first_row = part % cut->row_tasks * cut->rows_per_task;
     task.end_row = sfi_min(cut->shape.h, task.first_row + cut->rows_per_task);
+    task.first_channel = part / cut->row_tasks * cut->channels_per_task;
+    task.end_channel = sfi_min(cut->shape.c, task.first_channel + cut->channels_per_task);
     sfi_rank_lay_out(&task.bench, &run->plan, run->net, job->node,
                      (uintptr_t)(job->scratch + worker * job->scratch_per_worker));
     point_at_all_taps(job, task.image, task.bench.taps);
     for (int32_t i = 0; i < job->unit.residual_count; i++) {
-        task.bench.residuals[i] =
-            sfi_run_value(run, job->unit.residual[i]) + task.image * cut->shape.c * cut->plane;
+        task.bench.residuals[i] = sfi_run_value(run, job->unit.residual[i]) +
+                                  (task.image * cut->shape.c + task.first_channel) * cut->plane;
     }
     task.sink_count = open_sinks(&task);
     if (job->unit.quads) {

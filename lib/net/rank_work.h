@@ -20,6 +20,9 @@ typedef struct sfi_rank_cut {
     sfi_shape shape;
     int64_t plane;
     int64_t rows_per_task;
+    int64_t channels_per_task;
+    /* All rows of some channels follow each other. */
+    int64_t row_tasks;
     int64_t tasks_per_image;
     bool pooled;
 } sfi_rank_cut;
@@ -143,6 +146,8 @@ typedef struct sfi_rank_task {
     int64_t image;
     int64_t first_row;
     int64_t end_row;
+    int64_t first_channel;
+    int64_t end_channel;
 } sfi_rank_task;
 
 /* Whether the weights of a unit (none: without parts) are packed: for quad_expand or strip_pair. */

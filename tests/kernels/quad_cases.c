@@ -10,9 +10,10 @@ typedef struct quad {
     sfk_quad quad;
 } quad;
 
-static quad make_quad(kernel_cases *cases, int64_t channels, int64_t depth, int64_t columns)
+static quad make_quad(kernel_cases *cases, int64_t channels, int64_t depth, int64_t width,
+                      int64_t height)
 {
-    enum { SPAN = SFK_MAX_QUAD_COLUMNS };
+    enum { SPAN = SFK_MAX_QUAD_COLUMNS, TILE = SFK_WINOGRAD_TILE };
     const int64_t taps = 3 * depth;
     quad work = {.weights = {.channels = channels,
                              .end_channel = channels,
@@ -27,11 +28,11 @@ static quad make_quad(kernel_cases *cases, int64_t channels, int64_t depth, int6
                            .point_stride = depth * SPAN,
                            .depth = depth,
                            .span = SPAN,
-                           .rows = SFK_WINOGRAD_TILE,
-                           .columns = columns,
-                           .plane = SFK_WINOGRAD_TILE * columns,
-                           .width = columns,
-                           .map = case_floats(cases, channels * SFK_WINOGRAD_TILE * columns),
+                           .columns = (height + TILE - 1) / TILE * width,
+                           .plane = height * width,
+                           .width = width,
+                           .height = height,
+                           .map = case_floats(cases, channels * height * width),
                            .activation = SFK_RELU};
     return work;
 }
@@ -47,21 +48,22 @@ static void run_quad(const sfk_table *kernels, quad *work)
 
 /* Counted as the direct sum would be: half of these are computed. */
 static void quad_case(kernel_cases *cases, const char *label, int64_t channels, int64_t depth,
-                      int64_t columns)
+                      int64_t width, int64_t height)
 {
-    quad work = make_quad(cases, channels, depth, columns);
-    KERNEL_CASE(cases, label, multiply_adds(3 * depth * channels * SFK_WINOGRAD_TILE * columns),
+    quad work = make_quad(cases, channels, depth, width, height);
+    KERNEL_CASE(cases, label, multiply_adds(3 * depth * channels * height * width),
                 run_quad(cases->kernels, &work));
 }
 
 void quad_expand_cases(kernel_cases *cases)
 {
-    quad_case(cases, "64 of 8 maps, 96 columns", 64, 8, 96);
-    quad_case(cases, "64 of 8 maps, 16 columns", 64, 8, 16);
-    quad_case(cases, "64 of 16 maps, 56 columns", 64, 16, 56);
-    quad_case(cases, "128 of 16 maps, 23 columns", 128, 16, 23);
-    quad_case(cases, "256 of 32 maps, 14 columns", 256, 32, 14);
-    quad_case(cases, "512 of 128 maps, 7 columns", 512, 128, 7);
+    quad_case(cases, "64 of 8 maps, 96 columns", 64, 8, 96, 4);
+    quad_case(cases, "64 of 8 maps, 16 columns", 64, 8, 16, 4);
+    quad_case(cases, "64 of 16 maps, 56 columns", 64, 16, 56, 4);
+    quad_case(cases, "128 of 16 maps, 23 columns", 128, 16, 23, 4);
+    quad_case(cases, "256 of 32 maps, 14 columns", 256, 32, 14, 4);
+    quad_case(cases, "512 of 128 maps, 7x7", 512, 128, 7, 7);
+    quad_case(cases, "512 of 64 maps, 19x19", 512, 64, 19, 19);
 }
 
 /* As for pairs, the last call goes on to the map. */
@@ -75,20 +77,36 @@ static void pack_quad_and_show(const sfk_table *kernels, const quad *work, bool 
 
 void pack_quad_cases(kernel_cases *cases)
 {
-    const quad work = make_quad(cases, 512, 64, 1);
+    const quad work = make_quad(cases, 512, 64, 1, 4);
     const int64_t read = work.weights.depth * work.weights.channels;
     const int64_t written = SFK_QUAD_PACKED(work.quad.depth) * work.weights.channels;
     KERNEL_CASE(cases, "512 of 64 maps", moves(read, written),
                 pack_quad_and_show(cases->kernels, &work, calls_left == 1));
 }
 
+/* Rows of whole vectors, so that nothing is written behind them. */
+static void quad_points_case(kernel_cases *cases, const char *label, int64_t depth, int64_t width,
+                             int64_t height)
+{
+    enum { WINDOW = SFK_WINOGRAD_WINDOW, TILE = SFK_WINOGRAD_TILE };
+    const int64_t plane = (height + 2) * width;
+    const int64_t columns = height / TILE * width;
+    const int64_t stride = depth * columns + SFK_SLACK;
+    float *points = case_floats(cases, WINDOW * stride);
+    const float *maps = case_floats(cases, 3 * depth * plane);
+    const float **taps = case_rows(cases, maps, plane, 3 * depth);
+    const sfk_quad work = {.point_stride = stride,
+                           .depth = depth,
+                           .span = columns,
+                           .columns = columns,
+                           .width = width,
+                           .height = height};
+    KERNEL_CASE(cases, label, moves(depth * plane, WINDOW * depth * columns),
+                cases->kernels->quad_points(points, taps, &work));
+}
+
 void quad_points_cases(kernel_cases *cases)
 {
-    enum { COLUMNS = 16, WINDOW = SFK_WINOGRAD_WINDOW };
-    const float *from = case_floats(cases, WINDOW * COLUMNS);
-    float *to = case_floats(cases, WINDOW * COLUMNS);
-    KERNEL_CASE(cases, "16 columns", moves(WINDOW * COLUMNS, WINDOW * COLUMNS),
-                cases->kernels->quad_points(to, COLUMNS, from, COLUMNS, WINDOW, COLUMNS));
-    KERNEL_CASE(cases, "16 columns of 4 rows", moves(4 * COLUMNS, WINDOW * COLUMNS),
-                cases->kernels->quad_points(to, COLUMNS, from, COLUMNS, 4, COLUMNS));
+    quad_points_case(cases, "32 maps, 16x4", 32, 16, 4);
+    quad_points_case(cases, "64 maps, 16x24", 64, 16, 24);
 }

@@ -37,7 +37,7 @@ static const quad_case cases[] = {
 #define CASE_COUNT ((int)(sizeof cases / sizeof *cases))
 
 typedef struct quad_data {
-    float maps[MAX_DEPTH][WINDOW][WIDTH + SLACK];
+    float maps[MAX_DEPTH][WINDOW * WIDTH + SLACK];
     float weights[2][MAX_CHANNELS][3 * MAX_DEPTH];
     const float *weight_rows[2][MAX_CHANNELS];
     float scales[2][MAX_CHANNELS];
@@ -50,7 +50,7 @@ typedef struct quad_data {
 
 static void fill_data(quad_data *data)
 {
-    fill_floats(data->maps[0][0], sizeof data->maps / sizeof(float), 1);
+    fill_floats(data->maps[0], sizeof data->maps / sizeof(float), 1);
     fill_floats(data->weights[0][0], sizeof data->weights / sizeof(float), 2);
     fill_floats(data->scales[0], sizeof data->scales / sizeof(float), 3);
     fill_floats(data->bias, MAX_CHANNELS, 4);
@@ -65,8 +65,8 @@ static void fill_data(quad_data *data)
     }
 }
 
-/* As rank_quads.c does; the channels are packed by two calls. */
-static void run_case(const sfk_table *table, const quad_case *wanted, quad_data *data)
+/* By two calls. */
+static void pack_case(const sfk_table *table, const quad_case *wanted, quad_data *data)
 {
     const int64_t depth = wanted->depth[0] + wanted->depth[1];
     const sfk_pair_part parts[] = {
@@ -83,10 +83,17 @@ static void run_case(const sfk_table *table, const quad_case *wanted, quad_data 
     weights.first_channel = 16;
     weights.end_channel = 32;
     table->pack_quad(data->packed, &weights);
+}
+
+/* As rank_quads.c does. */
+static void run_case(const sfk_table *table, const quad_case *wanted, quad_data *data)
+{
+    const int64_t depth = wanted->depth[0] + wanted->depth[1];
+    const float *taps[3 * MAX_DEPTH];
     for (int64_t k = 0; k < depth; k++) {
-        table->quad_points(data->points + k * SPAN, MAX_DEPTH * SPAN, data->maps[k][0],
-                           WIDTH + SLACK, wanted->rows + 2, wanted->columns);
+        taps[3 * k] = data->maps[k];
     }
+    pack_case(table, wanted, data);
     const float *residuals[] = {data->residuals[0], data->residuals[1]};
     const sfk_quad quad = {.weights = data->packed,
                            .channels = wanted->channels,
@@ -94,16 +101,17 @@ static void run_case(const sfk_table *table, const quad_case *wanted, quad_data 
                            .point_stride = MAX_DEPTH * SPAN,
                            .depth = depth,
                            .span = SPAN,
-                           .rows = wanted->rows,
                            .columns = wanted->columns,
                            .residuals = residuals,
                            .residual_count = wanted->residuals,
                            .plane = PLANE,
                            .width = WIDTH,
+                           .height = wanted->rows,
                            .map = data->map,
                            .from_memory = depth % 2 == 1,
                            .activation = wanted->activation,
                            .slope = 0.25f};
+    table->quad_points(data->points, taps, &quad);
     table->quad_expand(&quad);
 }
 
@@ -129,7 +137,7 @@ static double excess(const quad_case *wanted, const quad_data *data, int64_t cha
         const float *weights = data->weights[part][channel] + 3 * of_part;
         double g[3], d[WINDOW];
         for (int i = 0; i < WINDOW; i++) {
-            d[i] = i < wanted->rows + 2 ? (double)data->maps[k][i][column] : 0;
+            d[i] = i < wanted->rows + 2 ? (double)data->maps[k][i * WIDTH + column] : 0;
         }
         for (int t = 0; t < 3; t++) {
             g[t] = (double)(data->scales[part][channel] * weights[t]);
@@ -185,6 +193,115 @@ START_TEST(every_table_leaves_the_same_bits)
 }
 END_TEST
 
+/* Groups of rows that share vectors. */
+enum {
+    MAX_WIDTH = 40,
+    MAX_HEIGHT = 12,
+    JOINED_CHANNELS = 19,
+    JOINED_DEPTH = 5,
+    MAX_SPAN = SFK_MAX_QUAD_COLUMNS
+};
+static const quad_case joined_weights = {.channels = JOINED_CHANNELS, .depth = {3, 2}};
+
+typedef struct joined_case {
+    int64_t width;
+    int64_t height;
+    /* Of the first lane, and how many there are. */
+    int64_t row;
+    int64_t column;
+    int64_t columns;
+    int64_t residuals;
+} joined_case;
+
+typedef struct joined_data {
+    quad_data weights;
+    float maps[JOINED_DEPTH][(MAX_HEIGHT + 2) * MAX_WIDTH + SLACK];
+    float points[WINDOW * (JOINED_DEPTH * MAX_SPAN + SLACK)];
+    float residuals[2][JOINED_CHANNELS * MAX_HEIGHT * MAX_WIDTH + SLACK];
+    float map[JOINED_CHANNELS * MAX_HEIGHT * MAX_WIDTH + SLACK];
+} joined_data;
+
+static void fill_joined(joined_data *data)
+{
+    fill_data(&data->weights);
+    fill_floats(data->maps[0], sizeof data->maps / sizeof(float), 2);
+    fill_floats(data->residuals[0], sizeof data->residuals / sizeof(float), 3);
+    for (size_t i = 0; i < sizeof data->map / sizeof(float); i++) {
+        data->map[i] = CANARY;
+    }
+}
+
+/* `columns` from the lane-th of the case on. */
+static void expand_joined(const sfk_table *table, const joined_case *wanted, joined_data *data,
+                          int64_t lane, int64_t columns)
+{
+    const float *residuals[] = {data->residuals[0], data->residuals[1]};
+    const int64_t at = wanted->column + lane;
+    const float *taps[3 * JOINED_DEPTH];
+    for (int64_t k = 0; k < JOINED_DEPTH; k++) {
+        taps[3 * k] = data->maps[k];
+    }
+    const sfk_quad quad = {.weights = data->weights.packed,
+                           .channels = JOINED_CHANNELS,
+                           .points = data->points,
+                           .point_stride = JOINED_DEPTH * MAX_SPAN + SLACK,
+                           .depth = JOINED_DEPTH,
+                           .span = MAX_SPAN,
+                           .row = wanted->row + at / wanted->width * ROWS,
+                           .column = at % wanted->width,
+                           .columns = columns,
+                           .residuals = residuals,
+                           .residual_count = wanted->residuals,
+                           .plane = wanted->height * wanted->width,
+                           .width = wanted->width,
+                           .height = wanted->height,
+                           .map = data->map,
+                           .from_memory = wanted->width % 2 == 1,
+                           .activation = SFK_LEAKY_RELU,
+                           .slope = 0.25f};
+    table->quad_points(data->points, taps, &quad);
+    table->quad_expand(&quad);
+}
+
+static void check_joined(const joined_case *wanted)
+{
+    static joined_data expected, got;
+    fill_joined(&expected);
+    pack_case(table_number(0), &joined_weights, &expected.weights);
+    for (int64_t lane = 0; lane < wanted->columns; lane++) {
+        expand_joined(table_number(0), wanted, &expected, lane, 1);
+    }
+    for (int i = 0; i < TABLE_COUNT; i++) {
+        if (table_number(i)) {
+            fill_joined(&got);
+            pack_case(table_number(i), &joined_weights, &got.weights);
+            expand_joined(table_number(i), wanted, &got, 0, wanted->columns);
+            ck_assert_msg(memcmp(got.map, expected.map, sizeof got.map) == 0,
+                          "table %d: %d columns from %d,%d on of %dx%d", i, (int)wanted->columns,
+                          (int)wanted->row, (int)wanted->column, (int)wanted->height,
+                          (int)wanted->width);
+        }
+    }
+}
+
+START_TEST(columns_that_go_on_in_the_next_four_rows_are_those_of_each_column_alone)
+{
+    const int64_t width = _i + 1;
+    for (int64_t height = MAX_HEIGHT - 3; height <= MAX_HEIGHT; height++) {
+        const int64_t columns = (height + ROWS - 1) / ROWS * width;
+        for (int64_t first = 0, residuals = 0; first < columns; first += (columns + 3) / 3) {
+            const int64_t rest = columns - first;
+            check_joined(&(joined_case){.width = width,
+                                        .height = height,
+                                        .row = first / width * ROWS,
+                                        .column = first % width,
+                                        .columns = rest < MAX_SPAN ? rest : MAX_SPAN,
+                                        .residuals = residuals++});
+        }
+    }
+}
+END_TEST
+
 /* input - sfconv2d - (BatchNorm) - ReLU - output, or a sum with the input before the activation. */
 static sfconv_net *new_unit(sfconv_context *context, int64_t channels, int64_t rank, bool sum)
 {
@@ -198,10 +315,8 @@ static sfconv_net *new_unit(sfconv_context *context, int64_t channels, int64_t r
     return net;
 }
 
-static sfconv_run *forward_of(sfconv_net *net, int32_t engine, int64_t channels, int64_t height,
-                              int64_t width)
+static sfconv_run *forward_of(sfconv_net *net, int32_t engine, sfconv_shape shape)
 {
-    const sfconv_shape shape = {2, channels, height, width};
     sfconv_run *run = new_run_of(net, engine, &shape, 1);
     fill_inputs(run, 3);
     run_forward(run);
@@ -215,10 +330,11 @@ START_TEST(units_that_only_store_their_map_agree_with_the_layer_path)
     const int64_t height = heights[_i % 6], width = widths[_i / 6 % 5];
     const bool sum = _i % 2;
     const int64_t channels = 5 + 3 * (_i % 7), rank = 8 + _i % 4;
+    const sfconv_shape shape = {1 + _i / 3 % 2, channels, height, width};
     sfconv_context *context = public_context(2, SFCONV_ISA_BEST);
     sfconv_net *net = new_unit(context, channels, rank, sum);
-    sfconv_run *layers = forward_of(net, SFCONV_ENGINE_LAYERS, channels, height, width);
-    sfconv_run *ranks = forward_of(net, SFCONV_ENGINE_RANK_SPACE, channels, height, width);
+    sfconv_run *layers = forward_of(net, SFCONV_ENGINE_LAYERS, shape);
+    sfconv_run *ranks = forward_of(net, SFCONV_ENGINE_RANK_SPACE, shape);
     const sfconv_view a = output_of(layers, 0), b = output_of(ranks, 0);
     const double distance = distance_of(&a, &b) / largest_of(&a);
     ck_assert_msg(distance <= 2e-6, "%dx%d of %d, rank %d: differ by %g", (int)height, (int)width,
@@ -236,7 +352,7 @@ static int64_t planned_macs(int32_t convolution)
     sfconv_context *context = convolution_context(1, SFCONV_ISA_BEST, convolution);
     ck_assert_ptr_nonnull(context);
     sfconv_net *net = new_unit(context, 16, 8, false);
-    sfconv_run *run = forward_of(net, SFCONV_ENGINE_RANK_SPACE, 16, 12, 20);
+    sfconv_run *run = forward_of(net, SFCONV_ENGINE_RANK_SPACE, (sfconv_shape){2, 16, 12, 20});
     size_t length;
     ck_assert_int_eq(sfconv_run_plan_text(run, text, sizeof text, &length), SFCONV_OK);
     const char *total = strstr(text, "total");
@@ -264,6 +380,9 @@ int main(void)
     tcase_add_loop_test(tests, four_rows_at_once_are_the_direct_sum_within_the_bound, 0,
                         TABLE_COUNT * CASE_COUNT);
     tcase_add_loop_test(tests, every_table_leaves_the_same_bits, 0, CASE_COUNT);
+    tcase_add_loop_test(tests,
+                        columns_that_go_on_in_the_next_four_rows_are_those_of_each_column_alone, 0,
+                        MAX_WIDTH);
     tcase_add_loop_test(tests, units_that_only_store_their_map_agree_with_the_layer_path, 0, 30);
     tcase_add_test(tests, the_plan_counts_half_the_products_unless_direct_sums_are_asked_for);
     suite_add_tcase(suite, tests);

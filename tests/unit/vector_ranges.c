@@ -3,11 +3,17 @@
 #include "vec.h"
 
 void SFK_NAME(load_range)(float *to, const float *from, int64_t first, int64_t end);
+void SFK_NAME(load_onto)(float *to, const float *from, int64_t first, int64_t end);
 void SFK_NAME(store_range)(float *to, const float *value, int64_t first, int64_t end);
 
 void SFK_NAME(load_range)(float *to, const float *from, int64_t first, int64_t end)
 {
     sfv_store(to, sfv_load_range(from, first, end));
+}
+
+void SFK_NAME(load_onto)(float *to, const float *from, int64_t first, int64_t end)
+{
+    sfv_store(to, sfv_load_onto(sfv_load(to), from, first, end));
 }
 
 void SFK_NAME(store_range)(float *to, const float *value, int64_t first, int64_t end)
