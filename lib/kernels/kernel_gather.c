@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-#include "vec.h"
+#include "cuts.h"
 
 /* The next three write whole vectors: what they write too much belongs to the run that follows and
  * is written again, or is slack. */
@@ -21,22 +21,21 @@ SFV_INLINE void copy(float *to, const float *from, int64_t count)
     }
 }
 
-/* Every other element, at least a vector of them. What comes behind the last may not exist: its
- * vector is read one element earlier, by halves. */
+/* Every other element. What comes behind the last may not exist. */
 SFV_INLINE void copy_pairs(float *to, const float *from, int64_t count)
 {
-    for (int64_t i = 0; i + SFV_LANES < count; i += SFV_LANES) {
+    int64_t i = 0;
+    for (; i + SFV_LANES < count; i += SFV_LANES) {
         sfv_store(to + i, sfv_evens(sfv_load(from + 2 * i), sfv_load(from + 2 * i + SFV_LANES)));
     }
-    const sfv low = sfv_load(from + 2 * (count - SFV_LANES));
-    const sfv high = sfv_load(from + 2 * count - SFV_LANES - 1);
-    sfv_store(to + count - SFV_LANES, sfv_evens(low, low));
-    sfv_store(to + count - SFV_LANES / 2, sfv_odds(high, high));
+    const int64_t left = 2 * (count - i) - 1;
+    sfv_store(to + i, sfv_evens(load_some(from + 2 * i, left),
+                                load_some(from + 2 * i + SFV_LANES, left - SFV_LANES)));
 }
 
 SFV_INLINE void copy_strided(float *to, const float *from, int64_t count, int64_t step)
 {
-    if (step == 2 && count >= SFV_LANES) {
+    if (step == 2) {
         copy_pairs(to, from, count);
         return;
     }

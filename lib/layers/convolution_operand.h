@@ -115,7 +115,7 @@ bool sfi_product_has_patches(const sfi_pixel_grid *grid);
 int64_t sfi_product_panel_rows(const sfi_conv_product *product);
 int64_t sfi_product_patch_rows(const sfi_conv_product *product, int64_t row_blocks);
 /* Source channels whose taps make one block of depth. */
-int64_t sfi_product_panel_depth(int64_t taps);
+int64_t sfi_product_panel_depth(const sfk_table *kernels, int64_t taps);
 /* Elements of the sums of a task of any grid of these sizes. */
 int64_t sfi_product_panel_sums(const sfi_product_sizes *sizes);
 

@@ -25,9 +25,10 @@
 /* Most sums of a task: they fit the second-level cache. */
 #define TASK_SUMS (MORE_ROWS * MORE_PIXELS)
 #define MORE_PIXELS 640
-/* Terms of one block: a panel of them stays in the first-level cache beside the pixels of a tile.
- */
+/* Terms of one block, and elements of its panel: less than half of the first-level cache, where the
+ * pixels of a tile and of those around it lie, too. */
 #define DEPTH 216
+#define PANEL_ELEMENTS 3456
 
 bool sfi_product_by_channels(const sfi_conv_product *product)
 {
@@ -69,9 +70,10 @@ int64_t sfi_product_patch_rows(const sfi_conv_product *product, int64_t row_bloc
     return sfi_min(sfi_ceil_div(axis[0].size, parts), sfi_max(most, 1));
 }
 
-int64_t sfi_product_panel_depth(int64_t taps)
+int64_t sfi_product_panel_depth(const sfk_table *kernels, int64_t taps)
 {
-    return sfi_max(DEPTH / sfi_max(taps, 1), 1);
+    const int64_t terms = sfi_min(PANEL_ELEMENTS / kernels->panel_columns, DEPTH);
+    return sfi_max(terms / sfi_max(taps, 1), 1);
 }
 
 int64_t sfi_product_panel_sums(const sfi_product_sizes *sizes)

@@ -209,10 +209,10 @@ static void finish_target(const sfi_product_run *run, const sfi_product_part *pa
 {
     const sfi_conv_product *product = run->product;
     const int64_t first = part->group * product->target_channels + part->first_row;
-    for (int64_t m = first; m < first + part->rows; m++) {
-        int64_t length;
-        for (int64_t p = 0; p < operand->rows * operand->pixels; p += length) {
-            length = sfi_product_neighbours(operand, p);
+    int64_t length;
+    for (int64_t p = 0; p < operand->rows * operand->pixels; p += length) {
+        length = sfi_product_neighbours(operand, p);
+        for (int64_t m = first; m < first + part->rows; m++) {
             sfi_finish_pixels(run->kernels, product->finish, m, product->target,
                               m * product->target_plane + operand->offsets[p], length);
         }
@@ -380,7 +380,8 @@ void sfi_conv_product_run(sfconv_context *context, const sfi_conv_product *produ
         product->target_channels};
     make_layout(&run.layout, &sizes);
     run.by_channels = sfi_product_by_channels(product);
-    run.block_channels = run.by_channels ? sfi_product_panel_depth(taps) : sfi_block_channels(taps);
+    run.block_channels =
+        run.by_channels ? sfi_product_panel_depth(run.kernels, taps) : sfi_block_channels(taps);
     run.weight_steps = scratch;
     run.line_steps = (int64_t *)((char *)scratch + run.layout.steps_bytes);
     run.patch_steps = (int64_t *)((char *)scratch + 2 * run.layout.steps_bytes);
