@@ -92,12 +92,13 @@ SFV_INLINE sfv load_pieces(const float *plane, const row_vector *vector)
     if (vector->is_whole) {
         return sfv_load(plane + vector->pieces[0].place);
     }
-    sfv sum = sfv_load_set(plane + vector->pieces[0].place, vector->pieces[0].lanes);
+    const row_piece *piece = vector->pieces;
+    sfv value = sfv_load_set(sfv_zero(), plane + piece->place, piece->lanes);
     for (int32_t i = 1; i < vector->count; i++) {
-        const row_piece *piece = &vector->pieces[i];
-        sum = sfv_add(sum, sfv_load_set(plane + piece->place, piece->lanes));
+        piece++;
+        value = sfv_load_set(value, plane + piece->place, piece->lanes);
     }
-    return sum;
+    return value;
 }
 
 SFV_INLINE void store_pieces(float *plane, const row_vector *vector, sfv value, bool accumulate)

@@ -192,22 +192,18 @@ SFV_INLINE __m256i sfv_lanes_between(int64_t first, int64_t end)
     return _mm256_andnot_si256(sfv_first_lanes(first), sfv_first_lanes(end));
 }
 
-SFV_INLINE sfv sfv_load_range(const float *from, int64_t first, int64_t end)
-{
-    return _mm256_maskload_ps(from, sfv_lanes_between(first, end));
-}
-
 SFV_INLINE sfv sfv_load_onto(sfv value, const float *from, int64_t first, int64_t end)
 {
     const __m256i lanes = sfv_lanes_between(first, end);
     return _mm256_blendv_ps(value, _mm256_maskload_ps(from, lanes), _mm256_castsi256_ps(lanes));
 }
 
-SFV_INLINE sfv sfv_load_set(const float *from, uint32_t lanes)
+SFV_INLINE sfv sfv_load_set(sfv value, const float *from, uint32_t lanes)
 {
     const __m256i bits = _mm256_setr_epi32(1, 2, 4, 8, 16, 32, 64, 128);
-    const __m256i set = _mm256_and_si256(_mm256_set1_epi32((int)lanes), bits);
-    return _mm256_maskload_ps(from, _mm256_cmpeq_epi32(set, bits));
+    const __m256i masked = _mm256_and_si256(_mm256_set1_epi32((int)lanes), bits);
+    const __m256i set = _mm256_cmpeq_epi32(masked, bits);
+    return _mm256_blendv_ps(value, _mm256_maskload_ps(from, set), _mm256_castsi256_ps(set));
 }
 
 SFV_INLINE void sfv_store_range(float *to, sfv value, int64_t first, int64_t end)

@@ -164,14 +164,9 @@ SFV_INLINE __mmask16 sfv_lanes_between(int64_t first, int64_t end)
     return (__mmask16)((1u << end) - (1u << first));
 }
 
-SFV_INLINE sfv sfv_load_range(const float *from, int64_t first, int64_t end)
+SFV_INLINE sfv sfv_load_set(sfv value, const float *from, uint32_t lanes)
 {
-    return _mm512_maskz_loadu_ps(sfv_lanes_between(first, end), from);
-}
-
-SFV_INLINE sfv sfv_load_set(const float *from, uint32_t lanes)
-{
-    return _mm512_maskz_loadu_ps((__mmask16)lanes, from);
+    return _mm512_mask_loadu_ps(value, (__mmask16)lanes, from);
 }
 
 SFV_INLINE sfv sfv_load_onto(sfv value, const float *from, int64_t first, int64_t end)

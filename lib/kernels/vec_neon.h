@@ -169,16 +169,12 @@ SFV_INLINE sfv sfv_load_onto(sfv value, const float *from, int64_t first, int64_
     return sfv_load(lanes);
 }
 
-SFV_INLINE sfv sfv_load_range(const float *from, int64_t first, int64_t end)
-{
-    return sfv_load_onto(sfv_set1(0.0f), from, first, end);
-}
-
-SFV_INLINE sfv sfv_load_set(const float *from, uint32_t lanes)
+SFV_INLINE sfv sfv_load_set(sfv value, const float *from, uint32_t lanes)
 {
     float kept[SFV_LANES];
+    sfv_store(kept, value);
     for (int i = 0; i < SFV_LANES; i++) {
-        kept[i] = lanes >> i & 1 ? from[i] : 0.0f;
+        kept[i] = lanes >> i & 1 ? from[i] : kept[i];
     }
     return sfv_load(kept);
 }

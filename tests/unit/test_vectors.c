@@ -8,7 +8,11 @@
 
 typedef void part_function(float *to, const float *from, int64_t first, int64_t end);
 
-#define DECLARE(isa) part_function sfk_load_range_##isa, sfk_load_onto_##isa, sfk_store_range_##isa
+typedef void set_function(float *to, const float *from, uint32_t lanes);
+
+#define DECLARE(isa)                                                                               \
+    part_function sfk_load_onto_##isa, sfk_store_range_##isa;                                      \
+    set_function sfk_load_set_##isa
 DECLARE(reference);
 DECLARE(wide);
 #if defined(__x86_64__)
@@ -20,46 +24,45 @@ DECLARE(neon);
 
 /* In the order of table_number(). */
 static const struct {
-    part_function *load;
     part_function *load_onto;
+    set_function *load_set;
     part_function *store;
 } functions[TABLE_COUNT] = {
-    {sfk_load_range_reference, sfk_load_onto_reference, sfk_store_range_reference},
+    {sfk_load_onto_reference, sfk_load_set_reference, sfk_store_range_reference},
 #if defined(__x86_64__)
-    {sfk_load_range_avx2, sfk_load_onto_avx2, sfk_store_range_avx2},
-    {sfk_load_range_avx512, sfk_load_onto_avx512, sfk_store_range_avx512},
+    {sfk_load_onto_avx2, sfk_load_set_avx2, sfk_store_range_avx2},
+    {sfk_load_onto_avx512, sfk_load_set_avx512, sfk_store_range_avx512},
     {NULL, NULL, NULL},
 #elif defined(__aarch64__)
     {NULL, NULL, NULL},
     {NULL, NULL, NULL},
-    {sfk_load_range_neon, sfk_load_onto_neon, sfk_store_range_neon},
+    {sfk_load_onto_neon, sfk_load_set_neon, sfk_store_range_neon},
 #else
     {NULL, NULL, NULL},
     {NULL, NULL, NULL},
     {NULL, NULL, NULL},
 #endif
-    {sfk_load_range_wide, sfk_load_onto_wide, sfk_store_range_wide},
+    {sfk_load_onto_wide, sfk_load_set_wide, sfk_store_range_wide},
 };
 
 /* Only the elements of the range exist. */
 static void check_load(int table, int64_t lanes, int64_t first, int64_t end)
 {
-    float got[MAX_LANES], onto[MAX_LANES];
+    float onto[MAX_LANES], set[MAX_LANES];
     float *elements = malloc((size_t)(end - first + 1) * sizeof *elements);
     ck_assert_ptr_nonnull(elements);
     for (int64_t i = first; i < end; i++) {
         elements[i - first] = (float)(i + 1);
     }
     for (int64_t i = 0; i < lanes; i++) {
-        onto[i] = CANARY;
+        onto[i] = set[i] = CANARY;
     }
-    functions[table].load(got, elements - first, first, end);
     functions[table].load_onto(onto, elements - first, first, end);
+    functions[table].load_set(set, elements - first, (1u << end) - (1u << first));
     for (int64_t i = 0; i < lanes; i++) {
-        const bool is_loaded = i >= first && i < end;
-        ck_assert_msg(got[i] == (is_loaded ? (float)(i + 1) : 0.0f) &&
-                          onto[i] == (is_loaded ? (float)(i + 1) : CANARY),
-                      "table %d, [%d, %d): lane %d", table, (int)first, (int)end, (int)i);
+        const float wanted = i >= first && i < end ? (float)(i + 1) : CANARY;
+        ck_assert_msg(onto[i] == wanted && set[i] == wanted, "table %d, [%d, %d): lane %d", table,
+                      (int)first, (int)end, (int)i);
     }
     free(elements);
 }
