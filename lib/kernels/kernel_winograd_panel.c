@@ -5,6 +5,11 @@
 
 #define TAPS 9
 #define PANEL (SFV_PANEL_VECTORS * SFV_LANES)
+/* Their sums of a row of points, a vector each, leave 8 of 32 registers. */
+#define KEPT_TILES SFK_WINOGRAD_KEPT_TILES
+/* Taps of a channel that are asked for in each pass over the channels, one for each row of points
+ * and vector. */
+#define BROUGHT (TAPS * SFV_LANES / WINDOW)
 
 void SFK_NAME(winograd_output_panel)(float *to, int64_t to_row, const float *from, int64_t plane,
                                      const float *bias, int64_t rows, int64_t columns)
@@ -225,8 +230,99 @@ SFV_INLINE void add_pair(const sfk_winograd_panel *panel, const row_cut *cut, in
     }
 }
 
+#if SFV_LANES == 16
+/* The taps of one column, `vertical` apart, to the coefficient of row `row` of points. */
+SFV_INLINE sfv transform_column(const float *tap, int64_t vertical, int row)
+{
+    const int pair = row == 0 || row == WINDOW - 1 ? 0 : row <= 2 ? 1 : 2;
+    sfv two[2];
+    transform_pair(two, sfv_load(tap), sfv_load(tap + vertical), sfv_load(tap + 2 * vertical),
+                   pair);
+    return two[row == places_of_pair[pair][1]];
+}
+
+/* Adds to the sums of all tiles, [place][tile], what one channel has in a row of points. */
+SFV_INLINE void add_channel(sfv (*sums)[KEPT_TILES], const sfv *columns, const float *source)
+{
+    SFV_UNROLL
+    for (int pair = 0; pair < 3; pair++) {
+        sfv two[2];
+        transform_pair(two, columns[0], columns[1], columns[2], pair);
+        SFV_UNROLL
+        for (int i = 0; i < 2; i++) {
+            const int place = places_of_pair[pair][i];
+            SFV_UNROLL
+            for (int t = 0; t < KEPT_TILES; t++) {
+                const float *value = source + (place * KEPT_TILES + t) * SFK_WINOGRAD_BLOCK;
+                sums[place][t] = sfv_fma(sfv_set1(*value), two[i], sums[place][t]);
+            }
+        }
+    }
+}
+
+/* One row of points, a constant at every call, of a vector of the target. `next`: taps to bring
+ * nearer, BROUGHT a channel. */
+SFV_INLINE void add_row(const sfk_winograd_panel *panel, int row, int64_t lane, const float *next)
+{
+    const int64_t vertical = panel->flipped ? -3 * PANEL : 3 * PANEL;
+    const int64_t horizontal = panel->flipped ? -PANEL : PANEL;
+    const float *taps = panel->taps + (panel->flipped ? 8 * PANEL : 0) + lane;
+    const float *source = panel->source + row * WINDOW * KEPT_TILES * SFK_WINOGRAD_BLOCK;
+    float *to = panel->sums + row * WINDOW * KEPT_TILES * PANEL + lane;
+    sfv sums[WINDOW][KEPT_TILES];
+    SFV_UNROLL
+    for (int i = 0; i < WINDOW * KEPT_TILES; i++) {
+        sums[i / KEPT_TILES][i % KEPT_TILES] =
+            panel->accumulate ? sfv_load(to + i * PANEL) : sfv_zero();
+    }
+    for (int64_t first = 0; first < panel->channels; first += SFK_WINOGRAD_BLOCK) {
+        const int64_t channels = smaller(SFK_WINOGRAD_BLOCK, panel->channels - first);
+        for (int64_t channel = 0; channel < channels; channel++) {
+            sfv columns[3];
+            __builtin_prefetch(next, 0, 2);
+            __builtin_prefetch(next + SFK_CACHE_LINE, 0, 2);
+            next += BROUGHT;
+            SFV_UNROLL
+            for (int j = 0; j < 3; j++) {
+                columns[j] = transform_column(taps + j * horizontal, vertical, row);
+            }
+            add_channel(sums, columns, source + channel);
+            taps += TAPS * PANEL;
+        }
+        source += SFK_WINOGRAD_PLANES * KEPT_TILES * SFK_WINOGRAD_BLOCK;
+    }
+    SFV_UNROLL
+    for (int i = 0; i < WINDOW * KEPT_TILES; i++) {
+        sfv_store(to + i * PANEL, sums[i / KEPT_TILES][i % KEPT_TILES]);
+    }
+}
+
+/* Few tiles use each coefficient so seldom that storing it takes longer than the products: sums of
+ * a row of points fill the registers, and coefficients are made where they are used. */
+static void add_kept_tiles(const sfk_winograd_panel *panel)
+{
+    const int64_t share = panel->channels * BROUGHT;
+    const float *next = panel->next ? panel->next : panel->taps;
+    for (int64_t lane = 0; lane < PANEL; lane += SFV_LANES) {
+        add_row(panel, 0, lane, next);
+        add_row(panel, 1, lane, next + share);
+        add_row(panel, 2, lane, next + 2 * share);
+        add_row(panel, 3, lane, next + 3 * share);
+        add_row(panel, 4, lane, next + 4 * share);
+        add_row(panel, 5, lane, next + 5 * share);
+        next += panel->next ? WINDOW * share : 0;
+    }
+}
+#endif
+
 void SFK_NAME(winograd_panel)(const sfk_winograd_panel *panel)
 {
+#if SFV_LANES == 16
+    if (panel->tiles == KEPT_TILES) {
+        add_kept_tiles(panel);
+        return;
+    }
+#endif
     const row_cut cut = cut_rows(panel->tiles, SFV_PANEL_ROWS);
     add_pair(panel, &cut, 0);
     add_pair(panel, &cut, 1);

@@ -464,6 +464,9 @@ typedef struct sfk_winograd_pixels {
 /* Of two rows of points and a panel. */
 #define SFK_WINOGRAD_FILTERS (2 * SFK_WINOGRAD_WINDOW * SFK_MAX_PANEL)
 
+/* With so many tiles and panels of SFK_MAX_PANEL, coefficients of filters are not stored. */
+#define SFK_WINOGRAD_KEPT_TILES 4
+
 /* Filters of the target channels of one panel and of some source channels, taps in reversed order
  * where `flipped`, are transformed and multiplied at once, all 36 planes:
  *   sums[plane][tile][m] = (sums where `accumulate`) + Σ_c coefficient(plane, c, m) ·

@@ -16,7 +16,8 @@
 #define BLOCK_CHANNELS SFK_WINOGRAD_BLOCK
 /* Channels of the source whose part of the weight is transformed and multiplied at a time: with
  * very few tiles, which use each coefficient once, so many that those of a panel fill no more than
- * a third of the first-level cache; with few, 16; many where sums come from the second level. */
+ * a third of the first-level cache; with few, 16; many where sums come from the second level, or
+ * where coefficients are not stored. */
 #define FIRST_LEVEL_FILTERS 256
 #define FEW_CHANNELS 16
 #define MANY_CHANNELS 64
@@ -310,8 +311,12 @@ static void add_panel(const channels_run *run, const sfi_winograd_box *box,
 
 static int64_t channels_at_a_time(const channels_run *run, const sfi_winograd_box *box)
 {
+    const int64_t columns = run->kernels->panel_columns;
+    if (box->tiles == SFK_WINOGRAD_KEPT_TILES && columns == SFK_MAX_PANEL) {
+        return MANY_CHANNELS;
+    }
     if (box->tiles <= VERY_FEW_TILES) {
-        return FIRST_LEVEL_FILTERS / run->kernels->panel_columns;
+        return FIRST_LEVEL_FILTERS / columns;
     }
     return box->tiles <= FEW_TILES ? FEW_CHANNELS : MANY_CHANNELS;
 }
