@@ -31,7 +31,7 @@ static const setting settings[] = {
     {"3 workers of the host, reversed", 3, SFCONV_ISA_BEST, true},
 };
 
-#define SETTING_COUNT (sizeof settings / sizeof *settings)
+#define SETTING_COUNT ((int)(sizeof settings / sizeof *settings))
 
 /* A context of these settings, or NULL where the machine lacks the instruction set. */
 static sfconv_context *context_of(const setting *wanted)
@@ -68,14 +68,16 @@ static const training trainings[] = {
 START_TEST(training_gives_the_same_bits_whoever_computes)
 {
     const training *task = &trainings[_i];
+    /* Under sanitizers the last alone. */
+    const int first = SETTING_COUNT - rounds_of(SETTING_COUNT);
     hashes expected = {0};
-    for (size_t i = 0; i < SETTING_COUNT; i++) {
+    for (int i = first; i < SETTING_COUNT; i++) {
         sfconv_context *context = context_of(&settings[i]);
         if (!context) {
             continue;
         }
         const hashes got = train(task, context, false);
-        expected = i == 0 ? got : expected;
+        expected = i == first ? got : expected;
         ck_assert_msg(memcmp(&got, &expected, sizeof got) == 0,
                       "%s by %s, %s: outputs %s, gradients %s, parameters %s, inference %s, loss "
                       "%.17g and %.17g",
