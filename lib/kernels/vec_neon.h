@@ -139,53 +139,6 @@ SFV_INLINE sfv sfv_if_beats(sfv value, sfv best, sfv then, sfv otherwise)
     return vbslq_f32(beats, then, otherwise);
 }
 
-/* The first `count` < SFV_LANES elements, zeros behind; nothing else is read. */
-SFV_INLINE sfv sfv_load_part(const float *from, int64_t count)
-{
-    float lanes[SFV_LANES] = {0};
-    for (int64_t i = 0; i < count; i++) {
-        lanes[i] = from[i];
-    }
-    return sfv_load(lanes);
-}
-
-/* Writes the first `count` < SFV_LANES lanes and nothing else. */
-SFV_INLINE void sfv_store_part(float *to, sfv value, int64_t count)
-{
-    float lanes[SFV_LANES];
-    sfv_store(lanes, value);
-    for (int64_t i = 0; i < count; i++) {
-        to[i] = lanes[i];
-    }
-}
-
-SFV_INLINE sfv sfv_load_onto(sfv value, const float *from, int64_t first, int64_t end)
-{
-    float lanes[SFV_LANES];
-    sfv_store(lanes, value);
-    for (int64_t i = first; i < end; i++) {
-        lanes[i] = from[i];
-    }
-    return sfv_load(lanes);
-}
-
-SFV_INLINE sfv sfv_load_set(sfv value, const float *from, uint32_t lanes)
-{
-    float kept[SFV_LANES];
-    sfv_store(kept, value);
-    for (int i = 0; i < SFV_LANES; i++) {
-        kept[i] = lanes >> i & 1 ? from[i] : kept[i];
-    }
-    return sfv_load(kept);
-}
-
-SFV_INLINE void sfv_store_range(float *to, sfv value, int64_t first, int64_t end)
-{
-    float lanes[SFV_LANES];
-    sfv_store(lanes, value);
-    for (int64_t i = first; i < end; i++) {
-        to[i] = lanes[i];
-    }
-}
+#include "vec_parts.h"
 
 #endif

@@ -296,6 +296,15 @@ static inline void run_forward(sfconv_run *run)
     ck_assert_int_eq(sfconv_run_forward(run), SFCONV_OK);
 }
 
+/* A run of a net of one input whose forward is done. */
+static inline sfconv_run *forward_of(sfconv_net *net, int32_t engine, sfconv_shape shape)
+{
+    sfconv_run *run = new_run_of(net, engine, &shape, 1);
+    fill_inputs(run, 3);
+    run_forward(run);
+    return run;
+}
+
 static inline void run_backward(sfconv_run *run)
 {
     ck_assert_int_eq(sfconv_run_backward(run), SFCONV_OK);

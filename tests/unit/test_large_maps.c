@@ -24,14 +24,6 @@ static sfconv_net *new_pair(sfconv_context *context, int32_t activation)
     return net;
 }
 
-static sfconv_run *forward_of(sfconv_net *net, int32_t engine)
-{
-    sfconv_run *run = new_run_of(net, engine, &shape, 1);
-    fill_inputs(run, 3);
-    run_forward(run);
-    return run;
-}
-
 START_TEST(the_maps_are_larger_than_what_the_library_calls_large)
 {
     ck_assert_int_gt(shape.channels * shape.height * shape.width, SFI_RANK_LARGE);
@@ -43,8 +35,8 @@ START_TEST(large_maps_have_the_numbers_of_the_layer_path)
     static const int32_t activations[] = {SFCONV_ACTIVATION_RELU, SFCONV_ACTIVATION_LEAKY_RELU};
     sfconv_context *context = public_context(2, SFCONV_ISA_BEST);
     sfconv_net *net = new_pair(context, activations[_i]);
-    sfconv_run *layers = forward_of(net, SFCONV_ENGINE_LAYERS);
-    sfconv_run *ranks = forward_of(net, SFCONV_ENGINE_RANK_SPACE);
+    sfconv_run *layers = forward_of(net, SFCONV_ENGINE_LAYERS, shape);
+    sfconv_run *ranks = forward_of(net, SFCONV_ENGINE_RANK_SPACE, shape);
     const sfconv_view a = output_of(layers, 0), b = output_of(ranks, 0);
     ck_assert_double_gt(largest_of(&a), 0.1);
     ck_assert_double_le(distance_of(&a, &b), 1e-5 * largest_of(&a));
@@ -63,7 +55,7 @@ static uint64_t bits_of(int32_t workers, int32_t isa)
         return 0;
     }
     sfconv_net *net = new_pair(context, SFCONV_ACTIVATION_RELU);
-    sfconv_run *run = forward_of(net, SFCONV_ENGINE_RANK_SPACE);
+    sfconv_run *run = forward_of(net, SFCONV_ENGINE_RANK_SPACE, shape);
     const uint64_t bits = hash_outputs(run);
     sfconv_run_destroy(run);
     sfconv_net_destroy(net);

@@ -315,14 +315,6 @@ static sfconv_net *new_unit(sfconv_context *context, int64_t channels, int64_t r
     return net;
 }
 
-static sfconv_run *forward_of(sfconv_net *net, int32_t engine, sfconv_shape shape)
-{
-    sfconv_run *run = new_run_of(net, engine, &shape, 1);
-    fill_inputs(run, 3);
-    run_forward(run);
-    return run;
-}
-
 START_TEST(units_that_only_store_their_map_agree_with_the_layer_path)
 {
     static const int64_t heights[] = {4, 7, 8, 11, 20, 33};

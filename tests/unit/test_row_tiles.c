@@ -200,14 +200,6 @@ static sfconv_net *new_net(sfconv_context *context, int64_t channels, int64_t ra
     return net;
 }
 
-static sfconv_run *forward_of(sfconv_net *net, int32_t engine, sfconv_shape shape)
-{
-    sfconv_run *run = new_run_of(net, engine, &shape, 1);
-    fill_inputs(run, 3);
-    run_forward(run);
-    return run;
-}
-
 START_TEST(nets_that_mix_stored_maps_agree_with_the_layer_path)
 {
     static const int64_t widths[] = {4, 7, 14, 19, 28, 38, 76};
