@@ -4,6 +4,7 @@
 #include "rank_finish.h"
 
 #include "layer_facts.h"
+#include "rank_kinds.h"
 
 static bool by_layer(const sfi_rank_plan *plan, const sfconv_net *net, int32_t node)
 {
@@ -35,11 +36,7 @@ static bool takes_sum(const sfi_rank_plan *plan, const sfconv_net *net, int32_t 
 
 static bool takes_activation(const sfi_rank_plan *plan, const sfconv_net *net, int32_t node)
 {
-    int32_t which;
-    float slope;
-    return by_layer(plan, net, node) &&
-           sfi_activation_facts(net->nodes[node].layer, &which, &slope) &&
-           (which == SFCONV_ACTIVATION_RELU || which == SFCONV_ACTIVATION_LEAKY_RELU);
+    return by_layer(plan, net, node) && sfi_rank_is_relu(net->nodes[node].layer);
 }
 
 /* `node` takes the place of `last`, whose map nobody else reads. */

@@ -8,17 +8,13 @@
 #include "memory.h"
 #include "plan.h"
 #include "rank_finish.h"
+#include "rank_kinds.h"
 #include "rank_stem_back.h"
 #include "rank_tiles.h"
 #include "sfconv2d.h"
 #include "sizes.h"
 
 #include <string.h>
-
-/* A wider 1x1 convolution is better served by the dense product. */
-#define MAX_POINTWISE 32
-/* Taps of a stem: few enough to be passed over for each channel. */
-#define MAX_STEM 256
 
 /* Each consumer has at most one sink an input of the concatenation before it. */
 static int64_t max_sinks(const sfconv_net *net)
@@ -49,15 +45,6 @@ void sfi_rank_plan_destroy(sfi_rank_plan *plan, const sfconv_net *net)
     sfi_free(net->context, plan->nodes, (size_t)net->node_count * sizeof *plan->nodes);
     sfi_free(net->context, plan->sinks, (size_t)plan->sink_capacity * sizeof *plan->sinks);
     *plan = (sfi_rank_plan){0};
-}
-
-/* Mixes the channels of each pixel and nothing else. */
-static bool is_pointwise(const sfi_conv2d *dense)
-{
-    const sfconv_conv2d_desc *desc = &dense->desc;
-    return desc->kernel[0] == 1 && desc->kernel[1] == 1 && desc->stride[0] == 1 &&
-           desc->stride[1] == 1 && desc->padding[0] == 0 && desc->padding[1] == 0 &&
-           desc->groups == 1 && desc->out_channels <= MAX_POINTWISE;
 }
 
 /* Where the window of a convolution sees maps of `height` rows: both axes of each. */
@@ -98,7 +85,7 @@ sfi_rank_maps sfi_rank_maps_of(const sfi_plan *plan, const sfconv_net *net, int3
         take_window(&maps, in.h, desc->kernel, desc->stride, desc->padding, desc->dilation);
     }
     const sfi_conv2d *dense = sfi_as_conv2d(node->layer);
-    if (dense && !is_pointwise(dense)) {
+    if (dense && !sfi_rank_is_pointwise(dense)) {
         const sfconv_conv2d_desc *desc = &dense->desc;
         maps.count = in.c * desc->kernel[1];
         take_window(&maps, in.h, desc->kernel, desc->stride, desc->padding, desc->dilation);
@@ -112,60 +99,12 @@ sfi_rank_maps sfi_rank_maps_of(const sfi_plan *plan, const sfconv_net *net, int3
     return maps;
 }
 
-/* Sizes that the step multiplies must be countable: maps, mixed maps and folded weights. */
-static bool sizes_fit(const sfi_sfconv2d *conv, sfi_shape in, sfi_shape out)
-{
-    const sfconv_sfconv2d_desc *desc = &conv->desc;
-    int64_t padded;
-    int64_t bytes;
-    return sfi_add(&padded, in.h, 2 * desc->padding[0] + desc->stride[0]) &&
-           sfi_product(&bytes, (int64_t[]){in.n, desc->rank, padded, out.w, 8}, 5) &&
-           sfi_product(&bytes, (int64_t[]){in.n, desc->rank, desc->kernel[1], in.h, in.w, 8}, 6) &&
-           sfi_product(&bytes, (int64_t[]){in.n, desc->rank, desc->kernel[0], out.h, out.w, 8},
-                       6) &&
-           sfi_product(&bytes,
-                       (int64_t[]){desc->rank, desc->kernel[0], desc->rank, desc->kernel[0], 512},
-                       5) &&
-           sfi_product(&bytes, (int64_t[]){desc->rank, desc->kernel[0], out.c, 256}, 4) &&
-           sfi_product(&bytes, (int64_t[]){desc->rank, desc->kernel[1], in.c, 256}, 4);
-}
-
-static bool can_contract(const sfconv_net *net, const sfi_step *steps, int32_t index)
-{
-    const sfi_node *node = &net->nodes[index];
-    if (!node->layer || !steps[index].live) {
-        return false;
-    }
-    const sfi_sfconv2d *factorized = sfi_as_const_sfconv2d(node->layer);
-    if (factorized) {
-        return !factorized->desc.spectral_norm &&
-               sizes_fit(factorized, steps[node->inputs[0]].shape, steps[index].shape);
-    }
-    const sfi_conv2d *dense = sfi_as_conv2d(node->layer);
-    return dense && is_pointwise(dense);
-}
-
-static bool is_stem(const sfconv_net *net, const sfi_step *steps, int32_t index)
-{
-    const sfi_node *node = &net->nodes[index];
-    const sfi_conv2d *dense = node->layer ? sfi_as_conv2d(node->layer) : NULL;
-    if (!dense || !steps[index].live || is_pointwise(dense) || net->nodes[node->inputs[0]].layer) {
-        return false;
-    }
-    const sfconv_conv2d_desc *desc = &dense->desc;
-    const sfi_shape in = steps[node->inputs[0]].shape;
-    int64_t taps, padded, bytes;
-    return desc->groups == 1 &&
-           sfi_product(&taps, (int64_t[]){in.c, desc->kernel[0], desc->kernel[1]}, 3) &&
-           taps <= MAX_STEM && sfi_add(&padded, in.h, 2 * desc->padding[0] + desc->stride[0]) &&
-           sfi_product(&bytes, (int64_t[]){in.n, taps, padded, steps[index].shape.w, 8}, 5);
-}
-
 static void count_uses(sfi_rank_plan *plan, const sfconv_net *net, const sfi_step *steps)
 {
     for (int32_t i = 0; i < net->node_count; i++) {
         sfi_rank_node *node = &plan->nodes[i];
-        *node = (sfi_rank_node){.user = -1,
+        *node = (sfi_rank_node){.reader = -1,
+                                .user = -1,
                                 .unit = -1,
                                 .sum = -1,
                                 .chain = -1,
@@ -182,8 +121,7 @@ static void count_uses(sfi_rank_plan *plan, const sfconv_net *net, const sfi_ste
                                 .backward = SFI_NO_BUFFER,
                                 .batch = SFI_NO_BUFFER,
                                 .observing = SFI_NO_BUFFER};
-        node->contracts = can_contract(net, steps, i);
-        node->copies = is_stem(net, steps, i);
+        sfi_rank_judge_kind(node, net, steps, i);
         for (int32_t j = 0; steps[i].live && j < net->nodes[i].input_count; j++) {
             plan->nodes[net->nodes[i].inputs[j]].uses++;
             plan->nodes[net->nodes[i].inputs[j]].user = i;
@@ -205,16 +143,29 @@ static const sfconv_layer *layer_of(const sfconv_net *net, int32_t node)
     return node < 0 ? NULL : net->nodes[node].layer;
 }
 
-/* The activation behind `node`, if a unit can take it in; `node` itself otherwise. */
-static int32_t take_activation(const sfi_rank_plan *plan, const sfconv_net *net, int32_t node)
+/* The one node that a unit which ends in `node` may go on with; where there are others, each of
+ * them is left to its layer. */
+static int32_t next_of_unit(sfi_rank_plan *plan, const sfconv_net *net, int32_t node)
 {
     const int32_t user = sfi_rank_only_user(plan, node);
+    for (int32_t i = node + 1; user < 0 && i < net->node_count; i++) {
+        for (int32_t j = 0; j < net->nodes[i].input_count; j++) {
+            sfi_rank_node *reader = &plan->nodes[i];
+            if (net->nodes[i].inputs[j] == node && reader->reason == SFI_REASON_APART) {
+                reader->reason = SFI_REASON_SHARED;
+                reader->reader = node;
+            }
+        }
+    }
+    return user;
+}
+
+/* The activation behind `node`, if a unit can take it in; `node` itself otherwise. */
+static int32_t take_activation(sfi_rank_plan *plan, const sfconv_net *net, int32_t node)
+{
+    const int32_t user = next_of_unit(plan, net, node);
     const sfconv_layer *layer = layer_of(net, user);
-    int32_t which;
-    float slope;
-    const bool fits = layer && sfi_activation_facts(layer, &which, &slope) &&
-                      (which == SFCONV_ACTIVATION_RELU || which == SFCONV_ACTIVATION_LEAKY_RELU);
-    return fits ? user : node;
+    return layer && sfi_rank_is_relu(layer) ? user : node;
 }
 
 /* `last` computes the unit whose chain ends in `node`, or in its sum. */
@@ -231,7 +182,7 @@ static void close_unit(sfi_rank_plan *plan, int32_t node, int32_t sum, int32_t l
 /* A convolution, and BatchNorm where it follows. */
 static int32_t open_chain(sfi_rank_plan *plan, const sfconv_net *net, int32_t conv)
 {
-    const int32_t user = sfi_rank_only_user(plan, conv);
+    const int32_t user = next_of_unit(plan, net, conv);
     const sfconv_layer *layer = layer_of(net, user);
     plan->nodes[conv].role = SFI_RANK_ABSORBED;
     if (!layer || !sfi_is_batchnorm2d(layer)) {
@@ -265,9 +216,13 @@ static void choose_trained_stems(sfi_rank_plan *plan, const sfconv_net *net, con
         sfi_rank_node *node = &plan->nodes[i];
         const int32_t norm = sfi_rank_only_user(plan, i);
         const sfconv_layer *layer = layer_of(net, norm);
-        node->copies = node->copies && layer && sfi_is_batchnorm2d(layer) &&
+        if (!node->copies) {
+            continue;
+        }
+        node->copies = layer && sfi_is_batchnorm2d(layer) &&
                        pooling_behind(plan, net, i, take_activation(plan, net, norm)) >= 0 &&
                        sfi_stem_is_trained(net, steps, i);
+        node->reason = node->copies ? SFI_REASON_NONE : SFI_REASON_STEM;
     }
 }
 
@@ -329,24 +284,34 @@ static void find_only_contracted(sfi_rank_plan *plan, const sfconv_net *net, con
         const sfconv_layer *layer = node->layer;
         int32_t which;
         int64_t factor[2];
+        enum sfi_rank_reason reason = self->is_output ? SFI_REASON_OUTPUT : SFI_REASON_NONE;
+        int32_t reader = -1;
         self->only_contracted = self->uses > 0 && !self->is_output;
         for (int32_t user = i + 1; self->only_contracted && user < net->node_count; user++) {
             for (int32_t j = 0; steps[user].live && j < net->nodes[user].input_count; j++) {
-                const bool transports = plan->nodes[user].role == SFI_RANK_VIRTUAL &&
-                                        sfi_is_concat(net->nodes[user].layer) &&
-                                        !(layer && sfi_is_concat(layer));
-                if (net->nodes[user].inputs[j] == i && !plan->nodes[user].contracts &&
-                    !transports) {
+                const bool joins = plan->nodes[user].role == SFI_RANK_VIRTUAL &&
+                                   sfi_is_concat(net->nodes[user].layer) &&
+                                   !(layer && sfi_is_concat(layer));
+                if (net->nodes[user].inputs[j] == i && !plan->nodes[user].contracts && !joins) {
                     self->only_contracted = false;
+                    reason = SFI_REASON_READ;
+                    reader = user;
                 }
             }
         }
-        if (!layer || !self->only_contracted) {
+        const bool pools = layer && sfi_is_max_pool_2x2(layer);
+        const bool transports =
+            pools ||
+            (layer && (sfi_is_concat(layer) || sfi_upsample2d_facts(layer, &which, factor)));
+        if (!transports || !steps[i].live) {
             continue;
         }
-        const bool pooled_unit =
-            sfi_is_max_pool_2x2(layer) && plan->nodes[node->inputs[0]].role == SFI_RANK_UNIT;
-        if (sfi_is_concat(layer) || pooled_unit || sfi_upsample2d_facts(layer, &which, factor)) {
+        if (pools && plan->nodes[node->inputs[0]].role != SFI_RANK_UNIT) {
+            reason = SFI_REASON_APART;
+        }
+        self->reason = reason;
+        self->reader = reader;
+        if (reason == SFI_REASON_NONE) {
             self->role = SFI_RANK_VIRTUAL;
         }
     }
@@ -362,10 +327,17 @@ static void find_stored(sfi_rank_plan *plan, const sfconv_net *net, const sfi_st
         }
         node->stored = node->role == SFI_RANK_LAYER || node->role == SFI_RANK_SINK ||
                        node->is_output || node->unpooled >= 0;
+        if (node->role == SFI_RANK_UNIT) {
+            node->reason = node->is_output ? SFI_REASON_OUTPUT : SFI_REASON_POOLED;
+        }
         for (int32_t j = 0; steps[i].live && j < net->nodes[i].input_count; j++) {
             sfi_rank_node *input = &plan->nodes[net->nodes[i].inputs[j]];
             const bool reads = !node->contracts && node->role != SFI_RANK_VIRTUAL;
-            input->stored |= reads && input->role == SFI_RANK_UNIT;
+            if (reads && input->role == SFI_RANK_UNIT && !input->stored) {
+                input->stored = true;
+                input->reason = SFI_REASON_READ;
+                input->reader = i;
+            }
             input->read_in_strips |= reads && node->unit >= 0;
         }
     }

@@ -15,6 +15,7 @@
 #define SFI_RANK_PLAN_H
 
 #include "graph.h"
+#include "rank_reason.h"
 
 struct sfi_plan;
 struct sfi_step;
@@ -61,6 +62,9 @@ typedef struct sfi_rank_sink {
 
 typedef struct sfi_rank_node {
     enum sfi_rank_role role;
+    /* Of SFI_RANK_LAYER, why it is; of a unit whose map is stored, why that is. */
+    enum sfi_rank_reason reason;
+    int32_t reader;
     /* Its map is kept in memory. */
     bool stored;
     /* Strips read it, whole vectors at a time: elements behind its end must exist. */

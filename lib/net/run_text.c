@@ -97,6 +97,20 @@ static int64_t rank_bytes(const sfconv_run *run, int32_t node)
     return sfi_rank_maps_bytes(&run->plan, run->net, node);
 }
 
+/* Why a node of a run in rank space goes by its layer, or why a unit stores its map. */
+static void append_reason(const sfconv_run *run, int32_t index, text *out)
+{
+    const sfi_rank_node *self = &run->plan.rank.nodes[index];
+    const bool is_live_layer = run->net->nodes[index].layer && run->plan.steps[index].live;
+    const bool by_layer = self->role == SFI_RANK_LAYER;
+    char reason[128];
+    if (run->plan.rank.active && is_live_layer &&
+        (by_layer || (self->role == SFI_RANK_UNIT && self->stored))) {
+        sfi_rank_reason_text(self, run->net, index, reason, sizeof reason);
+        append(out, by_layer ? ", by its layer: %s" : ", stored: %s", reason);
+    }
+}
+
 static void append_step(const sfconv_run *run, int32_t index, text *out)
 {
     const sfi_node *node = &run->net->nodes[index];
@@ -118,6 +132,7 @@ static void append_step(const sfconv_run *run, int32_t index, text *out)
     if (rank_maps > 0 && run->training && run->plan.rank.nodes[index].contracts) {
         append(out, " and as much for their gradients");
     }
+    append_reason(run, index, out);
     append(out, "\n");
 }
 

@@ -216,6 +216,91 @@ START_TEST(kinds_without_products_count_none_and_two_stages_save_the_first)
 }
 END_TEST
 
+/* The row that begins so ends so. */
+static void check_row(const char *text, const char *begin, const char *end)
+{
+    char start[64];
+    snprintf(start, sizeof start, "\n%s ", begin);
+    const char *row = strstr(text, start);
+    ck_assert_msg(row != NULL, "no row %s in\n%s", begin, text);
+    const size_t length = strcspn(row + 1, "\n") + 1;
+    ck_assert_msg(length > strlen(end) && memcmp(row + length - strlen(end), end, strlen(end)) == 0,
+                  "the row %s does not end in \"%s\":\n%s", begin, end, text);
+}
+
+static const char *planned(sfconv_net *net, int32_t mode, sfconv_shape shape)
+{
+    static char text[16384];
+    size_t length;
+    sfconv_run *run = new_run(net, mode);
+    ck_assert_int_eq(sfconv_run_reshape(run, &shape, 1, NULL, 0), SFCONV_OK);
+    ck_assert_int_eq(sfconv_run_plan_text(run, text, sizeof text, &length), SFCONV_OK);
+    ck_assert_uint_lt(length, sizeof text);
+    sfconv_run_destroy(run);
+    return text;
+}
+
+/* Factorized layers, and between them what units do not take in. */
+START_TEST(a_layer_that_is_left_to_itself_says_why)
+{
+    sfconv_context *context = one_worker();
+    sfconv_net *net = empty_net(context);
+    const int32_t x = put_input(net, "x", 5);
+    const int32_t a = put_after(net, "a", new_sfconv(context, 5, 8, 2, 0, 0, 1), x);
+    const int32_t silu = put_after(net, "silu", new_activation(context, SFCONV_ACTIVATION_SILU), a);
+    const int32_t b = put_after(net, "b", new_sfconv(context, 8, 8, 2, 0, 1, 2), silu);
+    const int32_t norm = put_after(net, "norm", new_batchnorm(context, 8), b);
+    const int32_t c = put_after(net, "c", new_sfconv(context, 8, 8, 2, 0, 0, 3), norm);
+    const int32_t relu = put_after(net, "relu", new_activation(context, SFCONV_ACTIVATION_RELU), c);
+    const int32_t d = put_after(net, "d", new_conv(context, 8, 8, 1, 4), relu);
+    const int32_t pool = put_after(net, "pool", new_pool(context, SFCONV_POOL_MAX), d);
+    const int32_t e = put_after(net, "e", new_sfconv(context, 8, 8, 2, 0, 0, 5), pool);
+    const int32_t one = put_after(net, "one", new_activation(context, SFCONV_ACTIVATION_RELU), e);
+    put_output(net, put_pair(net, "both", new_concat(context), one, e));
+    const char *text = planned(net, SFCONV_MODE_INFERENCE, (sfconv_shape){1, 5, 8, 8});
+    check_row(text, "expand  a", ", stored: read by silu");
+    check_row(text, "layer   silu", ", by its layer: activation silu");
+    check_row(text, "layer   b", ", by its layer: spectral norm");
+    check_row(text, "layer   norm", ", by its layer: not behind a unit");
+    check_row(text, "expand  relu", ", stored: read by d");
+    check_row(text, "layer   d", ", by its layer: kernel 3x3");
+    check_row(text, "layer   pool", ", by its layer: not behind a unit");
+    check_row(text, "expand  e", ", stored: read by one");
+    check_row(text, "layer   one", ", by its layer: others read the map of e");
+    check_row(text, "layer   both", ", by its layer: wanted as output");
+    sfconv_net_destroy(net);
+    sfconv_context_destroy(context);
+}
+END_TEST
+
+START_TEST(dense_convolutions_say_what_keeps_them_out_of_rank_space)
+{
+    sfconv_context *context = one_worker();
+    sfconv_net *net = empty_net(context);
+    sfconv_conv2d_desc wide = SFCONV_CONV2D_DESC_INIT;
+    sfconv_layer *layer;
+    wide.in_channels = 8;
+    wide.out_channels = 33;
+    wide.kernel[0] = wide.kernel[1] = 1;
+    wide.padding[0] = wide.padding[1] = 0;
+    const int32_t x = put_input(net, "x", 32);
+    const int32_t a = put_after(net, "a", new_conv(context, 32, 8, 1, 1), x);
+    ck_assert_int_eq(sfconv_conv2d_create(&layer, context, &wide), SFCONV_OK);
+    const int32_t b = put_after(net, "b", layer, a);
+    wide.stride[1] = 2;
+    ck_assert_int_eq(sfconv_conv2d_create(&layer, context, &wide), SFCONV_OK);
+    put_output(net, put_after(net, "c", layer, a));
+    put_output(net, put_after(net, "d", new_linear(context, 33 * 64, 2, 1), b));
+    const char *text = planned(net, SFCONV_MODE_INFERENCE, (sfconv_shape){1, 32, 8, 8});
+    check_row(text, "layer   a", ", by its layer: stem of 288 taps");
+    check_row(text, "layer   b", ", by its layer: 33 output channels");
+    check_row(text, "layer   c", ", by its layer: stride 1x2");
+    check_row(text, "layer   d", ", by its layer: no part in rank space");
+    sfconv_net_destroy(net);
+    sfconv_context_destroy(context);
+}
+END_TEST
+
 int main(void)
 {
     Suite *suite = suite_create("plan text");
@@ -227,6 +312,8 @@ int main(void)
     tcase_add_test(tests, in_rank_space_backward_makes_maps_again_and_corrects_for_the_norm);
     tcase_add_test(tests, inference_tells_nothing_of_backward);
     tcase_add_test(tests, kinds_without_products_count_none_and_two_stages_save_the_first);
+    tcase_add_test(tests, a_layer_that_is_left_to_itself_says_why);
+    tcase_add_test(tests, dense_convolutions_say_what_keeps_them_out_of_rank_space);
     suite_add_tcase(suite, tests);
     return run_suite(suite);
 }
