@@ -363,7 +363,8 @@ class Predict(ToolCase):
                     ("train", "set", "--task", "segment", "--output", "new", "--epochs", 1)]
         for command in commands:
             with self.subTest(command=command[0]):
-                self.assert_sfconv_refused(FAILURE, ["images/000.png: 16 x 16", "255"], *command,
+                self.assert_sfconv_refused(FAILURE, ["images/000.png: 16 x 16", "at most 255",
+                                                     "allow more with --max-pixels"], *command,
                                            "--max-pixels", 255)
                 self.sfconv(*command, "--max-pixels", 256)
         self.assert_sfconv_refused(USAGE, ["--max-pixels: '0'"], *how, image, "--max-pixels", 0)

@@ -26,10 +26,13 @@ bool image_size_allowed(const char *path, uint64_t width, uint64_t height,
                           (unsigned long long)width, (unsigned long long)height);
     }
     if (width > side || height > side || width * height > allowed) {
-        return image_fail(
-            error, "%s: %llu x %llu pixels, at most %llu are allowed; shrink it or allow more",
-            path, (unsigned long long)width, (unsigned long long)height,
-            (unsigned long long)allowed);
+        const bool readable =
+            width <= side && height <= side && width * height <= (uint64_t)IMAGE_MAX_PIXELS;
+        const char *option = readable && limits ? limits->option : NULL;
+        return image_fail(error, "%s: %llu x %llu pixels, at most %llu are allowed; shrink it%s%s",
+                          path, (unsigned long long)width, (unsigned long long)height,
+                          (unsigned long long)allowed, option ? " or allow more with " : "",
+                          option ? option : "");
     }
     return true;
 }

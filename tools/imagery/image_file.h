@@ -8,6 +8,8 @@
 
 struct image_limits {
     int64_t pixels; /* greatest width x height; 0: IMAGE_DEFAULT_PIXELS */
+    /* How the user allows more, "--max-pixels" for example; NULL: not at all. Static text. */
+    const char *option;
 };
 
 /* Reads as gray or RGB, 8 or 16 bits and fewer:

@@ -182,7 +182,7 @@ bool argument_size(struct arguments *arguments, const char *name, int64_t *width
 bool command_limits(struct image_limits *limits, struct arguments *arguments,
                     struct image_error *error)
 {
-    *limits = (struct image_limits){.pixels = IMAGE_DEFAULT_PIXELS};
+    *limits = (struct image_limits){.pixels = IMAGE_DEFAULT_PIXELS, .option = "--max-pixels"};
     return argument_integer(arguments, "max-pixels", 1, IMAGE_MAX_PIXELS, &limits->pixels, error);
 }
 
