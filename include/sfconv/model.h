@@ -11,13 +11,15 @@ extern "C" {
 /* Ready-made networks and files. */
 
 /** ResNet-18 (He et al., 2016) with torchvision's names: conv1, bn1, layer1.0.conv1 …, fc. The 7x7
- * stem stays dense, as in the paper. Input any size from 32x32. */
+ * stem stays dense, as in the paper. Input of any size: maps are halved five times, rounded up.
+ * Where one pixel is left at the end, from sides of at most 32, training needs a batch of two. */
 #define SFCONV_MODEL_RESNET18 1
 /** U-Net, bilinear variant, with the usual names: inc.double_conv.0,
  * down1.maxpool_conv.1.double_conv.0, up1.conv.double_conv.0 …, outc.conv. Input sizes are
- * multiples of 16. */
+ * multiples of 16; sfconv_run_reshape() refuses others and, from 16 on, names the multiple. */
 #define SFCONV_MODEL_UNET 2
-/** A small classifier (four stages of residual blocks at 1/4 of ResNet-18's width, 3x3 stem). */
+/** A small classifier (four stages of residual blocks at 1/4 of ResNet-18's width, 3x3 stem).
+ * Input of any size. */
 #define SFCONV_MODEL_TINY_CLASSIFIER 3
 /** A small U-Net: three poolings, 1/4 of the U-Net's width. Input sizes are multiples of 8. */
 #define SFCONV_MODEL_TINY_SEGMENTER 4

@@ -163,9 +163,10 @@ SFCONV_API sfconv_status sfconv_net_run_bytes(const sfconv_net *net, int32_t mod
 /**
  * Fixes the sizes: infers shapes, plans and takes memory. Gradients become zero. All errors of
  * shapes and memory come here, with the node's name; forward and backward then neither allocate nor
- * fail for memory. On failure the run keeps its former size.
- * `memory` (64-byte aligned, `bytes` long) lends the memory, which must outlive the run or its next
- * reshape; NULL takes it from the context's allocator, and `bytes` is ignored.
+ * fail for memory. Where maps of unequal size meet because sides were odd when they were halved,
+ * the reason says what the input's sides should be multiples of. On failure the run keeps its
+ * former size. `memory` (64-byte aligned, `bytes` long) lends the memory, which must outlive the
+ * run or its next reshape; NULL takes it from the context's allocator, and `bytes` is ignored.
  * Errors: ARGUMENT (lent memory too small or unaligned), SHAPE, OVERFLOW, MEMORY.
  * Since: 0.1
  */

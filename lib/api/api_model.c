@@ -70,6 +70,8 @@ static sfconv_status build_described(sfconv_net **net, sfconv_context *context, 
         return sfi_fail(context, SFCONV_ERROR_UNSUPPORTED,
                         "%s: no description of a network; build it and call sfconv_net_load", path);
     }
+    sfi_error_scope scope = {.name = path};
+    sfi_error_enter(context, &scope);
     sfconv_status status = sfi_model_parse(context, description, &desc, &ranks);
     if (status >= 0) {
         status = check_desc(context, call, &desc);
@@ -80,10 +82,8 @@ static sfconv_status build_described(sfconv_net **net, sfconv_context *context, 
         status = sfi_model_new(net, context, &desc);
         status = status == SFCONV_ERROR_ARGUMENT ? SFCONV_ERROR_FORMAT : status;
     }
+    sfi_error_leave(context, &scope);
     sfi_free(context, ranks, (size_t)(ranks ? desc.rank_count : 0) * sizeof *ranks);
-    if (status < 0) {
-        sfi_error_prefix(context, path);
-    }
     return status;
 }
 

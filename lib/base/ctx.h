@@ -12,6 +12,7 @@
 
 struct sfk_table;
 struct sfi_pool;
+struct sfi_error_scope;
 
 struct sfconv_context {
     atomic_int references;
@@ -31,6 +32,10 @@ struct sfconv_context {
     const struct sfk_table *kernels;
     pthread_mutex_t error_lock;
     char error[SFI_ERROR_CAPACITY];
+    /* Of all threads, the innermost of each before its outer ones. */
+    struct sfi_error_scope *scopes;
+    /* What the environment asked for in vain, a line each; written while the context is made. */
+    char warning[SFI_ERROR_CAPACITY];
 };
 
 /* Makes a context from a complete, checked descriptor; `kernels` and `isa` come from the caller. */

@@ -19,9 +19,24 @@ sfconv_status sfi_fail(sfconv_context *context, sfconv_status status, const char
 /* The reason "NAME: out of memory (BYTES bytes)". */
 sfconv_status sfi_fail_memory(sfconv_context *context, const char *name, size_t bytes);
 
-/* Puts "NAME: " in front of the reason kept last, so that an error of a layer names its node. */
-void sfi_error_prefix(sfconv_context *context, const char *name);
+/* What a thread is at: between enter and leave "NAME: " stands in front of each reason of this
+ * thread, so that an error of a layer names its node, and "; HINT" behind it. Scopes nest. */
+typedef struct sfi_error_scope {
+    const char *name;
+    /* NULL: none. */
+    const char *hint;
+    /* Below: set by sfi_error_enter. */
+    pthread_t thread;
+    struct sfi_error_scope *outer;
+} sfi_error_scope;
+
+void sfi_error_enter(sfconv_context *context, sfi_error_scope *scope);
+void sfi_error_leave(sfconv_context *context, sfi_error_scope *scope);
 
 void sfi_log_line(sfconv_context *context, int32_t level, const char *format, ...) SFI_PRINTF(3, 4);
+
+/* Keeps a line that can be asked for as long as the context lives, and logs it. For the thread that
+ * makes the context. */
+void sfi_warn(sfconv_context *context, const char *format, ...) SFI_PRINTF(2, 3);
 
 #endif

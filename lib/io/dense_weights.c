@@ -81,11 +81,11 @@ sfconv_status sfi_dense_weight_stage(const sfi_dense_weight *weight, sfi_file_re
     }
     if (status == SFCONV_OK) {
         sfi_unfold(shape[0], shape[1], shape[2], shape[3], dense, matrix);
+        sfi_error_scope scope = {.name = weight->dense->name};
+        sfi_error_enter(context, &scope);
         status = sfi_decompose(context, rows, cols, matrix, rank, SFI_SVD_EXACT, p,
                                weight->q->staged, &error, NULL, (sfi_progress){progress, user});
-        if (status < 0) {
-            sfi_error_prefix(context, weight->dense->name);
-        }
+        sfi_error_leave(context, &scope);
     }
     if (status == SFCONV_OK) {
         sfi_p_to_weight(shape[0], rank, shape[2], p, weight->p->staged);

@@ -37,6 +37,11 @@ static sfconv_status infer(const sfconv_layer *layer, bool training, const sfi_s
     return sfi_dense_check(layer->context, &shape);
 }
 
+static double spacing(const sfconv_layer *layer, int axis)
+{
+    return (double)desc_of(layer)->stride[axis];
+}
+
 static sfconv_status memory(const sfconv_layer *layer, bool training, const sfi_shape *in,
                             int32_t count, sfi_shape out, sfi_layer_memory *memory)
 {
@@ -88,6 +93,7 @@ static const sfi_layer_class conv2d_class = {
     .max_inputs = 1,
     .bytes = sizeof(sfi_conv2d),
     .infer = infer,
+    .spacing = spacing,
     .memory = memory,
     .macs = macs,
     .frozen_bytes = frozen_bytes,

@@ -51,6 +51,11 @@ static sfconv_status infer(const sfconv_layer *layer, bool training, const sfi_s
     return SFCONV_OK;
 }
 
+static double spacing(const sfconv_layer *layer, int axis)
+{
+    return (double)((const dsconv2d *)layer)->desc.stride[axis];
+}
+
 static sfi_depthwise depthwise_of(const dsconv2d *self, sfi_shape in, sfi_shape out)
 {
     const sfconv_conv2d_desc *desc = &self->desc;
@@ -195,6 +200,7 @@ static const sfi_layer_class kind = {
     .max_inputs = 1,
     .bytes = sizeof(dsconv2d),
     .infer = infer,
+    .spacing = spacing,
     .memory = memory,
     .macs = macs,
     .input_macs = input_macs,

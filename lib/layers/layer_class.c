@@ -11,12 +11,9 @@
 
 sfconv_status sfi_fail_term(sfconv_context *context, const sfi_term *term)
 {
-    const sfconv_status status =
-        sfi_fail(context, SFCONV_ERROR_NUMERIC, "regularizer: %s", term->reason);
-    if (term->parameter) {
-        sfi_error_prefix(context, term->parameter);
-    }
-    return status;
+    return sfi_fail(context, SFCONV_ERROR_NUMERIC, "%s%sregularizer: %s",
+                    term->parameter ? term->parameter : "", term->parameter ? ": " : "",
+                    term->reason);
 }
 
 sfconv_layer *sfi_layer_new(sfconv_context *context, const sfi_layer_class *kind)

@@ -109,6 +109,9 @@ typedef struct sfi_layer_class {
      * context. The caller has checked that each input's element count does not overflow. */
     sfconv_status (*infer)(const sfconv_layer *layer, bool training, const sfi_shape *in,
                            int32_t count, sfi_shape *out);
+    /* Pixels of the input between neighbours of the output, 2 for a stride of 2; axis 0 is the
+     * height. NULL for kinds where it is 1. */
+    double (*spacing)(const sfconv_layer *layer, int axis);
     /* Fills `memory` (zeroed by the caller) for a pass of these shapes; NULL for kinds that keep
      * and need nothing. */
     sfconv_status (*memory)(const sfconv_layer *layer, bool training, const sfi_shape *in,

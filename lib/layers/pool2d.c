@@ -47,6 +47,12 @@ static sfconv_status infer(const sfconv_layer *layer, bool training, const sfi_s
     return SFCONV_OK;
 }
 
+static double spacing(const sfconv_layer *layer, int axis)
+{
+    const pool2d *self = (const pool2d *)layer;
+    return self->which == SFCONV_POOL_GLOBAL_AVERAGE ? 1 : (double)self->stride[axis];
+}
+
 /* Numbers of cells need more than a byte. */
 static bool is_wide(const pool2d *self)
 {
@@ -206,6 +212,7 @@ static const sfi_layer_class kind = {
     .max_inputs = 1,
     .bytes = sizeof(pool2d),
     .infer = infer,
+    .spacing = spacing,
     .memory = memory,
     .forward = forward,
     .backward = backward,

@@ -382,12 +382,18 @@ static bool regularizes(const sfconv_layer *layer)
     return desc->regularizer != SFCONV_REGULARIZER_NONE && desc->regularizer_weight > 0;
 }
 
+static double spacing(const sfconv_layer *layer, int axis)
+{
+    return (double)sfconv2d(layer)->desc.stride[axis];
+}
+
 static const sfi_layer_class sfconv2d_class = {
     .kind = "sfconv2d",
     .min_inputs = 1,
     .max_inputs = 1,
     .bytes = sizeof(sfi_sfconv2d),
     .infer = infer,
+    .spacing = spacing,
     .memory = memory,
     .macs = macs,
     .input_macs = input_macs,

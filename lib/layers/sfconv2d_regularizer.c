@@ -116,6 +116,19 @@ static sfconv_status evaluate_kl(sfconv_context *context, sfi_svd *svd, int64_t 
                                work);
 }
 
+static sfconv_status factor_value(const sfi_sfconv2d *layer, const char *name, int64_t rows,
+                                  const float *matrix, double *value)
+{
+    sfconv_context *context = layer->base.context;
+    sfi_error_scope scope = {.name = name};
+    sfi_error_enter(context, &scope);
+    const sfconv_status status =
+        sfi_kl_term(context, rows, sfi_sfconv2d_sizes(layer).rank, matrix, layer->desc.regularizer,
+                    SFI_SVD_EXACT, 0, value, NULL);
+    sfi_error_leave(context, &scope);
+    return status;
+}
+
 /* The KL term of both factors by LAPACK. */
 static sfconv_status exact_value(const sfi_sfconv2d *layer, double *value)
 {
@@ -133,14 +146,8 @@ static sfconv_status exact_value(const sfi_sfconv2d *layer, double *value)
         goto done;
     }
     const sfi_factors factors = sfi_sfconv2d_factors(layer, p, qt);
-    const int32_t kind = layer->desc.regularizer;
-    if ((status = sfi_kl_term(context, factors.p_rows, factors.rank, p, kind, SFI_SVD_EXACT, 0,
-                              &p_value, NULL)) < 0) {
-        sfi_error_prefix(context, "p.weight");
-    } else if ((status = sfi_kl_term(context, factors.q_cols, factors.rank, qt, kind, SFI_SVD_EXACT,
-                                     0, &q_value, NULL)) < 0) {
-        sfi_error_prefix(context, "q.weight");
-    } else {
+    if ((status = factor_value(layer, "p.weight", factors.p_rows, p, &p_value)) >= 0 &&
+        (status = factor_value(layer, "q.weight", factors.q_cols, qt, &q_value)) >= 0) {
         *value = p_value + q_value;
     }
 done:

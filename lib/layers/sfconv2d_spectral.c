@@ -73,6 +73,17 @@ static sfconv_status make_svd(sfconv_context *context, sfi_svd *svd, int64_t row
     return status;
 }
 
+static sfconv_status make_svd_of(const char *name, sfconv_context *context, sfi_svd *svd,
+                                 int64_t rows, int64_t cols, const float *matrix,
+                                 sfi_svd_method method)
+{
+    sfi_error_scope scope = {.name = name};
+    sfi_error_enter(context, &scope);
+    const sfconv_status status = make_svd(context, svd, rows, cols, matrix, method);
+    sfi_error_leave(context, &scope);
+    return status;
+}
+
 sfconv_status sfi_sfconv2d_svd_update(sfi_sfconv2d *layer, sfi_svd_method method)
 {
     sfconv_context *context = layer->base.context;
@@ -84,14 +95,11 @@ sfconv_status sfi_sfconv2d_svd_update(sfi_sfconv2d *layer, sfi_svd_method method
     if (status < 0) {
         return status;
     }
-    status = make_svd(context, &p, factors.p_rows, factors.rank, factors.p, method);
-    if (status < 0) {
-        sfi_error_prefix(context, "p.weight");
-        goto done;
-    }
-    status = make_svd(context, &q, factors.q_cols, factors.rank, factors.qt, method);
-    if (status < 0) {
-        sfi_error_prefix(context, "q.weight");
+    const int64_t rank = factors.rank;
+    if ((status = make_svd_of("p.weight", context, &p, factors.p_rows, rank, factors.p, method)) <
+            0 ||
+        (status = make_svd_of("q.weight", context, &q, factors.q_cols, rank, factors.qt, method)) <
+            0) {
         goto done;
     }
     const sfi_svd old_p = layer->svd_p;

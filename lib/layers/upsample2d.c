@@ -55,6 +55,11 @@ static sfconv_status infer(const sfconv_layer *layer, bool training, const sfi_s
     return SFCONV_OK;
 }
 
+static double spacing(const sfconv_layer *layer, int axis)
+{
+    return 1.0 / (double)((const upsample2d *)layer)->factor[axis];
+}
+
 static int64_t offset_count(const upsample2d *self, sfi_shape in)
 {
     return sfi_round64((in.w + 2) * self->factor[1] * (int64_t)sizeof(float)) /
@@ -303,6 +308,7 @@ static const sfi_layer_class kind = {
     .max_inputs = 1,
     .bytes = sizeof(upsample2d),
     .infer = infer,
+    .spacing = spacing,
     .memory = memory,
     .forward = forward,
     .backward = backward,

@@ -271,9 +271,11 @@ static sfconv_status draw_layers(sfconv_net *net, uint64_t seed)
         if (!layer || !layer->kind->initialize || sfi_net_layer_node(net, layer) != i) {
             continue;
         }
+        sfi_error_scope scope = {.name = name};
+        sfi_error_enter(net->context, &scope);
         const sfconv_status status = layer->kind->initialize(layer, sfi_node_seed(seed, name));
+        sfi_error_leave(net->context, &scope);
         if (status < 0) {
-            sfi_error_prefix(net->context, name);
             return status;
         }
     }

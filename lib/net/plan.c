@@ -48,84 +48,6 @@ void sfi_plan_destroy(sfi_plan *plan, const sfconv_net *net)
     *plan = (sfi_plan){0};
 }
 
-static sfconv_status check_shape(const sfconv_net *net, const sfi_node *node, sfi_shape shape)
-{
-    const int64_t sizes[] = {shape.n, shape.c, shape.h, shape.w, (int64_t)sizeof(float)};
-    int64_t bytes;
-    if (shape.n < 1 || shape.c < 1 || shape.h < 1 || shape.w < 1) {
-        return sfi_fail(net->context, SFCONV_ERROR_SHAPE,
-                        "%s: expected sizes of at least 1, got [%lld, %lld, %lld, %lld]",
-                        node->name, (long long)shape.n, (long long)shape.c, (long long)shape.h,
-                        (long long)shape.w);
-    }
-    if (!sfi_product(&bytes, sizes, 5)) {
-        return sfi_fail(net->context, SFCONV_ERROR_OVERFLOW,
-                        "%s: shape [%lld, %lld, %lld, %lld] overflows", node->name,
-                        (long long)shape.n, (long long)shape.c, (long long)shape.h,
-                        (long long)shape.w);
-    }
-    return SFCONV_OK;
-}
-
-static sfconv_status set_input_shapes(sfi_plan *plan, const sfconv_net *net,
-                                      const sfconv_shape *inputs, int32_t count)
-{
-    if (count != net->input_count) {
-        return sfi_fail(net->context, SFCONV_ERROR_ARGUMENT, "net: expected %d inputs, got %d",
-                        net->input_count, count);
-    }
-    for (int32_t i = 0; i < count; i++) {
-        const sfi_node *node = &net->nodes[net->inputs[i]];
-        const sfi_shape shape = {inputs[i].batch, inputs[i].channels, inputs[i].height,
-                                 inputs[i].width};
-        const sfconv_status status = check_shape(net, node, shape);
-        if (status < 0) {
-            return status;
-        }
-        if (shape.c != node->channels) {
-            return sfi_fail(net->context, SFCONV_ERROR_SHAPE,
-                            "%s: expected %lld channels, got %lld", node->name,
-                            (long long)node->channels, (long long)shape.c);
-        }
-        plan->steps[net->inputs[i]].shape = shape;
-    }
-    return SFCONV_OK;
-}
-
-static void gather_input_shapes(const sfi_plan *plan, const sfi_node *node, sfi_shape *shapes)
-{
-    for (int32_t i = 0; i < node->input_count; i++) {
-        shapes[i] = plan->steps[node->inputs[i]].shape;
-    }
-}
-
-sfconv_status sfi_plan_shapes(sfi_plan *plan, const sfconv_net *net, bool training,
-                              const sfconv_shape *inputs, int32_t count)
-{
-    memset(plan->steps, 0, (size_t)net->node_count * sizeof *plan->steps);
-    sfconv_status status = set_input_shapes(plan, net, inputs, count);
-    for (int32_t i = 0; status >= 0 && i < net->node_count; i++) {
-        const sfi_node *node = &net->nodes[i];
-        sfi_step *step = &plan->steps[i];
-        sfi_shape in[SFI_MAX_INPUTS];
-        if (!node->layer) {
-            continue;
-        }
-        gather_input_shapes(plan, node, in);
-        const sfi_layer_class *kind = node->layer->kind;
-        status = kind->infer(node->layer, training, in, node->input_count, &step->shape);
-        if (status < 0) {
-            sfi_error_prefix(net->context, node->name);
-            return status;
-        }
-        status = check_shape(net, node, step->shape);
-        if (status >= 0 && kind->macs) {
-            step->macs = kind->macs(node->layer, in, step->shape);
-        }
-    }
-    return status;
-}
-
 static void mark_live(sfi_plan *plan, const sfconv_net *net)
 {
     for (int32_t i = 0; i < net->output_count; i++) {
@@ -172,11 +94,13 @@ static sfconv_status ask_memory(sfi_plan *plan, const sfconv_net *net, bool trai
         if (!node->layer || !step->live || !node->layer->kind->memory) {
             continue;
         }
-        gather_input_shapes(plan, node, in);
+        sfi_plan_input_shapes(plan, node, in);
+        sfi_error_scope scope = {.name = node->name};
+        sfi_error_enter(net->context, &scope);
         const sfconv_status status = node->layer->kind->memory(
             node->layer, training, in, node->input_count, step->shape, &step->memory);
+        sfi_error_leave(net->context, &scope);
         if (status < 0) {
-            sfi_error_prefix(net->context, node->name);
             return status;
         }
     }
@@ -438,12 +362,12 @@ static sfconv_status frozen_layer_bytes(const sfi_plan *plan, const sfconv_net *
     if (!by_layer || !self->layer || !self->layer->kind->frozen_bytes) {
         return SFCONV_OK;
     }
-    gather_input_shapes(plan, self, in);
+    sfi_plan_input_shapes(plan, self, in);
+    sfi_error_scope scope = {.name = self->name};
+    sfi_error_enter(net->context, &scope);
     const sfconv_status status =
         self->layer->kind->frozen_bytes(self->layer, in, plan->steps[node].shape, bytes);
-    if (status < 0) {
-        sfi_error_prefix(net->context, self->name);
-    }
+    sfi_error_leave(net->context, &scope);
     return status;
 }
 

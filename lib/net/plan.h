@@ -12,6 +12,12 @@
 /* A node's part of the plan. Offsets are in bytes from the start of the run's block. */
 typedef struct sfi_step {
     sfi_shape shape;
+    /* Where the node's map comes from: an input of the net (the first of several), pixels of it
+     * between neighbours of the map, and the least number of which the input's side is a multiple
+     * where no map up to here leaves a rest. By axis, the height first. */
+    int32_t source;
+    double spacing[2];
+    int64_t multiple[2];
     sfi_layer_memory memory;
     int64_t macs;
     /* Some output depends on it; the other nodes are not computed. */
@@ -75,6 +81,8 @@ typedef struct sfi_plan_mode {
 /* Takes the memory for a plan of this net; false when it runs out, and then nothing is held. */
 bool sfi_plan_create(sfi_plan *plan, const sfconv_net *net);
 void sfi_plan_destroy(sfi_plan *plan, const sfconv_net *net);
+
+void sfi_plan_input_shapes(const sfi_plan *plan, const sfi_node *node, sfi_shape *shapes);
 
 /* Infers all shapes into plan->steps[].shape and MACs into [].macs. `inputs` holds one shape for
  * each input of the net. SHAPE or OVERFLOW with the node's name. */

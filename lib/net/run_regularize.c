@@ -129,8 +129,10 @@ sfconv_status sfi_run_regularize(sfconv_run *run, double *value)
     for (int64_t i = 0; i < work.count; i++) {
         const sfi_regularizer_part *part = &work.parts[i];
         if (part->term.reason) {
+            sfi_error_scope scope = {.name = net->nodes[part->node].name};
+            sfi_error_enter(run->context, &scope);
             const sfconv_status status = sfi_fail_term(run->context, &part->term);
-            sfi_error_prefix(run->context, net->nodes[part->node].name);
+            sfi_error_leave(run->context, &scope);
             return status;
         }
         sum += part->term.value;
