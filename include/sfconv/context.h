@@ -76,7 +76,8 @@ typedef struct sfconv_context_desc {
      * parallel_for the context starts workers - 1 threads that sleep when idle. */
     int32_t workers;
     /** SFCONV_ISA_…: the widest instruction set to use. The environment variable SFCONV_ISA
-     * (reference, avx2, avx512, neon) lowers it further. */
+     * (reference, avx2, avx512, neon) lowers it further; one that this machine lacks is not used,
+     * and sfconv_context_warning() says so. */
     int32_t isa;
     /** NULL: the context's own threads. */
     sfconv_parallel_for_fn parallel_for;
@@ -89,7 +90,7 @@ typedef struct sfconv_context_desc {
      * errors are about 1e-6 of the largest output; docs/mathematics.md bounds those of Winograd's.
      * Each choice has bits of its own, the same on every machine and for any number of workers. The
      * environment variable SFCONV_CONVOLUTION (auto, direct, winograd) takes the place of this
-     * setting. Since: 0.1 */
+     * setting; another word is not followed, and sfconv_context_warning() says so. Since: 0.1 */
     int32_t convolution;
 } sfconv_context_desc;
 
@@ -104,7 +105,7 @@ typedef struct sfconv_context_desc {
  * Ownership: *context is the caller's, freed by sfconv_context_destroy(); NULL on failure.
  * Errors: ARGUMENT (context NULL, workers out of range, one of allocate/release alone, unknown isa,
  * an unknown tail of desc that is not zero), MEMORY, UNSUPPORTED (isa that this machine lacks,
- * threads that cannot be started).
+ * threads that cannot be started). Of a refused desc the reason goes to its log alone.
  * Since: 0.1
  */
 SFCONV_API sfconv_status sfconv_context_create(sfconv_context **context,
@@ -125,6 +126,12 @@ SFCONV_API size_t sfconv_context_copy_last_error(sfconv_context *context, char *
                                                  size_t capacity);
 
 /** Instruction set in use: SFCONV_ISA_…, 0 for NULL. Since: 0.1 */
+/** What the environment asked for when the context was made and did not get, and what is used
+ * instead, a line each (no newline at the end): "SFCONV_ISA=neon is not available …; avx2 is used".
+ * "" where everything was followed, and for NULL. The log has had the same lines as warnings. Valid
+ * as long as the context. Any thread. Since: 0.1 */
+SFCONV_API const char *sfconv_context_warning(const sfconv_context *context);
+
 SFCONV_API int32_t sfconv_context_isa(const sfconv_context *context);
 
 /** Number of workers, 0 for NULL. Since: 0.1 */

@@ -3,6 +3,7 @@
 #include "cpu.h"
 #include "kernels.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -21,6 +22,32 @@ static sfconv_status refuse(const sfconv_context_desc *desc, sfconv_status statu
         desc->log(desc->log_user, SFCONV_LOG_ERROR, reason);
     }
     return status;
+}
+
+/* "avx512, avx2 and reference": what runs here, the fastest first. */
+#define ISA_LIST_CAPACITY 64
+static void list_isas(char text[ISA_LIST_CAPACITY])
+{
+    int length = 0;
+    for (int32_t isa = sfk_best_isa(SFCONV_ISA_BEST); isa > 0; isa--) {
+        if (sfk_table_for(isa)) {
+            const char *between = length == 0 ? "" : isa > SFCONV_ISA_REFERENCE ? ", " : " and ";
+            length += snprintf(text + length, (size_t)(ISA_LIST_CAPACITY - length), "%s%s", between,
+                               sfi_isa_name(isa));
+        }
+    }
+}
+
+static sfconv_status refuse_isa(const sfconv_context_desc *desc)
+{
+    char known[ISA_LIST_CAPACITY];
+    char reason[SFI_ERROR_CAPACITY];
+    list_isas(known);
+    snprintf(reason, sizeof reason,
+             "sfconv_context_create: isa is %s, which is not available on this machine or in this "
+             "build; there are %s",
+             sfi_isa_name(desc->isa), known);
+    return refuse(desc, SFCONV_ERROR_UNSUPPORTED, reason);
 }
 
 static sfconv_status check_desc(const sfconv_context_desc *desc)
@@ -45,31 +72,36 @@ static sfconv_status check_desc(const sfconv_context_desc *desc)
                       "sfconv_context_create: isa is no SFCONV_ISA_ number");
     }
     if (!sfk_table_for(desc->isa)) {
-        return refuse(desc, SFCONV_ERROR_UNSUPPORTED,
-                      "sfconv_context_create: this machine or build lacks the isa asked for");
+        return refuse_isa(desc);
     }
     return SFCONV_OK;
 }
 
-/* The instruction set to use: that of the descriptor, lowered by the environment. *warning is what
- * to say about a variable that cannot be followed, or NULL. */
-static int32_t choose_isa(int32_t asked, const char *variable, const char **warning)
+/* The instruction set to use: that of the descriptor, lowered by the environment where it can be
+ * followed. */
+static int32_t choose_isa(int32_t asked, const char *variable)
 {
     const int32_t best = asked == SFCONV_ISA_BEST ? sfk_best_isa(SFCONV_ISA_BEST) : asked;
-    *warning = NULL;
-    if (!variable || !*variable) {
-        return best;
-    }
-    const int32_t wanted = sfi_isa_from_name(variable);
+    const int32_t wanted = variable ? sfi_isa_from_name(variable) : -1;
+    return wanted > 0 && wanted < best && sfk_table_for(wanted) ? wanted : best;
+}
+
+static void warn_of_isa(sfconv_context *context, const char *variable)
+{
+    char known[ISA_LIST_CAPACITY];
+    const int32_t wanted = variable && *variable ? sfi_isa_from_name(variable) : 0;
     if (wanted < 0) {
-        *warning = "is no name of an instruction set (reference, avx2, avx512, neon)";
-        return best;
+        sfi_warn(context,
+                 ISA_VARIABLE "=%s is no name of an instruction set (reference, avx2, avx512, "
+                              "neon); %s is used",
+                 variable, sfi_isa_name(context->isa));
+    } else if (wanted > 0 && !sfk_table_for(wanted)) {
+        list_isas(known);
+        sfi_warn(context,
+                 ISA_VARIABLE "=%s is not available on this machine or in this build, which has "
+                              "%s; %s is used",
+                 variable, known, sfi_isa_name(context->isa));
     }
-    if (!sfk_table_for(wanted)) {
-        *warning = "is not available on this machine or in this build";
-        return best;
-    }
-    return wanted < best ? wanted : best;
 }
 
 /* The convolution that the environment asks for, or that of the descriptor; -1: no such name. */
@@ -98,8 +130,7 @@ sfconv_status sfconv_context_create(sfconv_context **context, const sfconv_conte
         return status;
     }
     const char *variable = getenv(ISA_VARIABLE);
-    const char *warning;
-    const int32_t isa = choose_isa(known.isa, variable, &warning);
+    const int32_t isa = choose_isa(known.isa, variable);
     const char *convolution_variable = getenv(CONVOLUTION_VARIABLE);
     const int32_t convolution = choose_convolution(known.convolution, convolution_variable);
     known.convolution = convolution < 0 ? known.convolution : convolution;
@@ -107,16 +138,12 @@ sfconv_status sfconv_context_create(sfconv_context **context, const sfconv_conte
     if (status < 0) {
         return status;
     }
-    if (warning) {
-        sfi_log_line(*context, SFCONV_LOG_WARNING, ISA_VARIABLE "=%s %s; %s is used", variable,
-                     warning, sfi_isa_name(isa));
-    }
+    warn_of_isa(*context, variable);
     if (convolution < 0) {
-        sfi_log_line(*context, SFCONV_LOG_WARNING,
-                     CONVOLUTION_VARIABLE
-                     "=%s is no name of an algorithm (auto, direct, winograd); "
-                     "%s is used",
-                     convolution_variable, convolution_names[known.convolution]);
+        sfi_warn(*context,
+                 CONVOLUTION_VARIABLE "=%s is no name of an algorithm (auto, direct, winograd); "
+                                      "%s is used",
+                 convolution_variable, convolution_names[known.convolution]);
     }
     return SFCONV_OK;
 }
@@ -148,6 +175,11 @@ size_t sfconv_context_copy_last_error(sfconv_context *context, char *buffer, siz
         buffer[copied] = '\0';
     }
     return length;
+}
+
+const char *sfconv_context_warning(const sfconv_context *context)
+{
+    return context ? context->warning : "";
 }
 
 int32_t sfconv_context_isa(const sfconv_context *context)

@@ -369,6 +369,15 @@ class Predict(ToolCase):
                 self.sfconv(*command, "--max-pixels", 256)
         self.assert_sfconv_refused(USAGE, ["--max-pixels: '0'"], *how, image, "--max-pixels", 0)
 
+    def test_an_instruction_set_that_is_not_used_is_told_once(self):
+        put_masks(self, "set")
+        model = self.segmenter()
+        for command in ["info", model], ["bench", model, "--seconds", 0.1]:
+            with self.subTest(command=command):
+                result = self.run_program(TOOL, *command, env={**os.environ, "SFCONV_ISA": "sse9"})
+                self.assertEqual(result.returncode, 0, result.stderr)
+                self.assertRegex(result.stderr, r"^warning: SFCONV_ISA=sse9 is no name [^\n]*\n$")
+
     def test_tiles_are_for_masks(self):
         put_classes(self, "set")
         model = self.classifier()

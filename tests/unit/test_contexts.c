@@ -115,6 +115,7 @@ START_TEST(the_environment_lowers_the_instruction_set_and_never_fails)
         ck_assert_int_eq(sfconv_context_create(&made, &desc), SFCONV_OK);
         ck_assert_int_eq(sfconv_context_isa(made), cases[i].isa);
         ck_assert_int_eq(strncmp(logged, cases[i].warning, strlen(cases[i].warning)), 0);
+        ck_assert_str_eq(sfconv_context_warning(made), logged);
         ck_assert(!logged[0] || logged_level == SFCONV_LOG_WARNING);
         sfconv_context_destroy(made);
     }
@@ -126,6 +127,20 @@ START_TEST(the_environment_lowers_the_instruction_set_and_never_fails)
     unsetenv("SFCONV_ISA");
 }
 END_TEST
+
+/* Every instruction set that can be used, and no other behind "has" or "there are". */
+static void check_names_what_is_here(const char *text)
+{
+    static const int32_t all[] = {SFCONV_ISA_REFERENCE, SFCONV_ISA_AVX2, SFCONV_ISA_AVX512,
+                                  SFCONV_ISA_NEON};
+    const char *list = strstr(text, "has ");
+    list = list ? list : strstr(text, "there are ");
+    ck_assert_msg(list, "%s", text);
+    for (size_t i = 0; i < sizeof all / sizeof all[0]; i++) {
+        ck_assert_msg((strstr(list, sfi_isa_name(all[i])) != NULL) == sfi_cpu_has(all[i]), "%s",
+                      text);
+    }
+}
 
 /* Every machine lacks some: no processor has both AVX2 and NEON. */
 START_TEST(an_instruction_set_that_the_machine_lacks_is_refused_with_a_reason_and_the_best_one_used)
@@ -147,12 +162,28 @@ START_TEST(an_instruction_set_that_the_machine_lacks_is_refused_with_a_reason_an
         snprintf(reason, sizeof reason, "SFCONV_ISA=%s is not available on this machine", name);
         ck_assert_msg((strstr(logged, reason) != NULL) == lacks, "%s: logged \"%s\"", name, logged);
         ck_assert(!lacks || logged_level == SFCONV_LOG_WARNING);
+        if (lacks) {
+            check_names_what_is_here(logged);
+            snprintf(reason, sizeof reason, "; %s is used", sfi_isa_name(sfconv_context_isa(made)));
+            ck_assert_ptr_nonnull(strstr(logged, reason));
+        }
+        sfconv_context_destroy(made);
+        /* Without a log the reason can be asked for. */
+        ck_assert_int_eq(sfconv_context_create(&made, NULL), SFCONV_OK);
+        ck_assert_str_eq(sfconv_context_warning(made), logged);
+        ck_assert_str_eq(sfconv_context_last_error(made), "");
         sfconv_context_destroy(made);
         unsetenv("SFCONV_ISA");
         /* Asked for by the program it is an error, as nothing stands behind the wish. */
         desc.isa = all[i];
+        logged[0] = '\0';
         ck_assert_int_eq(sfconv_context_create(&made, &desc),
                          lacks ? SFCONV_ERROR_UNSUPPORTED : SFCONV_OK);
+        if (lacks) {
+            snprintf(reason, sizeof reason, "sfconv_context_create: isa is %s, which is not", name);
+            ck_assert_ptr_nonnull(strstr(logged, reason));
+            check_names_what_is_here(logged);
+        }
         sfconv_context_destroy(made);
         desc.isa = SFCONV_ISA_BEST;
         refused += lacks;
@@ -191,6 +222,30 @@ START_TEST(the_environment_chooses_the_convolution_and_never_fails)
 }
 END_TEST
 
+START_TEST(all_warnings_of_a_context_are_lines_of_one_text)
+{
+    sfconv_context *made;
+    char long_name[2000];
+    ck_assert_str_eq(sfconv_context_warning(NULL), "");
+    ck_assert_str_eq(sfconv_context_warning(context), "");
+    setenv("SFCONV_ISA", "sse9", 1);
+    setenv("SFCONV_CONVOLUTION", "fft", 1);
+    ck_assert_int_eq(sfconv_context_create(&made, NULL), SFCONV_OK);
+    const char *warning = sfconv_context_warning(made);
+    ck_assert_int_eq(strncmp(warning, "SFCONV_ISA=sse9 is no name", 26), 0);
+    ck_assert_ptr_nonnull(strstr(warning, "\nSFCONV_CONVOLUTION=fft is no name"));
+    sfconv_context_destroy(made);
+    memset(long_name, 'x', sizeof long_name - 1);
+    long_name[sizeof long_name - 1] = '\0';
+    setenv("SFCONV_ISA", long_name, 1);
+    ck_assert_int_eq(sfconv_context_create(&made, NULL), SFCONV_OK);
+    ck_assert_uint_eq(strlen(sfconv_context_warning(made)), SFI_ERROR_CAPACITY - 1);
+    sfconv_context_destroy(made);
+    unsetenv("SFCONV_ISA");
+    unsetenv("SFCONV_CONVOLUTION");
+}
+END_TEST
+
 START_TEST(the_last_error_is_copied_cut_to_the_room_there_is)
 {
     sfconv_layer *layer;
@@ -220,6 +275,7 @@ int main(void)
         tests,
         an_instruction_set_that_the_machine_lacks_is_refused_with_a_reason_and_the_best_one_used);
     tcase_add_test(tests, the_environment_chooses_the_convolution_and_never_fails);
+    tcase_add_test(tests, all_warnings_of_a_context_are_lines_of_one_text);
     tcase_add_test(tests, the_last_error_is_copied_cut_to_the_room_there_is);
     suite_add_tcase(suite, tests);
     return run_suite(suite);

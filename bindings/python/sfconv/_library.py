@@ -21,6 +21,7 @@ SIGNATURES = {
     "context_create": "e pp",
     "context_destroy": "v p",
     "context_copy_last_error": "z ppz",
+    "context_warning": "s p",
     "context_isa": "i p",
     "context_workers": "i p",
     # layer.h

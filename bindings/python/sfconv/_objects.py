@@ -55,17 +55,23 @@ class Context(Handle):
     _destroy = "context_destroy"
 
     def __init__(self, workers=1, isa=ISA_BEST, log=None, convolution=CONVOLUTION_AUTO):
-        def forward(_, level, text):
-            log(level, text.decode())
-
-        callback = LOG(forward) if log else LOG()
         handle = ctypes.c_void_p()
+        # What could not be made keeps no reason: it goes to the log alone.
+        reasons = []
+
+        def forward(_, level, text):
+            line = text.decode(errors="replace")
+            if not handle:
+                reasons.append(line)
+            if log:
+                log(level, line)
+
+        callback = LOG(forward)
         status = library.context_create(
             ctypes.byref(handle), ctypes.byref(ContextDesc(log=callback, workers=workers, isa=isa,
                                                            convolution=convolution)))
         if status:
-            raise Error(status, f"a context with {workers} workers, instruction set {isa} and "
-                                f"convolution {convolution}")
+            raise Error(status, "".join(reasons[-1:]))
         super().__init__(None, handle, callback)
 
     @property
@@ -75,6 +81,11 @@ class Context(Handle):
     @property
     def isa(self):
         return library.context_isa(self)
+
+    @property
+    def warning(self):
+        """What the environment asked for in vain, a line each; "" for nothing."""
+        return library.context_warning(self).decode(errors="replace")
 
     def call(self, name, *arguments):
         """Calls a function that returns a status; raises Error with the reason."""
