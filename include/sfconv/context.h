@@ -115,9 +115,10 @@ SFCONV_API sfconv_status sfconv_context_create(sfconv_context **context,
 SFCONV_API void sfconv_context_destroy(sfconv_context *context);
 
 /** The reason of the last failed call that had this context or one of its objects; "" before the
- * first, and for NULL. A call whose handle is NULL or of another kind has none. Valid until the
- * next failing call; where threads share the context use sfconv_context_copy_last_error(). Since:
- * 0.1 */
+ * first, and for NULL. A call whose handle is NULL or of another kind has none, nor has one without
+ * a handle (sfconv_view_init(), sfconv_view_copy()): the text is then still that of an earlier
+ * failure. Valid until the next failing call; where threads share the context use
+ * sfconv_context_copy_last_error(). Since: 0.1 */
 SFCONV_API const char *sfconv_context_last_error(const sfconv_context *context);
 
 /** Copies the reason into `buffer` (`capacity` bytes, cut and terminated) and returns the length of
@@ -125,13 +126,13 @@ SFCONV_API const char *sfconv_context_last_error(const sfconv_context *context);
 SFCONV_API size_t sfconv_context_copy_last_error(sfconv_context *context, char *buffer,
                                                  size_t capacity);
 
-/** Instruction set in use: SFCONV_ISA_…, 0 for NULL. Since: 0.1 */
 /** What the environment asked for when the context was made and did not get, and what is used
  * instead, a line each (no newline at the end): "SFCONV_ISA=neon is not available …; avx2 is used".
  * "" where everything was followed, and for NULL. The log has had the same lines as warnings. Valid
  * as long as the context. Any thread. Since: 0.1 */
 SFCONV_API const char *sfconv_context_warning(const sfconv_context *context);
 
+/** Instruction set in use: SFCONV_ISA_…, 0 for NULL. Since: 0.1 */
 SFCONV_API int32_t sfconv_context_isa(const sfconv_context *context);
 
 /** Number of workers, 0 for NULL. Since: 0.1 */

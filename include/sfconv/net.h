@@ -209,6 +209,16 @@ SFCONV_API sfconv_status sfconv_run_thaw(sfconv_run *run);
 SFCONV_API sfconv_status sfconv_run_set_window(sfconv_run *run, int64_t top, int64_t left,
                                                int64_t height, int64_t width);
 
+/**
+ * Copies `source` (rank 4, whatever its strides) to input `index`, for the next forward; the same
+ * as writing to the memory of sfconv_run_input(), which it must not overlap.
+ * Errors: ARGUMENT (source NULL or not valid), NOT_FOUND (index), STATE (before reshape), SHAPE
+ * (not the input's shape; the reason names the input and both shapes). A failure changes nothing.
+ * Since: 0.1
+ */
+SFCONV_API sfconv_status sfconv_run_set_input(sfconv_run *run, int32_t index,
+                                              const sfconv_view *source);
+
 /** Memory of input, output and their gradients, valid until the next reshape. Inputs are for the
  * caller to write before each forward (their content does not survive an inference forward),
  * outputs to read after it; in training, output gradients are to write before backward and input

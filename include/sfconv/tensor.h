@@ -38,7 +38,8 @@ SFCONV_API int64_t sfconv_view_count(const sfconv_view *view);
 
 /**
  * Copies the elements of `source` to `target`, whatever the strides; the two must not overlap.
- * Errors: ARGUMENT, SHAPE (the shapes differ). Any thread.
+ * Errors: ARGUMENT, SHAPE (the shapes differ). No context takes part, so none keeps the reason:
+ * sfconv_run_set_input() fills the input of a run and names both shapes. Any thread.
  * Since: 0.1
  */
 SFCONV_API sfconv_status sfconv_view_copy(const sfconv_view *target, const sfconv_view *source);

@@ -1,10 +1,12 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #include "handles.h"
 #include "memory.h"
+#include "views.h"
 
 #include "sfconv/net.h"
 
 #include <stdio.h>
+#include <string.h>
 
 static sfconv_status check_mode(const sfconv_net *net, const char *call, int32_t mode)
 {
@@ -268,6 +270,28 @@ static sfconv_status view_of(sfconv_run *run, const char *call, bool output, int
 sfconv_status sfconv_run_input(sfconv_run *run, int32_t index, sfconv_view *view)
 {
     return view_of(run, __func__, false, index, view, sfi_run_value);
+}
+
+sfconv_status sfconv_run_set_input(sfconv_run *run, int32_t index, const sfconv_view *source)
+{
+    static const char call[] = "sfconv_run_set_input";
+    sfconv_view input;
+    sfconv_status status = view_of(run, call, false, index, &input, sfi_run_value);
+    if (status < 0 || (status = sfi_check_view(run->context, call, "source", source)) < 0) {
+        return status;
+    }
+    const bool fits =
+        source->rank == input.rank && memcmp(source->shape, input.shape, sizeof input.shape) == 0;
+    if (!fits) {
+        char expected[SFI_SHAPE_TEXT];
+        char got[SFI_SHAPE_TEXT];
+        sfi_put_shape(expected, &input);
+        sfi_put_shape(got, source);
+        return sfi_fail(run->context, SFCONV_ERROR_SHAPE, "%s: input '%s': expected %s, got %s",
+                        call, run->net->nodes[run->net->inputs[index]].name, expected, got);
+    }
+    sfi_copy_view(&input, source);
+    return SFCONV_OK;
 }
 
 sfconv_status sfconv_run_output(sfconv_run *run, int32_t index, sfconv_view *view)

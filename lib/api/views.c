@@ -3,6 +3,7 @@
 
 #include "sizes.h"
 
+#include <stdio.h>
 #include <string.h>
 
 #define MAX_RANK 4
@@ -90,6 +91,16 @@ sfconv_status sfi_check_view(sfconv_context *context, const char *call, const ch
         return sfi_fail(context, SFCONV_ERROR_ARGUMENT, "%s: the size of %s overflows", call, name);
     }
     return SFCONV_OK;
+}
+
+void sfi_put_shape(char text[SFI_SHAPE_TEXT], const sfconv_view *view)
+{
+    int length = 0;
+    for (int32_t axis = 0; axis < view->rank; axis++) {
+        length += snprintf(text + length, (size_t)(SFI_SHAPE_TEXT - length), "%s%lld",
+                           axis > 0 ? ", " : "[", (long long)view->shape[axis]);
+    }
+    snprintf(text + length, (size_t)(SFI_SHAPE_TEXT - length), "]");
 }
 
 static int64_t size_of_axis(const sfconv_view *view, int32_t axis)

@@ -27,6 +27,10 @@ sfconv_status sfi_check_target_like(sfconv_context *context, const char *call, c
 sfconv_status sfi_check_class_logits(sfconv_context *context, const char *call,
                                      const sfconv_view *logits);
 
+/* "[2, 3, 32, 32]": the shape of a checked view. */
+#define SFI_SHAPE_TEXT 96
+void sfi_put_shape(char text[SFI_SHAPE_TEXT], const sfconv_view *view);
+
 /* Copies between two checked views of one rank and shape, whatever their strides. */
 void sfi_copy_view(const sfconv_view *target, const sfconv_view *source);
 

@@ -11,6 +11,7 @@ import re
 import sys
 import tempfile
 import unittest
+import unittest.mock
 from array import array
 
 import sfconv
@@ -89,8 +90,25 @@ class Behaviour(unittest.TestCase):
             sfconv.sfconv2d(self.context, 4, 4, rank=100)
         self.assertEqual(caught.exception.name, "SFCONV_ERROR_ARGUMENT")
         self.assertIn("rank", str(caught.exception))
-        with self.assertRaises(sfconv.Error):
+        with self.assertRaises(sfconv.Error) as caught:
             sfconv.Context(workers=-1)
+        self.assertIn("workers is out of range", str(caught.exception))
+
+    def test_a_context_tells_what_the_environment_asked_for_in_vain(self):
+        self.assertEqual(self.context.warning, "")
+        lines = []
+        with unittest.mock.patch.dict("os.environ", SFCONV_ISA="sse9"):
+            context = sfconv.Context(log=lambda level, text: lines.append(text))
+        self.assertIn("SFCONV_ISA=sse9 is no name", context.warning)
+        self.assertEqual(lines, [context.warning])
+
+    def test_an_input_of_another_shape_is_refused_with_both_shapes(self):
+        run = sfconv.Run.for_layer(sfconv.activation(self.context, "relu"), [1])
+        run.reshape((1, 1, 1, 3))
+        numbers = memoryview(array("f", [1.0, 2.0])).cast("B").cast("f", [1, 1, 1, 2])
+        with self.assertRaises(sfconv.Error) as caught:
+            run.forward(numbers)
+        self.assertIn("'input0': expected [1, 1, 1, 3], got [1, 1, 1, 2]", str(caught.exception))
 
     def test_a_closed_object_raises(self):
         layer = sfconv.conv2d(self.context, 2, 2)

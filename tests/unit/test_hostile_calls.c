@@ -92,6 +92,7 @@ START_TEST(runs_refuse_null)
     REFUSED(sfconv_net_run_bytes(t.net, SFCONV_MODE_TRAINING, &t.shape, 1, NULL));
     REFUSED(sfconv_run_reshape(t.run, NULL, 1, NULL, 0));
     REFUSED(sfconv_run_input(t.run, 0, NULL));
+    REFUSED(sfconv_run_set_input(t.run, 0, NULL));
     REFUSED(sfconv_run_output(t.run, 0, NULL));
     REFUSED(sfconv_run_output_gradient(t.run, 0, NULL));
     REFUSED(sfconv_run_input_gradient(t.run, 0, NULL));
@@ -161,6 +162,7 @@ static void refuse_run(const things *t, sfconv_run *run, sfconv_optimizer *optim
     size_t length;
     REFUSED(sfconv_run_reshape(run, &t->shape, 1, NULL, 0));
     REFUSED(sfconv_run_input(run, 0, &view));
+    REFUSED(sfconv_run_set_input(run, 0, &view));
     REFUSED(sfconv_run_output(run, 0, &view));
     REFUSED(sfconv_run_output_gradient(run, 0, &view));
     REFUSED(sfconv_run_input_gradient(run, 0, &view));

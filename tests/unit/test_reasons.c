@@ -263,6 +263,57 @@ START_TEST(resnet18_takes_any_size_that_leaves_batchnorm_two_numbers_a_channel)
 }
 END_TEST
 
+/* --- Inputs of a run --- */
+
+START_TEST(an_input_of_another_shape_is_refused_with_both_shapes)
+{
+    static float values[3 * 48 * 32];
+    const int64_t sizes[] = {1, 3, 48, 32};
+    sfconv_view source;
+    sfconv_net *net = new_model(SFCONV_MODEL_TINY_SEGMENTER, SFCONV_METHOD_CONV);
+    sfconv_run *run = new_run(net, SFCONV_MODE_INFERENCE);
+    ck_assert_int_eq(sfconv_view_init(&source, values, 4, sizes), SFCONV_OK);
+    check_reason(sfconv_run_set_input(run, 0, &source), SFCONV_ERROR_STATE,
+                 "sfconv_run_set_input: the run has no size yet; call sfconv_run_reshape first");
+    ck_assert_int_eq(reshape_to(run, 1, 32, 32), SFCONV_OK);
+    check_reason(sfconv_run_set_input(run, 0, &source), SFCONV_ERROR_SHAPE,
+                 "sfconv_run_set_input: input 'input': expected [1, 3, 32, 32], got "
+                 "[1, 3, 48, 32]");
+    source.rank = 3;
+    check_reason(sfconv_run_set_input(run, 0, &source), SFCONV_ERROR_SHAPE,
+                 "sfconv_run_set_input: input 'input': expected [1, 3, 32, 32], got [1, 3, 48]");
+    check_reason(sfconv_run_set_input(run, 0, NULL), SFCONV_ERROR_ARGUMENT,
+                 "sfconv_run_set_input: source is NULL");
+    check_reason(sfconv_run_set_input(run, 1, &source), SFCONV_ERROR_NOT_FOUND,
+                 "sfconv_run_set_input: index is 1, there are 1");
+    sfconv_run_destroy(run);
+    sfconv_net_destroy(net);
+}
+END_TEST
+
+START_TEST(an_input_is_set_whatever_the_strides_of_its_source)
+{
+    static float values[2 * 4 * 5 * 3];
+    sfconv_net *net = empty_net(context);
+    put_output(net, put_after(net, "a", new_conv(context, 3, 2, 1, 1), put_input(net, "x", 3)));
+    sfconv_run *run = new_run(net, SFCONV_MODE_INFERENCE);
+    ck_assert_int_eq(reshape_to(run, 2, 4, 5), SFCONV_OK);
+    fill_floats(values, 2 * 4 * 5 * 3, 1);
+    /* Channels last, as image libraries have it. */
+    const sfconv_view source = {
+        .data = values, .rank = 4, .shape = {2, 3, 4, 5}, .stride = {60, 1, 15, 3}};
+    ck_assert_int_eq(sfconv_run_set_input(run, 0, &source), SFCONV_OK);
+    const sfconv_view input = input_of(run, 0);
+    for (int64_t i = 0; i < 2 * 3 * 4 * 5; i++) {
+        const int64_t n = i / 60, c = i / 20 % 3, pixel = i % 20;
+        ck_assert(input.data[i] == values[n * 60 + pixel * 3 + c]);
+    }
+    run_forward(run);
+    sfconv_run_destroy(run);
+    sfconv_net_destroy(net);
+}
+END_TEST
+
 int main(void)
 {
     Suite *suite = suite_create("reasons");
@@ -277,6 +328,8 @@ int main(void)
     tcase_add_test(tests, the_multiple_is_that_of_the_strides_that_meet_again);
     tcase_add_test(tests, maps_that_never_fit_are_not_said_to_fit_at_a_multiple);
     tcase_add_test(tests, resnet18_takes_any_size_that_leaves_batchnorm_two_numbers_a_channel);
+    tcase_add_test(tests, an_input_of_another_shape_is_refused_with_both_shapes);
+    tcase_add_test(tests, an_input_is_set_whatever_the_strides_of_its_source);
     suite_add_tcase(suite, tests);
     return run_suite(suite);
 }

@@ -200,10 +200,12 @@ bool compression_rank_by_budget(struct compression *c, int32_t kind, double budg
     return ok;
 }
 
-static bool copy_view(const struct compression *c, const sfconv_parameter_info *to,
-                      const sfconv_view *from, struct image_error *error)
+static bool copy_parameter(const struct compression *c, const sfconv_parameter_info *to,
+                           const sfconv_view *from, struct image_error *error)
 {
-    return check(c, sfconv_view_copy(&to->view, from), error);
+    return sfconv_view_copy(&to->view, from) >= 0 ||
+           image_fail(error, "%s: '%s' has another shape in the compressed network", c->file->path,
+                      to->name);
 }
 
 /* Parameters of a compressed layer, by their names in the layer. */
@@ -216,7 +218,7 @@ static bool put_layer(const struct compression *c, const char *name, const sfcon
         sfconv_parameter_info to;
         ok = check(c, sfconv_layer_parameter(layer, i, &from), error);
         if (ok && model_file_parameter(c->net, name, from.name, &to)) {
-            ok = copy_view(c, &to, &from.view, error);
+            ok = copy_parameter(c, &to, &from.view, error);
         }
     }
     return ok;
@@ -253,7 +255,7 @@ static bool copy_others(const struct compression *c, struct image_error *error)
         }
         ok = check(c, sfconv_net_find_parameter(c->file->net, to.name, &index), error) &&
              check(c, sfconv_net_parameter(c->file->net, index, &from), error) &&
-             copy_view(c, &to, &from.view, error);
+             copy_parameter(c, &to, &from.view, error);
     }
     return ok;
 }

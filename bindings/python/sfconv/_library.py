@@ -66,6 +66,7 @@ SIGNATURES = {
     "run_destroy": "v p",
     "run_net": "p p",
     "run_reshape": "e ppipl",
+    "run_set_input": "e pip",
     "run_input": "e pip",
     "run_output": "e pip",
     "run_output_gradient": "e pip",

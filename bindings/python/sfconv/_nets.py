@@ -7,7 +7,7 @@ from collections import namedtuple
 
 from ._layers import REGULARIZERS, parameters_of
 from ._library import CheckpointStruct, CostStruct, ModelDesc, Shape, View, library
-from ._objects import Handle, Progress, copy, memory
+from ._objects import Handle, Progress, memory, view_of
 
 INFERENCE, TRAINING = 1, 2
 IGNORE_UNKNOWN, KEEP_MISSING, DECOMPOSE = 1, 2, 4
@@ -115,6 +115,10 @@ class Run(Handle):
     def input(self, index=0):
         return self._memory("run_input", index)
 
+    def set_input(self, numbers, index=0):
+        """Copies numbers of the input's shape to it."""
+        self.context.call("run_set_input", self, index, ctypes.byref(view_of(numbers)))
+
     def output(self, index=0):
         return self._memory("run_output", index)
 
@@ -139,7 +143,7 @@ class Run(Handle):
     def forward(self, *inputs):
         """Copies the inputs, where given, computes, and returns the first output."""
         for index, numbers in enumerate(inputs):
-            copy(self.input(index), numbers)
+            self.set_input(numbers, index)
         self.context.call("run_forward", self)
         return self.output()
 
