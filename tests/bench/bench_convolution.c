@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* Speed of the dense convolution against the machine's peak, measured in the same minute:
  *   bench_convolution [batch [threads [isa [rounds [layer [auto|direct|winograd]]]]]]
- * `layer` is a part of the names wanted, "" for all.
+ * `isa` may be "best"; `layer` is a part of the names wanted, "" for all.
  * With one thread times are processor times, so that a busy machine disturbs less. Rounds visit
  * every shape and pass once; printed are medians. FLOP = 2 * multiply-adds. */
 #include "convolution.h"
@@ -222,7 +222,8 @@ int main(int argc, char **argv)
 {
     const int64_t batch = argc > 1 ? atoi(argv[1]) : 1;
     const int32_t threads = argc > 2 ? atoi(argv[2]) : 1;
-    const int32_t isa = argc > 3 ? sfi_isa_from_name(argv[3]) : sfk_best_isa(SFCONV_ISA_BEST);
+    const int32_t isa = argc > 3 && strcmp(argv[3], "best") != 0 ? sfi_isa_from_name(argv[3])
+                                                                 : sfk_best_isa(SFCONV_ISA_BEST);
     const int rounds = argc > 4 ? atoi(argv[4]) : 5;
     const char *wanted = argc > 5 ? argv[5] : "";
     const char *algorithm = argc > 6 ? argv[6] : "auto";

@@ -102,7 +102,7 @@ static sfconv_status make_targets(struct job *job)
     }
     job->masks = output;
     job->masks.data = malloc((size_t)count_of(&output) * sizeof(float));
-    if (!job->masks.data || job->shape.batch > MAX_BATCH) {
+    if (!job->masks.data) {
         return SFCONV_ERROR_MEMORY;
     }
     for (int64_t i = 0; i < count_of(&output); i++) {
@@ -290,7 +290,8 @@ static sfconv_status make(struct job *job, const char *line, double *budget_us)
     if (sscanf(line, "%*1[MT] %63s %ld %lf", name, &batch, budget_us) == 3) {
         job->work = line[0] == 'T' ? STEP : INFERENCE;
         job->shape.batch = batch;
-        return make_network(job, name);
+        return job->work == STEP && batch > MAX_BATCH ? SFCONV_ERROR_UNSUPPORTED
+                                                      : make_network(job, name);
     }
     if (sscanf(line, "L %7s %7s %ld %ld %ld %ld %lf", pass, kind, &batch, &channels, &size, &rank,
                budget_us) == 7) {
@@ -365,6 +366,9 @@ int main(int argc, char **argv)
     if (sfconv_context_create(&context, &desc) < 0) {
         fprintf(stderr, "peer_worker: no context with %d workers\n", desc.workers);
         return EXIT_FAILURE;
+    }
+    if (*sfconv_context_warning(context)) {
+        fprintf(stderr, "peer_worker: %s\n", sfconv_context_warning(context));
     }
     while (fgets(line, sizeof line, stdin) && line[0] != 'Q') {
         if (line[0] == 'R') {
