@@ -298,8 +298,8 @@ SFCONV_API sfconv_status sfconv_linear_create(sfconv_layer **layer, sfconv_conte
                                               const sfconv_linear_desc *desc);
 
 /** Dropout with probability 0 <= p < 1: in training each element is zeroed with p and the others
- * are scaled by 1 / (1 − p); inference copies. The pattern is a function of the run's seed and step
- * (sfconv_run_set_seed). Errors: ARGUMENT, MEMORY. Since: 0.1 */
+ * are scaled by 1 / (1 − p); in inference the map is its input's. The pattern is a function of the
+ * run's seed and step (sfconv_run_set_seed). Errors: ARGUMENT, MEMORY. Since: 0.1 */
 SFCONV_API sfconv_status sfconv_dropout_create(sfconv_layer **layer, sfconv_context *context,
                                                double probability);
 

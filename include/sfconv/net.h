@@ -270,10 +270,11 @@ SFCONV_API uint64_t sfconv_run_step(const sfconv_run *run);
  * parameters. "layer": computed by itself. In rank space: "expand": the end of a unit that makes a
  * full-width map from rank maps, "fused": computed within such a unit, "virtual": only ever taken
  * along on the way from a map to rank maps, "mixed": a 1x1 convolution computed while its input is
- * made. In rank space a line of a node that is left to its layer ends in the reason, and so does
- * that of a unit whose map is stored. Writes at most `capacity` bytes, terminated, and sets *length
- * to the length of the whole text without the terminator. `buffer` may be NULL when capacity is 0.
- * Errors: ARGUMENT, STATE (before reshape). Since: 0.1
+ * made. "alias": of inference, another name of its input's map. In rank space a line of a node that
+ * is left to its layer ends in the reason, and so does that of a unit whose map is stored. Writes
+ * at most `capacity` bytes, terminated, and sets *length to the length of the whole text without
+ * the terminator. `buffer` may be NULL when capacity is 0. Errors: ARGUMENT, STATE (before
+ * reshape). Since: 0.1
  */
 SFCONV_API sfconv_status sfconv_run_plan_text(const sfconv_run *run, char *buffer, size_t capacity,
                                               size_t *length);

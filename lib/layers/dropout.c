@@ -6,7 +6,6 @@
 #include "split.h"
 
 #include <math.h>
-#include <string.h>
 
 typedef struct dropout {
     sfconv_layer layer;
@@ -46,10 +45,6 @@ static void mask_task(void *argument, int64_t index, int32_t worker)
 static void forward(sfconv_layer *layer, const sfi_pass *pass)
 {
     const int64_t count = sfi_shape_count(pass->out_shape);
-    if (!pass->training) {
-        memcpy(pass->out, pass->in[0], (size_t)count * sizeof(float));
-        return;
-    }
     dropout_job job = {(const dropout *)layer,   pass, pass->in[0], pass->out, false,
                        sfi_split_items(count, 1)};
     sfi_parallel_for(pass->context, job.split.tasks, mask_task, &job);
@@ -73,6 +68,7 @@ static const sfi_layer_class kind = {
     .bytes = sizeof(dropout),
     .infer = sfi_infer_unchanged,
     .forward = forward,
+    .passes_in_inference = true,
     .backward = backward,
 };
 

@@ -129,6 +129,8 @@ typedef struct sfi_layer_class {
                                   int64_t *bytes);
     void (*freeze)(const sfconv_layer *layer, const sfi_shape *in, sfi_shape out, void *frozen);
     void (*forward)(sfconv_layer *layer, const sfi_pass *pass);
+    /* Inference gives the input as it is; forward is called in training alone. */
+    bool passes_in_inference;
     /* Whether forward does what pass->finish says. */
     bool finishes;
     void (*backward)(sfconv_layer *layer, const sfi_pass *pass);

@@ -48,6 +48,15 @@ void sfi_plan_destroy(sfi_plan *plan, const sfconv_net *net)
     *plan = (sfi_plan){0};
 }
 
+static void find_holders(sfi_plan *plan, const sfconv_net *net, bool training)
+{
+    for (int32_t i = 0; i < net->node_count; i++) {
+        const sfi_node *node = &net->nodes[i];
+        const bool passes = !training && node->layer && node->layer->kind->passes_in_inference;
+        plan->steps[i].holder = passes ? plan->steps[node->inputs[0]].holder : i;
+    }
+}
+
 static void mark_live(sfi_plan *plan, const sfconv_net *net)
 {
     for (int32_t i = 0; i < net->output_count; i++) {
@@ -115,10 +124,10 @@ static void add_buffer(sfi_plan *plan, int64_t *offset, int64_t bytes, int32_t f
     }
 }
 
-static bool is_output(const sfconv_net *net, int32_t node)
+static bool is_output(const sfi_plan *plan, const sfconv_net *net, int32_t node)
 {
     for (int32_t i = 0; i < net->output_count; i++) {
-        if (net->outputs[i] == node) {
+        if (plan->steps[net->outputs[i]].holder == node) {
             return true;
         }
     }
@@ -153,8 +162,8 @@ static use_times times_of(const sfi_plan *plan, const sfconv_net *net, int32_t n
     for (int32_t i = node + 1; i < count; i++) {
         const sfi_node *user = &net->nodes[i];
         const int32_t reads_at = sfi_rank_reads_at(&plan->rank, i);
-        for (int32_t j = 0; plan->steps[i].live && j < user->input_count; j++) {
-            if (user->inputs[j] != node || reads_at < 0) {
+        for (int32_t j = 0; sfi_is_computed(plan->steps, i) && j < user->input_count; j++) {
+            if (plan->steps[user->inputs[j]].holder != node || reads_at < 0) {
                 continue;
             }
             const bool kept = training && kept_for(plan, i);
@@ -163,7 +172,7 @@ static use_times times_of(const sfi_plan *plan, const sfconv_net *net, int32_t n
             times.gradient_first = (int32_t)sfi_min(times.gradient_first, backward);
         }
     }
-    if (is_output(net, node)) {
+    if (is_output(plan, net, node)) {
         times.gradient_first = count;
     }
     return times;
@@ -255,14 +264,14 @@ static void list_node_buffers(sfi_plan *plan, const sfconv_net *net, int32_t nod
     const sfi_layer_memory *memory = &step->memory;
     const int64_t bytes = sfi_shape_count(step->shape) * (int64_t)sizeof(float);
     const bool is_input = !net->nodes[node].layer;
-    const bool outside = is_input || is_output(net, node);
+    const bool outside = is_input || is_output(plan, net, node);
     const use_times times = times_of(plan, net, node, training);
     const int32_t backward = 2 * count - 1 - node;
     /* The caller fills inputs before the first step and reads outputs after the last; an inference
      * run may use an input's memory again once nobody reads it. */
-    const bool kept = is_output(net, node) || (training && is_input);
+    const bool kept = is_output(plan, net, node) || (training && is_input);
     add_buffer(plan, &step->value, bytes, outside ? -1 : node, kept ? after : times.value_last);
-    const bool gradient = training && (step->wants_gradient || is_output(net, node));
+    const bool gradient = training && (step->wants_gradient || is_output(plan, net, node));
     add_buffer(plan, &step->gradient, gradient ? bytes : 0, times.gradient_first,
                is_input ? after : backward);
     add_buffer(plan, &step->tape, training ? memory->tape : 0, node, backward);
@@ -279,7 +288,7 @@ static sfconv_status list_buffers(sfi_plan *plan, const sfconv_net *net, bool tr
         sfi_step *step = &plan->steps[i];
         step->value = step->gradient = step->tape = SFI_NO_BUFFER;
         step->scratch_forward = step->scratch_backward = SFI_NO_BUFFER;
-        if (!step->live && net->nodes[i].layer) {
+        if (!sfi_is_computed(plan->steps, i) && net->nodes[i].layer) {
             continue;
         }
         if (plan->rank.active) {
@@ -407,6 +416,7 @@ sfconv_status sfi_plan_make(sfi_plan *plan, const sfconv_net *net, sfi_plan_mode
     if (status < 0) {
         return status;
     }
+    find_holders(plan, net, training);
     mark_live(plan, net);
     mark_gradients(plan, net, training && mode.want_input_gradients);
     plan->rank.active = mode.rank_space;

@@ -22,6 +22,9 @@ typedef struct sfi_step {
     int64_t macs;
     /* Some output depends on it; the other nodes are not computed. */
     bool live;
+    /* The node whose map this one's is: itself; in inference, of a layer that passes its input on,
+     * the one before it. */
+    int32_t holder;
     /* Something upstream wants the gradient of this node's output. */
     bool wants_gradient;
     int64_t value;
@@ -32,6 +35,12 @@ typedef struct sfi_step {
     /* In the block of a run's frozen weights. */
     int64_t frozen;
 } sfi_step;
+
+/* Whether a node has a turn of its own. */
+static inline bool sfi_is_computed(const sfi_step *steps, int32_t node)
+{
+    return steps[node].live && steps[node].holder == node;
+}
 
 /* A piece of memory with the time it is in use, both ends included. */
 typedef struct sfi_buffer {

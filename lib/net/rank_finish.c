@@ -17,9 +17,10 @@ static bool takes_norm(const sfi_rank_plan *plan, const sfconv_net *net, int32_t
 }
 
 /* The input of a sum that is not `own`. */
-static int32_t other_input(const sfi_node *sum, int32_t own)
+static int32_t other_input(const sfi_rank_plan *plan, const sfi_node *sum, int32_t own)
 {
-    return sum->inputs[0] == own ? sum->inputs[1] : sum->inputs[0];
+    const int32_t first = plan->nodes[sum->inputs[0]].holder;
+    return first == own ? plan->nodes[sum->inputs[1]].holder : first;
 }
 
 /* A sum of two maps, the other of which is there before the convolution begins. */
@@ -30,7 +31,7 @@ static bool takes_sum(const sfi_rank_plan *plan, const sfconv_net *net, int32_t 
     if (!by_layer(plan, net, node) || !sfi_is_add(sum->layer) || sum->input_count != 2) {
         return false;
     }
-    const int32_t other = other_input(sum, own);
+    const int32_t other = other_input(plan, sum, own);
     return other < conv && plan->nodes[other].stored;
 }
 
@@ -103,7 +104,7 @@ const sfi_finish *sfi_rank_fill_finish(const sfconv_run *run, int32_t conv, sfi_
         } else if (sfi_activation_facts(layer, &which, &finish->slope)) {
             finish->activation = finish->slope > 0.0f ? SFK_LEAKY_RELU : SFK_RELU;
         } else {
-            finish->addend = sfi_run_value(run, other_input(&net->nodes[node], before));
+            finish->addend = sfi_run_value(run, other_input(plan, &net->nodes[node], before));
         }
     }
     return last >= 0 ? finish : NULL;

@@ -118,7 +118,8 @@ void sfi_rank_judge_kind(sfi_rank_node *self, const sfconv_net *net, const sfi_s
     }
     self->reason = why_not_contracted(net, steps, index);
     self->contracts = self->reason == SFI_REASON_NONE;
-    if (!self->contracts && sfi_as_conv2d(node->layer) && !net->nodes[node->inputs[0]].layer) {
+    if (!self->contracts && sfi_as_conv2d(node->layer) &&
+        !net->nodes[steps[node->inputs[0]].holder].layer) {
         self->reason = why_no_stem(net, steps, index);
         self->copies = self->reason == SFI_REASON_NONE;
     }

@@ -9,6 +9,7 @@
 #include "plan.h"
 #include "rank_finish.h"
 #include "rank_kinds.h"
+#include "rank_sinks.h"
 #include "rank_stem_back.h"
 #include "rank_tiles.h"
 #include "sfconv2d.h"
@@ -16,21 +17,9 @@
 
 #include <string.h>
 
-/* Each consumer has at most one sink an input of the concatenation before it. */
-static int64_t max_sinks(const sfconv_net *net)
-{
-    int64_t count = 1;
-    for (int32_t i = 0; i < net->node_count; i++) {
-        if (net->nodes[i].layer) {
-            count += sfi_max(1, net->nodes[net->nodes[i].inputs[0]].input_count);
-        }
-    }
-    return count;
-}
-
 bool sfi_rank_plan_create(sfi_rank_plan *plan, const sfconv_net *net)
 {
-    *plan = (sfi_rank_plan){.sink_capacity = (int32_t)max_sinks(net)};
+    *plan = (sfi_rank_plan){.sink_capacity = sfi_rank_max_sinks(net)};
     plan->nodes = sfi_calloc(net->context, (size_t)net->node_count, sizeof *plan->nodes);
     plan->sinks = sfi_calloc(net->context, (size_t)plan->sink_capacity, sizeof *plan->sinks);
     if (plan->nodes && plan->sinks) {
@@ -103,7 +92,9 @@ static void count_uses(sfi_rank_plan *plan, const sfconv_net *net, const sfi_ste
 {
     for (int32_t i = 0; i < net->node_count; i++) {
         sfi_rank_node *node = &plan->nodes[i];
-        *node = (sfi_rank_node){.reader = -1,
+        *node = (sfi_rank_node){.role = steps[i].holder == i ? SFI_RANK_LAYER : SFI_RANK_ALIAS,
+                                .holder = steps[i].holder,
+                                .reader = -1,
                                 .user = -1,
                                 .unit = -1,
                                 .sum = -1,
@@ -122,13 +113,14 @@ static void count_uses(sfi_rank_plan *plan, const sfconv_net *net, const sfi_ste
                                 .batch = SFI_NO_BUFFER,
                                 .observing = SFI_NO_BUFFER};
         sfi_rank_judge_kind(node, net, steps, i);
-        for (int32_t j = 0; steps[i].live && j < net->nodes[i].input_count; j++) {
-            plan->nodes[net->nodes[i].inputs[j]].uses++;
-            plan->nodes[net->nodes[i].inputs[j]].user = i;
+        for (int32_t j = 0; sfi_is_computed(steps, i) && j < net->nodes[i].input_count; j++) {
+            sfi_rank_node *input = &plan->nodes[sfi_rank_input(plan, net, i, j)];
+            input->uses++;
+            input->user = i;
         }
     }
     for (int32_t i = 0; i < net->output_count; i++) {
-        plan->nodes[net->outputs[i]].is_output = true;
+        plan->nodes[steps[net->outputs[i]].holder].is_output = true;
     }
 }
 
@@ -151,7 +143,7 @@ static int32_t next_of_unit(sfi_rank_plan *plan, const sfconv_net *net, int32_t 
     for (int32_t i = node + 1; user < 0 && i < net->node_count; i++) {
         for (int32_t j = 0; j < net->nodes[i].input_count; j++) {
             sfi_rank_node *reader = &plan->nodes[i];
-            if (net->nodes[i].inputs[j] == node && reader->reason == SFI_REASON_APART) {
+            if (sfi_rank_input(plan, net, i, j) == node && reader->reason == SFI_REASON_APART) {
                 reader->reason = SFI_REASON_SHARED;
                 reader->reader = node;
             }
@@ -276,47 +268,6 @@ static void join_units(sfi_rank_plan *plan, const sfconv_net *net)
     }
 }
 
-static void find_only_contracted(sfi_rank_plan *plan, const sfconv_net *net, const sfi_step *steps)
-{
-    for (int32_t i = net->node_count - 1; i >= 0; i--) {
-        const sfi_node *node = &net->nodes[i];
-        sfi_rank_node *self = &plan->nodes[i];
-        const sfconv_layer *layer = node->layer;
-        int32_t which;
-        int64_t factor[2];
-        enum sfi_rank_reason reason = self->is_output ? SFI_REASON_OUTPUT : SFI_REASON_NONE;
-        int32_t reader = -1;
-        self->only_contracted = self->uses > 0 && !self->is_output;
-        for (int32_t user = i + 1; self->only_contracted && user < net->node_count; user++) {
-            for (int32_t j = 0; steps[user].live && j < net->nodes[user].input_count; j++) {
-                const bool joins = plan->nodes[user].role == SFI_RANK_VIRTUAL &&
-                                   sfi_is_concat(net->nodes[user].layer) &&
-                                   !(layer && sfi_is_concat(layer));
-                if (net->nodes[user].inputs[j] == i && !plan->nodes[user].contracts && !joins) {
-                    self->only_contracted = false;
-                    reason = SFI_REASON_READ;
-                    reader = user;
-                }
-            }
-        }
-        const bool pools = layer && sfi_is_max_pool_2x2(layer);
-        const bool transports =
-            pools ||
-            (layer && (sfi_is_concat(layer) || sfi_upsample2d_facts(layer, &which, factor)));
-        if (!transports || !steps[i].live) {
-            continue;
-        }
-        if (pools && plan->nodes[node->inputs[0]].role != SFI_RANK_UNIT) {
-            reason = SFI_REASON_APART;
-        }
-        self->reason = reason;
-        self->reader = reader;
-        if (reason == SFI_REASON_NONE) {
-            self->role = SFI_RANK_VIRTUAL;
-        }
-    }
-}
-
 /* A map is stored when a user reads it as a map, and when it is pooled rows of a stem. */
 static void find_stored(sfi_rank_plan *plan, const sfconv_net *net, const sfi_step *steps)
 {
@@ -330,8 +281,8 @@ static void find_stored(sfi_rank_plan *plan, const sfconv_net *net, const sfi_st
         if (node->role == SFI_RANK_UNIT) {
             node->reason = node->is_output ? SFI_REASON_OUTPUT : SFI_REASON_POOLED;
         }
-        for (int32_t j = 0; steps[i].live && j < net->nodes[i].input_count; j++) {
-            sfi_rank_node *input = &plan->nodes[net->nodes[i].inputs[j]];
+        for (int32_t j = 0; sfi_is_computed(steps, i) && j < net->nodes[i].input_count; j++) {
+            sfi_rank_node *input = &plan->nodes[sfi_rank_input(plan, net, i, j)];
             const bool reads = !node->contracts && node->role != SFI_RANK_VIRTUAL;
             if (reads && input->role == SFI_RANK_UNIT && !input->stored) {
                 input->stored = true;
@@ -340,71 +291,6 @@ static void find_stored(sfi_rank_plan *plan, const sfconv_net *net, const sfi_st
             }
             input->read_in_strips |= reads && node->unit >= 0;
         }
-    }
-}
-
-static void add_sink(sfi_rank_plan *plan, const sfconv_net *net, int32_t consumer, int32_t source,
-                     int64_t channel)
-{
-    sfi_rank_sink sink = {.base = source,
-                          .consumer = consumer,
-                          .transport = -1,
-                          .channel = channel,
-                          .mixed = SFI_NO_BUFFER,
-                          .mixed_gradient = SFI_NO_BUFFER};
-    if (plan->nodes[consumer].copies) {
-        sink.via = SFI_VIA_COPY;
-    } else if (plan->nodes[source].role == SFI_RANK_VIRTUAL) {
-        sink.transport = source;
-        sink.base = net->nodes[source].inputs[0];
-        sink.via = sfi_is_max_pool_2x2(net->nodes[source].layer) ? SFI_VIA_POOL : SFI_VIA_UPSAMPLE;
-    }
-    plan->nodes[sink.base].read_in_strips = true;
-    plan->sinks[plan->sink_count++] = sink;
-}
-
-/* Whether sink a is computed before sink b, which comes later in the list: the step of a base
- * leaves what is up-sampled to the end. */
-static bool comes_before(const sfi_rank_sink *a, const sfi_rank_sink *b)
-{
-    const bool waits = a->via == SFI_VIA_UPSAMPLE && b->via != SFI_VIA_UPSAMPLE;
-    return a->base < b->base || (a->base == b->base && !waits);
-}
-
-/* The sink that is computed first begins the maps. */
-static void choose_first(sfi_rank_plan *plan, int32_t consumer, int32_t begin)
-{
-    int32_t first = begin;
-    for (int32_t i = begin; i < plan->sink_count; i++) {
-        plan->sinks[i].accumulate = true;
-        if (!comes_before(&plan->sinks[first], &plan->sinks[i])) {
-            first = i;
-        }
-    }
-    plan->sinks[first].accumulate = false;
-    plan->nodes[consumer].first_base = plan->sinks[first].base;
-}
-
-static void list_sinks(sfi_rank_plan *plan, const sfconv_net *net, const sfi_step *steps)
-{
-    plan->sink_count = 0;
-    for (int32_t i = 0; i < net->node_count; i++) {
-        const int32_t begin = plan->sink_count;
-        if (!plan->nodes[i].contracts && !plan->nodes[i].copies) {
-            continue;
-        }
-        const int32_t source = net->nodes[i].inputs[0];
-        const sfi_node *node = &net->nodes[source];
-        if (plan->nodes[source].role == SFI_RANK_VIRTUAL && sfi_is_concat(node->layer)) {
-            int64_t channel = 0;
-            for (int32_t j = 0; j < node->input_count; j++) {
-                add_sink(plan, net, i, node->inputs[j], channel);
-                channel += steps[node->inputs[j]].shape.c;
-            }
-        } else {
-            add_sink(plan, net, i, source, 0);
-        }
-        choose_first(plan, i, begin);
     }
 }
 
@@ -417,9 +303,9 @@ void sfi_rank_plan_make(sfi_rank_plan *plan, const sfconv_net *net, const sfi_st
     }
     find_units(plan, net, steps);
     join_units(plan, net);
-    find_only_contracted(plan, net, steps);
+    sfi_rank_find_virtual(plan, net, steps);
     find_stored(plan, net, steps);
-    list_sinks(plan, net, steps);
+    sfi_rank_list_sinks(plan, net, steps);
     for (int32_t i = 0; i < net->node_count; i++) {
         plan->nodes[i].quads = !training && sfi_rank_quads_fit(plan, net, steps[i].shape, i);
     }
@@ -439,10 +325,11 @@ int64_t sfi_rank_taps(const sfconv_layer *conv)
                       : conv->parameters[0].count / conv->parameters[0].shape[0];
 }
 
-static void add_part(sfi_rank_unit *unit, const sfconv_net *net, int32_t end)
+static void add_part(sfi_rank_unit *unit, const sfi_rank_plan *plan, const sfconv_net *net,
+                     int32_t end)
 {
     const bool has_norm = sfi_is_batchnorm2d(net->nodes[end].layer);
-    const int32_t conv = has_norm ? net->nodes[end].inputs[0] : end;
+    const int32_t conv = has_norm ? sfi_rank_input(plan, net, end, 0) : end;
     unit->conv[unit->part_count] = conv;
     unit->norm[unit->part_count++] = has_norm ? end : -1;
     unit->depth += sfi_rank_taps(net->nodes[conv].layer);
@@ -466,16 +353,16 @@ void sfi_rank_unit_of(sfi_rank_unit *unit, const sfi_rank_plan *plan, const sfco
         unit->activation = unit->slope > 0.0f ? SFK_LEAKY_RELU : SFK_RELU;
     }
     if (self->sum < 0) {
-        add_part(unit, net, self->chain);
+        add_part(unit, plan, net, self->chain);
         unit->lines = plan->nodes[unit->conv[0]].lines;
         unit->depth = unit->lines ? line_depth(net->nodes[unit->conv[0]].layer) : unit->depth;
         return;
     }
     const sfi_node *sum = &net->nodes[self->sum];
     for (int32_t i = 0; i < sum->input_count; i++) {
-        const int32_t input = sum->inputs[i];
+        const int32_t input = plan->nodes[sum->inputs[i]].holder;
         if (plan->nodes[input].unit == node) {
-            add_part(unit, net, input);
+            add_part(unit, plan, net, input);
         } else {
             unit->residual[unit->residual_count++] = input;
         }

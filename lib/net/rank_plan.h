@@ -32,7 +32,9 @@ enum sfi_rank_role {
     /* A 1x1 convolution that is a sink and nothing else. */
     SFI_RANK_SINK,
     /* Done by the convolution before it, a layer, to its output (rank_finish.c). */
-    SFI_RANK_FINISHED
+    SFI_RANK_FINISHED,
+    /* Its map is its input's. */
+    SFI_RANK_ALIAS
 };
 
 enum sfi_rank_via {
@@ -62,6 +64,8 @@ typedef struct sfi_rank_sink {
 
 typedef struct sfi_rank_node {
     enum sfi_rank_role role;
+    /* As its step's. */
+    int32_t holder;
     /* Of SFI_RANK_LAYER, why it is; of a unit whose map is stored, why that is. */
     enum sfi_rank_reason reason;
     int32_t reader;
@@ -78,9 +82,12 @@ typedef struct sfi_rank_node {
     bool quads;
     /* A stem whose rows go through Winograd's F(4, 4); its unit ends in a pooling. */
     bool lines;
-    /* Every live user contracts, or is a virtual concatenation. */
-    bool only_contracted;
-    /* Live users, one counted for each input it takes, and the last of them. */
+    /* Of a virtual node: it or one behind it, on the way to some sink, pools or up-samples. */
+    bool transported;
+    /* And joins more maps than are taken apart to the last: none of its inputs is a virtual
+     * concatenation. */
+    bool crowded;
+    /* Computed users, one counted for each input it takes, and the last of them. */
     int32_t uses;
     int32_t user;
     /* Of every node of a unit: its last node. */
@@ -176,6 +183,12 @@ void sfi_rank_unit_of(sfi_rank_unit *unit, const sfi_rank_plan *plan, const sfco
 sfi_rank_maps sfi_rank_maps_of(const struct sfi_plan *plan, const sfconv_net *net,
                                int32_t consumer);
 
+/* The node whose map input j of node i is. */
+static inline int32_t sfi_rank_input(const sfi_rank_plan *plan, const sfconv_net *net, int32_t i,
+                                     int32_t j)
+{
+    return plan->nodes[net->nodes[i].inputs[j]].holder;
+}
 /* The one node that uses `node`, if nobody else sees its map; -1 otherwise. */
 int32_t sfi_rank_only_user(const sfi_rank_plan *plan, int32_t node);
 /* The time at which node `user` reads its stored inputs; -1 when it reads none itself. */

@@ -61,7 +61,7 @@ static void *at(const sfconv_run *run, int64_t offset)
 
 float *sfi_run_value(const sfconv_run *run, int32_t node)
 {
-    return at(run, run->plan.steps[node].value);
+    return at(run, run->plan.steps[run->plan.steps[node].holder].value);
 }
 
 float *sfi_run_gradient(const sfconv_run *run, int32_t node)
@@ -199,7 +199,7 @@ void sfi_run_forward(sfconv_run *run)
     for (int32_t i = 0; i < run->net->node_count; i++) {
         const sfi_step *step = &run->plan.steps[i];
         node_pass filled;
-        if (!step->live) {
+        if (!sfi_is_computed(run->plan.steps, i)) {
             continue;
         }
         if (goes_by_layer(run, i)) {

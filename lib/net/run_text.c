@@ -35,6 +35,9 @@ static const char *verb(const sfconv_run *run, int32_t node)
     if (!run->net->nodes[node].layer) {
         return "input";
     }
+    if (step->holder != node) {
+        return "alias";
+    }
     return roles[run->plan.rank.active ? run->plan.rank.nodes[node].role : SFI_RANK_LAYER];
 }
 

@@ -8,9 +8,9 @@
 
 #include <stdio.h>
 
-#define RANDOM_NODES 48
+#define RANDOM_NODES 56
 /* Those that one step may add. */
-#define RANDOM_STEP 10
+#define RANDOM_STEP 18
 #define RANDOM_INPUTS 3
 /* Sizes and channels beyond which nothing is added. */
 #define RANDOM_SIZE 64
@@ -80,6 +80,15 @@ static inline void put_random_input(random_net *made, random_map map)
     made->shapes[made->input_count++] =
         (sfconv_shape){made->batch, map.channels, map.height, map.width};
     made->maps[made->count++] = map;
+}
+
+/* At times, behind the map that was put last. */
+static inline void put_random_dropout(random_net *made)
+{
+    random_map *in = last_map(made);
+    if (draw(made, 10) == 0) {
+        put_map(made, new_dropout(made->context), &in, 1, *in);
+    }
 }
 
 /* A window that slides over a map. */
@@ -159,10 +168,11 @@ static inline void put_random_sfconv(random_net *made, random_map *in, bool keep
     desc.out_channels = out.channels;
     desc.rank = draw_rank(made, &desc);
     desc.has_bias = (int32_t)draw(made, 2);
-    desc.spectral_norm = draw(made, 20) == 0;
+    desc.spectral_norm = draw(made, 8) == 0;
     desc.seed = made->drawn;
     ck_assert_int_eq(sfconv_sfconv2d_create(&layer, made->context, &desc), SFCONV_OK);
     put_map(made, layer, &in, 1, out);
+    put_random_dropout(made);
 }
 
 /* Dense, as a stem or a head, in groups or depthwise separable. */
@@ -289,6 +299,7 @@ static inline void put_random_norm(random_net *made, random_map *in)
     desc.momentum = draw(made, 3) ? desc.momentum : 0.5;
     ck_assert_int_eq(sfconv_batchnorm2d_create(&layer, made->context, &desc), SFCONV_OK);
     put_map(made, layer, &in, 1, *in);
+    put_random_dropout(made);
 }
 
 static inline void put_random_activation(random_net *made, random_map *in)
@@ -302,12 +313,14 @@ static inline void put_random_activation(random_net *made, random_map *in)
                                               slopes[draw(made, 4)]),
                      SFCONV_OK);
     put_map(made, layer, &in, 1, *in);
+    put_random_dropout(made);
 }
 
 static inline void put_random_relu(random_net *made)
 {
     random_map *in = last_map(made);
     put_map(made, new_activation(made->context, SFCONV_ACTIVATION_RELU), &in, 1, *in);
+    put_random_dropout(made);
 }
 
 /* Dropout, or a dense layer of everything. */

@@ -104,11 +104,33 @@ static inline void put_skip(random_net *made, random_map *in)
     put_random_sfconv(made, last_map(made), false);
 }
 
+/* sfconv([[relu(sfconv(in)), in], relu(sfconv(in))]), up-sampled at times in between. */
+static inline void put_nested_join(random_net *made, random_map *in)
+{
+    random_map both = *in;
+    both.channels *= 2;
+    put_random_sfconv(made, in, true);
+    put_random_relu(made);
+    random_map *first[2] = {last_map(made), in};
+    put_map(made, new_concat(made->context), first, 2, both);
+    put_random_dropout(made);
+    random_map *inner = last_map(made);
+    put_random_sfconv(made, in, true);
+    put_random_relu(made);
+    random_map *second[2] = {inner, last_map(made)};
+    both.channels += in->channels;
+    put_map(made, new_concat(made->context), second, 2, both);
+    if (draw(made, 2)) {
+        put_random_upsample(made, last_map(made));
+    }
+    put_random_sfconv(made, last_map(made), false);
+}
+
 static inline void put_random_node(random_net *made)
 {
     random_map *in = draw_map(made);
     const bool even = in->height % 2 == 0 && in->width % 2 == 0;
-    switch (draw(made, 26)) {
+    switch (draw(made, 28)) {
     case 0:
     case 1:
         put_random_conv(made, in);
@@ -149,6 +171,12 @@ static inline void put_random_node(random_net *made)
         break;
     case 18:
         put_random_head(made, in);
+        break;
+    case 20:
+    case 21:
+        if (in->channels < 100) {
+            put_nested_join(made, in);
+        }
         break;
     case 19:
         if (made->input_count < RANDOM_INPUTS && draw(made, 3) == 0) {

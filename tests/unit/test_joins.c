@@ -193,23 +193,6 @@ START_TEST(dropout_draws_anew_each_step_and_the_same_again_for_backward)
 }
 END_TEST
 
-START_TEST(dropout_copies_in_inference)
-{
-    const double probability = 0.5;
-    const sfi_shape shape = {1, 3, 41, 83};
-    sfconv_context *context = best_context();
-    sfconv_layer *layer = make_dropout(context, &probability);
-    harness bench;
-    harness_open(&bench, layer, false, &shape, 1);
-    harness_forward(&bench);
-    ck_assert_mem_eq(harness_floats(&bench.out), harness_floats(&bench.in[0]),
-                     (size_t)bench.out.bytes);
-    harness_close(&bench);
-    sfi_layer_release(layer);
-    sfi_context_release(context);
-}
-END_TEST
-
 START_TEST(bits_do_not_depend_on_workers_or_instruction_set)
 {
     const sfi_shape odd[2] = {{3, 3, 51, 67}, {3, 3, 51, 67}};
@@ -233,7 +216,6 @@ int main(void)
     tcase_add_test(tests, inputs_that_do_not_fit_are_refused_with_both_shapes);
     tcase_add_loop_test(tests, dropout_keeps_what_its_random_numbers_say_scaled_up, 0, 4);
     tcase_add_test(tests, dropout_draws_anew_each_step_and_the_same_again_for_backward);
-    tcase_add_test(tests, dropout_copies_in_inference);
     tcase_add_test(tests, bits_do_not_depend_on_workers_or_instruction_set);
     suite_add_tcase(suite, tests);
     return run_suite(suite);

@@ -1,0 +1,375 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* What stays virtual in rank space: the plan stores no full-width map where none is needed, and the
+ * numbers are those of the layer path. */
+#include "graph.h"
+#include "nets.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+
+#define HEIGHT 18
+#define WIDTH 22
+#define IMAGES 2
+
+static const sfconv_shape image = {IMAGES, 5, HEIGHT, WIDTH};
+
+static sfconv_context *one_worker(void)
+{
+    return public_context(1, SFCONV_ISA_BEST);
+}
+
+static void plan_of(const sfconv_run *run, char *text, size_t capacity)
+{
+    size_t length;
+    ck_assert_int_eq(sfconv_run_plan_text(run, text, capacity, &length), SFCONV_OK);
+    ck_assert_uint_lt(length, capacity);
+}
+
+/* The verb of a node and the bytes of its map. */
+static void check_node(const char *text, const char *verb, const char *node, int64_t stored)
+{
+    char step[80];
+    snprintf(step, sizeof step, "\n%-7s %s ", verb, node);
+    const char *line = strstr(text, step);
+    ck_assert_msg(line != NULL, "%s is not in\n%s", step, text);
+    ck_assert_int_eq(strtoll(strstr(line, "stored ") + 7, NULL, 10), stored);
+}
+
+/* Only the inputs of the net and these many bytes more are maps in memory. */
+static void check_stored(const char *text, int64_t expected)
+{
+    int64_t stored = -image.batch * image.channels * image.height * image.width * 4;
+    for (const char *at = text; (at = strstr(at, "stored ")) != NULL; at += 7) {
+        stored += strtoll(at + 7, NULL, 10);
+    }
+    ck_assert_msg(stored == expected, "%d bytes of maps, expected %d in\n%s", (int)stored,
+                  (int)expected, text);
+}
+
+static int64_t map_bytes(int64_t channels)
+{
+    return IMAGES * channels * HEIGHT * WIDTH * (int64_t)sizeof(float);
+}
+
+static void check_outputs(sfconv_run *layers, sfconv_run *ranks)
+{
+    for (int32_t i = 0; i < sfconv_net_output_count(sfconv_run_net(ranks)); i++) {
+        const sfconv_view a = output_of(layers, i), b = output_of(ranks, i);
+        ck_assert_double_le(distance_of(&a, &b), 1e-5 * largest_of(&a));
+    }
+}
+
+/* The engines agree, and frozen weights change no bit; gives the plan in rank space. */
+static const char *check_inference(sfconv_net *net)
+{
+    static char text[32768];
+    sfconv_run *layers = forward_of(net, SFCONV_ENGINE_LAYERS, image);
+    sfconv_run *ranks = forward_of(net, SFCONV_ENGINE_RANK_SPACE, image);
+    const uint64_t bits = hash_outputs(ranks);
+    check_outputs(layers, ranks);
+    ck_assert_int_eq(sfconv_run_freeze(ranks, NULL, 0), SFCONV_OK);
+    fill_inputs(ranks, 3);
+    run_forward(ranks);
+    ck_assert_uint_eq(hash_outputs(ranks), bits);
+    plan_of(ranks, text, sizeof text);
+    sfconv_run_destroy(layers);
+    sfconv_run_destroy(ranks);
+    return text;
+}
+
+static void step(sfconv_run *run)
+{
+    fill_inputs(run, 5);
+    run_forward(run);
+    ck_assert_int_eq(sfconv_run_zero_gradients(run), SFCONV_OK);
+    fill_output_gradients(run, 6);
+    run_backward(run);
+}
+
+static sfconv_run *training_of(sfconv_net *net, int32_t engine)
+{
+    sfconv_run *run = new_run(net, SFCONV_MODE_TRAINING);
+    ck_assert_int_eq(sfconv_run_set_engine(run, engine), SFCONV_OK);
+    ck_assert_int_eq(sfconv_run_want_input_gradients(run, 1), SFCONV_OK);
+    ck_assert_int_eq(sfconv_run_reshape(run, &image, 1, NULL, 0), SFCONV_OK);
+    step(run);
+    return run;
+}
+
+/* Of a net that a step does not change. */
+static const char *check_training(sfconv_net *net)
+{
+    static char text[32768];
+    sfconv_run *layers = training_of(net, SFCONV_ENGINE_LAYERS);
+    sfconv_run *ranks = training_of(net, SFCONV_ENGINE_RANK_SPACE);
+    check_outputs(layers, ranks);
+    const sfconv_view x = input_gradient_of(layers, 0), y = input_gradient_of(ranks, 0);
+    ck_assert_double_le(distance_of(&x, &y), 1e-4 * largest_of(&x));
+    for (int32_t i = 0; i < sfconv_net_parameter_count(net); i++) {
+        sfconv_view a, b;
+        if (sfconv_run_parameter_gradient(layers, i, &a) == SFCONV_OK) {
+            ck_assert_int_eq(sfconv_run_parameter_gradient(ranks, i, &b), SFCONV_OK);
+            ck_assert_double_le(distance_of(&a, &b), 1e-4 * largest_of(&a));
+        }
+    }
+    plan_of(ranks, text, sizeof text);
+    sfconv_run_destroy(layers);
+    sfconv_run_destroy(ranks);
+    return text;
+}
+
+/* A sfconv2d of rank 2, with spectral normalization or without. */
+static int32_t put_factorized(sfconv_net *net, const char *name, int32_t node, int64_t in,
+                              int64_t out, int32_t spectral_norm)
+{
+    sfconv_sfconv2d_desc desc = SFCONV_SFCONV2D_DESC_INIT;
+    sfconv_layer *layer;
+    desc.in_channels = in;
+    desc.out_channels = out;
+    desc.rank = 2;
+    desc.has_bias = 1;
+    desc.spectral_norm = spectral_norm;
+    desc.seed = 7;
+    ck_assert_int_eq(sfconv_sfconv2d_create(&layer, net->context, &desc), SFCONV_OK);
+    return put_after(net, name, layer, node);
+}
+
+static int32_t put_relu(sfconv_net *net, const char *name, int32_t node)
+{
+    return put_after(net, name, new_activation(net->context, SFCONV_ACTIVATION_RELU), node);
+}
+
+static int32_t put_concat(sfconv_net *net, const char *name, int32_t a, int32_t b)
+{
+    return put_pair(net, name, new_concat(net->context), a, b);
+}
+
+/* relu(sfconv(x)), 16 maps. */
+static int32_t put_block(sfconv_net *net, const char *conv, const char *relu, int32_t x, int64_t in)
+{
+    return put_relu(net, relu, put_factorized(net, conv, x, in, 16, 0));
+}
+
+static int32_t put_dropout(sfconv_net *net, const char *name, int32_t node, bool wanted)
+{
+    return wanted ? put_after(net, name, new_dropout(net->context), node) : node;
+}
+
+/* Two layers and a sum, with dropout wherever there is room for it, or without. */
+static sfconv_net *net_with_dropout(sfconv_context *context, bool wanted)
+{
+    sfconv_net *net = empty_net(context);
+    int32_t x = put_input(net, "x", 5);
+    x = put_dropout(net, "d0", x, wanted);
+    int32_t y = put_dropout(net, "d1", put_factorized(net, "a", x, 5, 16, 0), wanted);
+    y = put_dropout(net, "d2", put_after(net, "n", new_batchnorm(context, 16), y), wanted);
+    y = put_dropout(net, "d3", put_relu(net, "r", y), wanted);
+    y = put_dropout(net, "d4", put_dropout(net, "d5", y, wanted), wanted);
+    const int32_t z = put_dropout(net, "d6", put_factorized(net, "b", y, 16, 16, 0), wanted);
+    y = put_dropout(net, "d7", put_pair(net, "sum", new_add(context), y, z), wanted);
+    y = put_dropout(net, "d8", put_relu(net, "r2", y), wanted);
+    put_output(net, put_dropout(net, "d9", put_factorized(net, "c", y, 16, 7, 0), wanted));
+    return net;
+}
+
+START_TEST(dropout_in_inference_is_another_name_of_its_input)
+{
+    const int32_t engine = _i == 0 ? SFCONV_ENGINE_LAYERS : SFCONV_ENGINE_RANK_SPACE;
+    static char text[16384];
+    sfconv_context *context = one_worker();
+    sfconv_net *nets[2] = {net_with_dropout(context, false), net_with_dropout(context, true)};
+    sfconv_run *runs[2];
+    int64_t bytes[2];
+    for (int i = 0; i < 2; i++) {
+        runs[i] = forward_of(nets[i], engine, image);
+        ck_assert_int_eq(sfconv_run_bytes(runs[i], &image, 1, &bytes[i]), SFCONV_OK);
+    }
+    ck_assert_uint_eq(hash_outputs(runs[1]), hash_outputs(runs[0]));
+    ck_assert_int_eq(bytes[1], bytes[0]);
+    plan_of(runs[1], text, sizeof text);
+    for (int i = 0; i < 10; i++) {
+        char name[8];
+        snprintf(name, sizeof name, "d%d", i);
+        check_node(text, "alias", name, 0);
+    }
+    for (int i = 0; i < 2; i++) {
+        sfconv_run_destroy(runs[i]);
+        sfconv_net_destroy(nets[i]);
+    }
+    sfconv_context_destroy(context);
+}
+END_TEST
+
+START_TEST(dropout_does_not_part_layers)
+{
+    sfconv_context *context = one_worker();
+    sfconv_net *net = empty_net(context);
+    int32_t y = put_factorized(net, "a", put_input(net, "x", 5), 5, 16, 0);
+    y = put_relu(net, "r", put_after(net, "n", new_batchnorm(context, 16), y));
+    y = put_dropout(net, "d", y, true);
+    put_output(net, put_factorized(net, "c", y, 16, 7, 0));
+    const char *text = check_inference(net);
+    check_node(text, "expand", "r", 0);
+    check_stored(text, map_bytes(7));
+    sfconv_net_destroy(net);
+    sfconv_context_destroy(context);
+}
+END_TEST
+
+/* One map under three names, one of them that of an input. */
+START_TEST(an_output_may_be_another_name_of_a_map)
+{
+    for (int32_t engine = SFCONV_ENGINE_LAYERS; engine <= SFCONV_ENGINE_RANK_SPACE; engine++) {
+        sfconv_context *context = one_worker();
+        sfconv_net *net = empty_net(context);
+        const int32_t x = put_input(net, "x", 5);
+        const int32_t y = put_block(net, "a", "r", x, 5);
+        put_output(net, put_dropout(net, "d0", x, true));
+        put_output(net, put_dropout(net, "d1", y, true));
+        put_output(net, y);
+        put_output(net, put_factorized(net, "b", put_dropout(net, "d2", y, true), 16, 7, 0));
+        sfconv_run *run = forward_of(net, engine, image);
+        fill_inputs(run, 5);
+        run_forward(run);
+        const sfconv_view in = input_of(run, 0), same = output_of(run, 0);
+        ck_assert_mem_eq(in.data, same.data, (size_t)sfconv_view_count(&in) * sizeof(float));
+        const sfconv_view a = output_of(run, 1), b = output_of(run, 2);
+        ck_assert_mem_eq(a.data, b.data, (size_t)map_bytes(16));
+        sfconv_run_destroy(run);
+        check_inference(net);
+        sfconv_net_destroy(net);
+        sfconv_context_destroy(context);
+    }
+}
+END_TEST
+
+/* A layer of its own kind, which the run makes a net of. */
+START_TEST(dropout_alone_gives_its_input)
+{
+    const int64_t channels = 5;
+    sfconv_context *context = one_worker();
+    sfconv_layer *layer = new_dropout(context);
+    sfconv_run *run;
+    ck_assert_int_eq(sfconv_run_create_for_layer(&run, layer, &channels, 1, SFCONV_MODE_INFERENCE),
+                     SFCONV_OK);
+    ck_assert_int_eq(sfconv_run_reshape(run, &image, 1, NULL, 0), SFCONV_OK);
+    fill_inputs(run, 5);
+    const sfconv_view in = input_of(run, 0);
+    const uint64_t bits = hash_view(0, &in);
+    run_forward(run);
+    const sfconv_view out = output_of(run, 0);
+    ck_assert_uint_eq(hash_view(0, &out), bits);
+    sfconv_run_destroy(run);
+    sfconv_layer_destroy(layer);
+    sfconv_context_destroy(context);
+}
+END_TEST
+
+START_TEST(a_concatenation_of_concatenations_is_virtual)
+{
+    sfconv_context *context = one_worker();
+    sfconv_net *net = empty_net(context);
+    const int32_t x = put_input(net, "x", 5);
+    const int32_t a = put_block(net, "a", "ra", x, 5);
+    const int32_t ax = put_concat(net, "ax", a, x);
+    const int32_t b = put_block(net, "b", "rb", ax, 21);
+    const int32_t axb = put_concat(net, "axb", ax, b);
+    const int32_t all = put_concat(net, "all", b, axb);
+    put_output(net, put_factorized(net, "c", all, 53, 7, 0));
+    check_stored(check_inference(net), map_bytes(7));
+    const char *text = check_training(net);
+    check_node(text, "virtual", "ax", 0);
+    check_node(text, "virtual", "axb", 0);
+    check_node(text, "virtual", "all", 0);
+    check_stored(text, map_bytes(7));
+    sfconv_net_destroy(net);
+    sfconv_context_destroy(context);
+}
+END_TEST
+
+START_TEST(an_up_sampling_of_a_concatenation_is_virtual)
+{
+    static const int32_t kinds[] = {SFCONV_UPSAMPLE_NEAREST, SFCONV_UPSAMPLE_BILINEAR_ALIGNED,
+                                    SFCONV_UPSAMPLE_BILINEAR};
+    sfconv_context *context = one_worker();
+    sfconv_net *net = empty_net(context);
+    const int32_t x = put_input(net, "x", 5);
+    const int32_t a = put_block(net, "a", "ra", x, 5);
+    const int32_t b = put_block(net, "b", "rb", a, 16);
+    const int32_t inner = put_concat(net, "inner", a, b);
+    const int32_t outer = put_concat(net, "outer", inner, a);
+    const int32_t up = put_after(net, "up", new_upsample(context, kinds[_i]), outer);
+    put_output(net, put_factorized(net, "c", up, 48, 7, 0));
+    put_output(net, put_factorized(net, "d", outer, 48, 3, 0));
+    const int64_t outputs = 4 * map_bytes(7) + map_bytes(3);
+    const char *text = check_inference(net);
+    check_node(text, "virtual", "up", 0);
+    check_stored(text, outputs);
+    text = check_training(net);
+    check_node(text, "virtual", "up", 0);
+    check_node(text, "virtual", "outer", 0);
+    check_node(text, "virtual", "inner", 0);
+    check_stored(text, outputs);
+    sfconv_net_destroy(net);
+    sfconv_context_destroy(context);
+}
+END_TEST
+
+/* The inner up-sampling, as the outer one moves its mixed maps already. */
+START_TEST(an_up_sampling_behind_an_up_sampling_is_computed)
+{
+    sfconv_context *context = one_worker();
+    sfconv_net *net = empty_net(context);
+    const int32_t x = put_input(net, "x", 5);
+    const int32_t a = put_block(net, "a", "ra", x, 5);
+    const int32_t up = put_after(net, "up", new_upsample(context, SFCONV_UPSAMPLE_NEAREST), a);
+    const int32_t both = put_concat(net, "both", up, up);
+    const int32_t wide =
+        put_after(net, "wide", new_upsample(context, SFCONV_UPSAMPLE_BILINEAR), both);
+    put_output(net, put_factorized(net, "c", wide, 32, 7, 0));
+    check_inference(net);
+    const char *text = check_training(net);
+    check_node(text, "virtual", "wide", 0);
+    check_node(text, "virtual", "both", 0);
+    check_node(text, "layer", "up", 4 * map_bytes(16));
+    sfconv_net_destroy(net);
+    sfconv_context_destroy(context);
+}
+END_TEST
+
+/* Each of seven concatenations joins the one before it with itself. */
+START_TEST(concatenations_of_very_many_maps_are_computed_inside)
+{
+    sfconv_context *context = one_worker();
+    sfconv_net *net = empty_net(context);
+    int32_t joined = put_block(net, "a", "ra", put_input(net, "x", 5), 5);
+    for (int i = 0; i < 7; i++) {
+        char name[8];
+        snprintf(name, sizeof name, "j%d", i);
+        joined = put_concat(net, name, joined, joined);
+    }
+    put_output(net, put_factorized(net, "c", joined, 16 * 128, 7, 0));
+    const char *text = check_inference(net);
+    check_node(text, "virtual", "j6", 0);
+    check_node(text, "layer", "j5", map_bytes(16 * 64));
+    sfconv_net_destroy(net);
+    sfconv_context_destroy(context);
+}
+END_TEST
+
+int main(void)
+{
+    Suite *suite = suite_create("virtual maps");
+    TCase *tests = tcase_create("virtual maps");
+    tcase_set_timeout(tests, 60);
+    tcase_add_loop_test(tests, dropout_in_inference_is_another_name_of_its_input, 0, 2);
+    tcase_add_test(tests, dropout_does_not_part_layers);
+    tcase_add_test(tests, an_output_may_be_another_name_of_a_map);
+    tcase_add_test(tests, dropout_alone_gives_its_input);
+    tcase_add_test(tests, a_concatenation_of_concatenations_is_virtual);
+    tcase_add_loop_test(tests, an_up_sampling_of_a_concatenation_is_virtual, 0, 3);
+    tcase_add_test(tests, an_up_sampling_behind_an_up_sampling_is_computed);
+    tcase_add_test(tests, concatenations_of_very_many_maps_are_computed_inside);
+    suite_add_tcase(suite, tests);
+    return run_suite(suite);
+}
