@@ -62,6 +62,10 @@ const float *sfi_norm_forward(const sfi_sfconv2d *layer, bool training, void *st
 const float *sfi_norm_weight(const sfi_sfconv2d *layer, const void *state, void *work);
 /* Where the gradient with respect to that weight goes, in the same `work`. */
 float *sfi_norm_gradient(const sfi_sfconv2d *layer, void *work);
+/* What inference divides P by: σ, or 1 where that is not a positive number. `memory` holds
+ * sfi_norm_divisor_bytes(). */
+int64_t sfi_norm_divisor_bytes(const sfi_sfconv2d *layer);
+double sfi_norm_divisor(const sfi_sfconv2d *layer, void *memory);
 /* Takes that gradient on to the factors, through P and through σ. */
 void sfi_norm_backward(const sfi_sfconv2d *layer, void *state, void *work, float *gradient_p,
                        float *gradient_q);

@@ -111,6 +111,24 @@ const float *sfi_norm_forward(const sfi_sfconv2d *layer, bool training, void *st
     return sfi_norm_weight(layer, state, work);
 }
 
+int64_t sfi_norm_divisor_bytes(const sfi_sfconv2d *layer)
+{
+    sfi_norm_memory bytes;
+    sfi_norm_bytes(layer, &bytes);
+    return bytes.state + bytes.work_forward;
+}
+
+double sfi_norm_divisor(const sfi_sfconv2d *layer, void *memory)
+{
+    sfi_norm_memory bytes;
+    sfi_sigma sigma;
+    sfi_norm_bytes(layer, &bytes);
+    const sfi_factors factors = factors_in(layer, (unsigned char *)memory + bytes.state);
+    const sfconv_status status = sfi_sigma_forward(
+        layer->base.context, &factors, 0, sfi_sfconv2d_u(layer), &sigma, iteration_memory(memory));
+    return status == SFCONV_OK ? sigma.sigma : 1.0;
+}
+
 float *sfi_norm_gradient(const sfi_sfconv2d *layer, void *work)
 {
     return block_of(layer, work, EFFECTIVE_WEIGHT);

@@ -64,14 +64,14 @@ bool sfi_rank_is_relu(const sfconv_layer *layer)
 
 /* Why a live layer is not a first half, by its kind; SFI_REASON_APART: a unit may take it in. */
 static enum sfi_rank_reason why_not_contracted(const sfconv_net *net, const sfi_step *steps,
-                                               int32_t index)
+                                               int32_t index, bool training)
 {
     const sfi_node *node = &net->nodes[index];
     const sfi_sfconv2d *factorized = sfi_as_const_sfconv2d(node->layer);
     const sfi_conv2d *dense = sfi_as_conv2d(node->layer);
     int32_t which;
     float slope;
-    if (factorized && factorized->desc.spectral_norm) {
+    if (factorized && factorized->desc.spectral_norm && training) {
         return SFI_REASON_SPECTRAL_NORM;
     }
     if (factorized) {
@@ -110,13 +110,13 @@ static enum sfi_rank_reason why_no_stem(const sfconv_net *net, const sfi_step *s
 }
 
 void sfi_rank_judge_kind(sfi_rank_node *self, const sfconv_net *net, const sfi_step *steps,
-                         int32_t index)
+                         int32_t index, bool training)
 {
     const sfi_node *node = &net->nodes[index];
     if (!node->layer || !steps[index].live) {
         return;
     }
-    self->reason = why_not_contracted(net, steps, index);
+    self->reason = why_not_contracted(net, steps, index, training);
     self->contracts = self->reason == SFI_REASON_NONE;
     if (!self->contracts && sfi_as_conv2d(node->layer) &&
         !net->nodes[steps[node->inputs[0]].holder].layer) {

@@ -13,6 +13,6 @@ bool sfi_rank_is_relu(const sfconv_layer *layer);
 /* Sets what a node may be, and the reason where that is nothing; SFI_REASON_APART of what a unit
  * may take in. */
 void sfi_rank_judge_kind(sfi_rank_node *self, const sfconv_net *net, const struct sfi_step *steps,
-                         int32_t index);
+                         int32_t index, bool training);
 
 #endif

@@ -88,7 +88,8 @@ sfi_rank_maps sfi_rank_maps_of(const sfi_plan *plan, const sfconv_net *net, int3
     return maps;
 }
 
-static void count_uses(sfi_rank_plan *plan, const sfconv_net *net, const sfi_step *steps)
+static void count_uses(sfi_rank_plan *plan, const sfconv_net *net, const sfi_step *steps,
+                       bool training)
 {
     for (int32_t i = 0; i < net->node_count; i++) {
         sfi_rank_node *node = &plan->nodes[i];
@@ -112,7 +113,7 @@ static void count_uses(sfi_rank_plan *plan, const sfconv_net *net, const sfi_ste
                                 .backward = SFI_NO_BUFFER,
                                 .batch = SFI_NO_BUFFER,
                                 .observing = SFI_NO_BUFFER};
-        sfi_rank_judge_kind(node, net, steps, i);
+        sfi_rank_judge_kind(node, net, steps, i, training);
         for (int32_t j = 0; sfi_is_computed(steps, i) && j < net->nodes[i].input_count; j++) {
             sfi_rank_node *input = &plan->nodes[sfi_rank_input(plan, net, i, j)];
             input->uses++;
@@ -297,7 +298,7 @@ static void find_stored(sfi_rank_plan *plan, const sfconv_net *net, const sfi_st
 void sfi_rank_plan_make(sfi_rank_plan *plan, const sfconv_net *net, const sfi_step *steps,
                         bool training)
 {
-    count_uses(plan, net, steps);
+    count_uses(plan, net, steps, training);
     if (training) {
         choose_trained_stems(plan, net, steps);
     }

@@ -206,7 +206,7 @@ static void part_task(void *argument, int64_t index, int32_t worker)
             double scale;
             const float added = fold_channel(job->run, &job->unit, part, c, &scale);
             rows[c] = in_order + c * taps;
-            scales[c] = (float)scale;
+            scales[c] = (float)(scale / weights->divisors[part]);
             weights->bias[c] = part == 0 ? added : weights->bias[c] + added;
         }
     }
@@ -236,6 +236,27 @@ static void pack_task(void *argument, int64_t index, int32_t worker)
     }
 }
 
+/* The layer of a part with spectral normalization; NULL of another. */
+static const sfi_sfconv2d *normalized(const sfi_rank_unit *unit, const sfconv_net *net,
+                                      int32_t part)
+{
+    const sfi_sfconv2d *conv = sfi_as_const_sfconv2d(net->nodes[unit->conv[part]].layer);
+    return conv && conv->desc.spectral_norm ? conv : NULL;
+}
+
+/* Before the weights are packed, σ is found in their memory. */
+static int64_t packed_elements(const sfi_rank_job *job, const sfconv_net *net)
+{
+    const int64_t channels = sfi_ceil_div(job->cut.shape.c, SFK_QUAD_BLOCK) * SFK_QUAD_BLOCK;
+    int64_t elements = channels * packed_per_channel(&job->unit, &job->mixing);
+    for (int32_t part = 0; part < job->unit.part_count; part++) {
+        const sfi_sfconv2d *conv = normalized(&job->unit, net, part);
+        const int64_t bytes = conv ? sfi_norm_divisor_bytes(conv) : 0;
+        elements = sfi_max(elements, sfi_ceil_div(bytes, (int64_t)sizeof(float)));
+    }
+    return elements;
+}
+
 static void lay_out_parts(sfi_rank_weights *weights, const sfi_rank_job *job, const sfconv_net *net,
                           uintptr_t *memory)
 {
@@ -247,14 +268,12 @@ static void lay_out_parts(sfi_rank_weights *weights, const sfi_rank_job *job, co
         reordered += lies_in_order(conv) ? 0 : channels * sfi_rank_taps(conv);
     }
     weights->parts = sfi_rank_take(memory, unit->part_count, sizeof *weights->parts);
+    weights->divisors = sfi_rank_take(memory, unit->part_count, sizeof *weights->divisors);
     weights->rows = sfi_rank_take(memory, unit->part_count * channels, sizeof(float *));
     weights->scales = sfi_rank_take(memory, unit->part_count * channels, sizeof(float));
     weights->bias = sfi_rank_take(memory, channels, sizeof(float));
     weights->reordered = sfi_rank_take(memory, reordered, sizeof(float));
-    weights->packed = sfi_rank_take(memory,
-                                    sfi_ceil_div(channels, SFK_QUAD_BLOCK) * SFK_QUAD_BLOCK *
-                                        packed_per_channel(unit, &job->mixing),
-                                    sizeof(float));
+    weights->packed = sfi_rank_take(memory, packed_elements(job, net), sizeof(float));
 }
 
 static void make_pair(sfi_rank_job *job)
@@ -262,6 +281,8 @@ static void make_pair(sfi_rank_job *job)
     const int64_t channels = job->cut.shape.c;
     const int64_t tasks = sfi_ceil_div(channels, channels_of_task(job));
     for (int32_t part = 0; part < job->unit.part_count; part++) {
+        const sfi_sfconv2d *conv = normalized(&job->unit, job->run->net, part);
+        job->weights.divisors[part] = conv ? sfi_norm_divisor(conv, job->weights.packed) : 1.0;
         job->weights.parts[part] = (sfk_pair_part){
             .weights = job->weights.rows + part * channels,
             .depth = sfi_rank_taps(job->run->net->nodes[job->unit.conv[part]].layer),

@@ -104,6 +104,8 @@ typedef struct sfi_rank_weights {
      * with the vertical taps innermost. */
     float *packed;
     sfk_pair_part *parts;
+    /* Of a part with spectral normalization, what its rows are divided by; 1 of the others. */
+    double *divisors;
     const float **rows;
     float *scales;
     float *bias;

@@ -115,7 +115,7 @@ sfconv_status sfi_sigma_forward(sfconv_context *context, const sfi_factors *fact
         return sfi_fail(context, SFCONV_ERROR_NUMERIC,
                         "spectral norm: expected a positive finite number, got %g", norm);
     }
-    for (int64_t i = 0; i < factors->p_rows; i++) {
+    for (int64_t i = 0; iterations > 0 && i < factors->p_rows; i++) {
         u[i] = (float)left[i];
     }
     divide(factors->p_rows, left, left_length);

@@ -265,6 +265,47 @@ START_TEST(dropout_alone_gives_its_input)
 }
 END_TEST
 
+/* σ is a number in inference; in training it changes with each step, and the layers go alone. */
+START_TEST(spectral_normalization_folds_into_the_weights_of_inference)
+{
+    sfconv_context *context = one_worker();
+    sfconv_net *net = empty_net(context);
+    const int32_t x = put_input(net, "x", 5);
+    int32_t y = put_factorized(net, "a", x, 5, 16, 1);
+    y = put_relu(net, "r", put_after(net, "n", new_batchnorm(context, 16), y));
+    const int32_t z = put_pair(net, "s", new_add(context), put_factorized(net, "b", y, 16, 16, 1),
+                               put_factorized(net, "c", y, 16, 16, 0));
+    put_output(net, put_factorized(net, "e", put_relu(net, "r2", z), 16, 7, 1));
+    const char *text = check_inference(net);
+    check_node(text, "expand", "r", 0);
+    check_node(text, "expand", "r2", 0);
+    check_stored(text, map_bytes(7));
+    sfconv_run *training = new_run(net, SFCONV_MODE_TRAINING);
+    ck_assert_int_eq(sfconv_run_reshape(training, &image, 1, NULL, 0), SFCONV_OK);
+    static char other[16384];
+    plan_of(training, other, sizeof other);
+    check_node(other, "layer", "a", map_bytes(16));
+    sfconv_run_destroy(training);
+    sfconv_net_destroy(net);
+    sfconv_context_destroy(context);
+}
+END_TEST
+
+START_TEST(a_factor_of_zeros_stays_undivided)
+{
+    sfconv_context *context = one_worker();
+    sfconv_net *net = empty_net(context);
+    put_output(net, put_factorized(net, "a", put_input(net, "x", 5), 5, 16, 1));
+    int32_t p;
+    ck_assert_int_eq(sfconv_net_find_parameter(net, "a.p.weight", &p), SFCONV_OK);
+    const sfconv_parameter_info info = parameter_of(net, p);
+    memset(info.view.data, 0, (size_t)sfconv_view_count(&info.view) * sizeof(float));
+    check_inference(net);
+    sfconv_net_destroy(net);
+    sfconv_context_destroy(context);
+}
+END_TEST
+
 START_TEST(a_concatenation_of_concatenations_is_virtual)
 {
     sfconv_context *context = one_worker();
@@ -366,6 +407,8 @@ int main(void)
     tcase_add_test(tests, dropout_does_not_part_layers);
     tcase_add_test(tests, an_output_may_be_another_name_of_a_map);
     tcase_add_test(tests, dropout_alone_gives_its_input);
+    tcase_add_test(tests, spectral_normalization_folds_into_the_weights_of_inference);
+    tcase_add_test(tests, a_factor_of_zeros_stays_undivided);
     tcase_add_test(tests, a_concatenation_of_concatenations_is_virtual);
     tcase_add_loop_test(tests, an_up_sampling_of_a_concatenation_is_virtual, 0, 3);
     tcase_add_test(tests, an_up_sampling_behind_an_up_sampling_is_computed);
