@@ -264,16 +264,31 @@ SFCONV_API sfconv_status sfconv_run_set_seed(sfconv_run *run, uint64_t seed, uin
 SFCONV_API uint64_t sfconv_run_step(const sfconv_run *run);
 
 /**
- * The plan in words: a line a node with what becomes of it, its name, kind, output shape, bytes of
- * its map in memory (0: the map is virtual) and MACs at its turn, and totals; of a training run
- * also bytes of its map's gradient, MACs of its backward turn, and bytes of the gradients of all
- * parameters. "layer": computed by itself. In rank space: "expand": the end of a unit that makes a
- * full-width map from rank maps, "fused": computed within such a unit, "virtual": only ever taken
- * along on the way from a map to rank maps, "mixed": a 1x1 convolution computed while its input is
- * made. "alias": of inference, another name of its input's map. In rank space a line of a node that
- * is left to its layer ends in the reason, and so does that of a unit whose map is stored. Writes
- * at most `capacity` bytes, terminated, and sets *length to the length of the whole text without
- * the terminator. `buffer` may be NULL when capacity is 0. Errors: ARGUMENT, STATE (before
+ * The plan in words; docs/guide.md shows one. The first line names mode and engine. Then there is
+ * a line a node: what becomes of it, its name, kind, output shape, bytes of its map in memory (0:
+ * the map is virtual) and the multiply-adds (MACs) of its turn; of a training run, behind
+ * "backward:", bytes of its map's gradient and the MACs of its backward turn.
+ *
+ * "layer": computed by itself. In rank space: "expand": the end of a unit that makes a full-width
+ * map from rank maps, "fused": computed within such a unit or with the layer before it, "virtual":
+ * only ever taken along on the way from a map to rank maps, "mixed": a 1x1 convolution computed
+ * while its input is made. "alias": of inference, another name of its input's map.
+ *
+ * Behind MACs stands what computes them: "direct" sums, or Winograd's "F(4x4, 3x3)", "F(4, 4)" or
+ * "F(4, 3)" "in place of" so many MACs of direct sums. In rank space the line of a node that is
+ * left to its layer ends in "by its layer:" and the reason, that of a unit whose map is in memory
+ * in "stored:" and the reason.
+ *
+ * Indented under a node stand "with", what it has in memory beside its map, and a line "->" for
+ * each consumer that gathers maps of its map: by which way, how many, and their MACs.
+ *
+ * The lines "total" sum up MACs, those computed and those by direct sums. The lines "memory" sum up
+ * the bytes above by what they are for, and name what pads maps, what buffers of different times
+ * share (below 0), gradients of parameters and the room of regularizers; "memory total" is their
+ * sum and what sfconv_run_bytes() says. Frozen weights are beside it.
+ *
+ * Writes at most `capacity` bytes, terminated, and sets *length to the length of the whole text
+ * without the terminator. `buffer` may be NULL when capacity is 0. Errors: ARGUMENT, STATE (before
  * reshape). Since: 0.1
  */
 SFCONV_API sfconv_status sfconv_run_plan_text(const sfconv_run *run, char *buffer, size_t capacity,

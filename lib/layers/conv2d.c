@@ -56,6 +56,13 @@ static int64_t macs(const sfconv_layer *layer, const sfi_shape *in, sfi_shape ou
     return sfi_dense_macs(&shape);
 }
 
+static sfi_layer_macs count(const sfconv_layer *layer, const sfi_shape *in, sfi_shape out)
+{
+    const sfi_conv_shape shape = shape_of(layer, *in, out);
+    const sfi_conv_counts counts = sfi_conv_count(layer->context, &shape);
+    return (sfi_layer_macs){counts.forward, counts.weight, counts.data};
+}
+
 static sfconv_status frozen_bytes(const sfconv_layer *layer, const sfi_shape *in, sfi_shape out,
                                   int64_t *bytes)
 {
@@ -96,6 +103,7 @@ static const sfi_layer_class conv2d_class = {
     .spacing = spacing,
     .memory = memory,
     .macs = macs,
+    .count = count,
     .frozen_bytes = frozen_bytes,
     .freeze = freeze,
     .forward = forward,

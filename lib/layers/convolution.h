@@ -4,6 +4,7 @@
 
 #include "ctx.h"
 #include "finish.h"
+#include "macs.h"
 
 #include <stdbool.h>
 
@@ -42,6 +43,16 @@ bool sfi_conv_shape_fits(const sfi_conv_shape *shape);
 
 /* Multiply-adds of the forward pass, those with padding included; false on overflow. */
 bool sfi_conv_macs(int64_t *macs, const sfi_conv_shape *shape);
+
+/* Multiply-adds of each pass by the algorithm that this context chooses; the shape's are countable.
+ */
+typedef struct sfi_conv_counts {
+    sfi_macs forward;
+    sfi_macs data;
+    sfi_macs weight;
+} sfi_conv_counts;
+
+sfi_conv_counts sfi_conv_count(const sfconv_context *context, const sfi_conv_shape *shape);
 
 /* y = conv(x, weight) + bias; bias [out_channels] or NULL. `frozen`: NULL, or what
  * sfi_conv_freeze() made, and then the weight is not read. Either gives the same bits. `finish`:

@@ -233,3 +233,34 @@ void sfi_conv_backward_data(sfconv_context *context, const sfi_conv_shape *shape
         }
     }
 }
+
+/* A product with `direct` multiply-adds. */
+static sfi_macs count_product(const sfconv_context *context, const sfi_conv_product *product,
+                              int64_t direct)
+{
+    return sfi_winograd_chosen(context, product)
+               ? (sfi_macs){sfi_winograd_macs(product), direct, SFI_F_4X4_3X3}
+               : sfi_direct_macs(direct);
+}
+
+sfi_conv_counts sfi_conv_count(const sfconv_context *context, const sfi_conv_shape *shape)
+{
+    const bool has_stride = shape->stride[0] > 1 || shape->stride[1] > 1;
+    const sfi_conv_product forward = forward_product(shape);
+    int64_t first_weight;
+    const sfi_conv_product data = phase_product(shape, (int64_t[2]){0, 0}, &first_weight);
+    int64_t direct = 0;
+    const bool fits = sfi_conv_macs(&direct, shape);
+    assert(fits);
+    (void)fits;
+    sfi_conv_counts counts = {.forward = count_product(context, &forward, direct),
+                              .data = sfi_direct_macs(direct),
+                              .weight = sfi_direct_macs(direct)};
+    if (!has_stride) {
+        counts.data = count_product(context, &data, direct);
+    }
+    if (sfi_lines_chosen(context, shape)) {
+        counts.forward = counts.weight = (sfi_macs){sfi_lines_macs(shape), direct, SFI_F_4_4};
+    }
+    return counts;
+}

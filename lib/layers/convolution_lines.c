@@ -64,6 +64,12 @@ bool sfi_lines_chosen(const sfconv_context *context, const sfi_conv_shape *shape
     }
 }
 
+int64_t sfi_lines_macs(const sfi_conv_shape *shape)
+{
+    const int64_t tiles = shape->batch * shape->out_height * sfi_ceil_div(shape->out_width, TILE);
+    return POINTS * PHASES * tiles * shape->kernel[0] * shape->in_channels * shape->out_channels;
+}
+
 /* Values of w0 + w1·z + w2·z² + w3·z³ at the points, over what the other points leave: the product
  * of the distances to them. */
 static void transform_taps(const double w[TAPS], double out[POINTS])

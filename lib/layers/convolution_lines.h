@@ -20,6 +20,9 @@ void sfi_line_weights(float *to, const float *filter, int64_t in, int64_t height
  * always where it can be done, or where the counts of operations promise time. */
 bool sfi_lines_chosen(const sfconv_context *context, const sfi_conv_shape *shape);
 
+/* Multiply-adds of the products of either pass. */
+int64_t sfi_lines_macs(const sfi_conv_shape *shape);
+
 /* As the passes of convolution.h. */
 bool sfi_lines_forward_scratch(int64_t *bytes, const sfconv_context *context,
                                const sfi_conv_shape *shape);

@@ -65,6 +65,12 @@ bool sfi_winograd_chosen(const sfconv_context *context, const sfi_conv_product *
     }
 }
 
+int64_t sfi_winograd_macs(const sfi_conv_product *product)
+{
+    return PLANES * sfi_winograd_grid_of(product).tiles * product->source_channels *
+           product->target_channels;
+}
+
 static int64_t worker_bytes(const sfi_winograd_plan *plan)
 {
     return plan->sums_bytes + plan->patch_bytes + plan->packed_bytes;

@@ -11,6 +11,9 @@
  * of the product do not matter, here and in the query. */
 bool sfi_winograd_chosen(const sfconv_context *context, const sfi_conv_product *product);
 
+/* Multiply-adds of its products, those of tiles' parts behind the target's end included. */
+int64_t sfi_winograd_macs(const sfi_conv_product *product);
+
 bool sfi_winograd_scratch(int64_t *bytes, const sfconv_context *context,
                           const sfi_conv_product *product);
 

@@ -91,16 +91,16 @@ void sfi_parameter_fill(sfi_parameter *parameter, float value)
     }
 }
 
-int64_t sfi_layer_backward_macs(const sfconv_layer *layer, const sfi_shape *in, sfi_shape out,
-                                bool wants_input_gradient)
+sfi_layer_macs sfi_layer_count(const sfconv_layer *layer, const sfi_shape *in, sfi_shape out)
 {
     const sfi_layer_class *kind = layer->kind;
-    if (!kind->macs) {
-        return 0;
+    if (kind->count) {
+        return kind->count(layer, in, out);
     }
-    const int64_t macs = kind->macs(layer, in, out);
+    const int64_t macs = kind->macs ? kind->macs(layer, in, out) : 0;
     const int64_t of_input = kind->input_macs ? kind->input_macs(layer, in, out) : macs;
-    return 2 * macs - (wants_input_gradient ? 0 : of_input);
+    return (sfi_layer_macs){sfi_direct_macs(macs), sfi_direct_macs(2 * macs - of_input),
+                            sfi_direct_macs(of_input)};
 }
 
 sfconv_status sfi_infer_unchanged(const sfconv_layer *layer, bool training, const sfi_shape *in,

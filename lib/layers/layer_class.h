@@ -6,6 +6,7 @@
 
 #include "ctx.h"
 #include "finish.h"
+#include "macs.h"
 
 #include "sfconv/layer.h"
 
@@ -98,6 +99,14 @@ typedef struct sfi_term {
     const char *parameter;
 } sfi_term;
 
+/* Multiply-adds of forward, and of backward without the gradient of the input and what that adds.
+ */
+typedef struct sfi_layer_macs {
+    sfi_macs forward;
+    sfi_macs backward;
+    sfi_macs input_gradient;
+} sfi_layer_macs;
+
 typedef struct sfi_layer_class {
     /* Public name of the kind. */
     const char *kind;
@@ -122,6 +131,8 @@ typedef struct sfi_layer_class {
      * for the gradients of the weights and once more for those of what they are multiplied with,
      * but without these where the gradient of the input is not wanted. */
     int64_t (*input_macs)(const sfconv_layer *layer, const sfi_shape *in, sfi_shape out);
+    /* The passes as the context computes them; NULL for kinds that know direct sums alone. */
+    sfi_layer_macs (*count)(const sfconv_layer *layer, const sfi_shape *in, sfi_shape out);
     /* Parameters in the form that forward reads soonest, made once for many passes of inference of
      * these shapes. Bytes, 0 where nothing is gained and `freeze` is not called, or OVERFLOW; NULL
      * for kinds without. Forward gives the same bits with it. */
@@ -179,9 +190,8 @@ void sfi_layer_release(sfconv_layer *layer);
 void sfi_parameter_uniform(sfi_parameter *parameter, uint64_t seed, double bound);
 void sfi_parameter_fill(sfi_parameter *parameter, float value);
 
-/* Multiply-adds of a backward pass; 0 for kinds that count none. */
-int64_t sfi_layer_backward_macs(const sfconv_layer *layer, const sfi_shape *in, sfi_shape out,
-                                bool wants_input_gradient);
+/* 0 for kinds that count none. */
+sfi_layer_macs sfi_layer_count(const sfconv_layer *layer, const sfi_shape *in, sfi_shape out);
 
 /* The `infer` of kinds that work element by element and take any shape. */
 sfconv_status sfi_infer_unchanged(const sfconv_layer *layer, bool training, const sfi_shape *in,

@@ -198,10 +198,13 @@ static int64_t macs(const sfconv_layer *layer, const sfi_shape *in, sfi_shape ou
     return sfi_dense_macs(&stages.q) + sfi_dense_macs(&stages.p);
 }
 
-static int64_t input_macs(const sfconv_layer *layer, const sfi_shape *in, sfi_shape out)
+static sfi_layer_macs count(const sfconv_layer *layer, const sfi_shape *in, sfi_shape out)
 {
     const struct stages stages = stages_of(sfconv2d(layer), *in, out);
-    return sfi_dense_macs(&stages.q);
+    const sfi_conv_counts q = sfi_conv_count(layer->context, &stages.q);
+    const sfi_conv_counts p = sfi_conv_count(layer->context, &stages.p);
+    return (sfi_layer_macs){sfi_macs_sum(q.forward, p.forward),
+                            sfi_macs_sum(q.weight, sfi_macs_sum(p.weight, p.data)), q.data};
 }
 
 static sfi_norm_memory norm_memory(const sfi_sfconv2d *self)
@@ -396,7 +399,7 @@ static const sfi_layer_class sfconv2d_class = {
     .spacing = spacing,
     .memory = memory,
     .macs = macs,
-    .input_macs = input_macs,
+    .count = count,
     .forward = forward,
     .backward = backward,
     .initialize = initialize,

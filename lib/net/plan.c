@@ -116,11 +116,17 @@ static sfconv_status ask_memory(sfi_plan *plan, const sfconv_net *net, bool trai
     return SFCONV_OK;
 }
 
-static void add_buffer(sfi_plan *plan, int64_t *offset, int64_t bytes, int32_t first, int32_t last)
+/* Of the node that is being listed. */
+static void add_buffer(sfi_plan *plan, enum sfi_buffer_kind kind, int64_t *offset, int64_t bytes,
+                       int32_t first, int32_t last)
 {
     *offset = SFI_NO_BUFFER;
     if (bytes > 0) {
-        plan->buffers[plan->buffer_count++] = (sfi_buffer){sfi_round64(bytes), first, last, offset};
+        plan->buffers[plan->buffer_count++] = (sfi_buffer){.bytes = sfi_round64(bytes),
+                                                           .first = first,
+                                                           .last = last,
+                                                           .offset = offset,
+                                                           .kind = kind};
     }
 }
 
@@ -192,28 +198,30 @@ static void list_rank_gradients(sfi_plan *plan, const sfconv_net *net, int32_t n
     const int64_t bytes = (sfi_shape_count(step->shape) + SFK_SLACK) * (int64_t)sizeof(float);
     const int32_t begun = 2 * count - 1 - self->first_base;
     const int32_t mixed_last = self->role == SFI_RANK_SINK ? begun : backward;
-    add_buffer(plan, &step->gradient, wanted ? bytes : 0, times->gradient_first,
-               is_input ? 2 * count : mixed_last);
+    add_buffer(plan, SFI_BUFFER_MAP_GRADIENT, &step->gradient, wanted ? bytes : 0,
+               times->gradient_first, is_input ? 2 * count : mixed_last);
     const bool taped = by_layer || self->unpooled >= 0;
-    add_buffer(plan, &step->tape, taped ? step->memory.tape : 0, node, backward);
-    add_buffer(plan, &step->scratch_backward,
+    add_buffer(plan, SFI_BUFFER_TAPE, &step->tape, taped ? step->memory.tape : 0, node, backward);
+    add_buffer(plan, SFI_BUFFER_SCRATCH, &step->scratch_backward,
                by_layer && step->wants_gradient ? step->memory.scratch_backward : 0, backward,
                backward);
-    add_buffer(plan, &self->backward, sfi_rank_backward_bytes(plan, net, node), backward, backward);
+    add_buffer(plan, SFI_BUFFER_SCRATCH, &self->backward, sfi_rank_backward_bytes(plan, net, node),
+               backward, backward);
     if (self->contracts) {
-        add_buffer(plan, &self->maps_gradient, sfi_rank_maps_bytes(plan, net, node),
-                   2 * count - 1 - self->unit, begun);
+        add_buffer(plan, SFI_BUFFER_RANK_GRADIENTS, &self->maps_gradient,
+                   sfi_rank_maps_bytes(plan, net, node), 2 * count - 1 - self->unit, begun);
     }
     if (sfi_rank_is_norm(&plan->rank, net, node)) {
-        add_buffer(plan, &self->batch, sfi_rank_batch_bytes(plan, net, node), node,
+        add_buffer(plan, SFI_BUFFER_TAPE, &self->batch, sfi_rank_batch_bytes(plan, net, node), node,
                    2 * count - 1 - self->unit);
-        add_buffer(plan, &self->observing, sfi_rank_observe_bytes(plan, net, node), node, node);
+        add_buffer(plan, SFI_BUFFER_SCRATCH, &self->observing,
+                   sfi_rank_observe_bytes(plan, net, node), node, node);
     }
     for (int32_t i = 0; i < plan->rank.sink_count; i++) {
         sfi_rank_sink *sink = &plan->rank.sinks[i];
         if (sink->base == node) {
-            add_buffer(plan, &sink->mixed_gradient, sfi_rank_mixed_bytes(plan, net, sink), backward,
-                       backward);
+            add_buffer(plan, SFI_BUFFER_RANK_GRADIENTS, &sink->mixed_gradient,
+                       sfi_rank_mixed_bytes(plan, net, sink), backward, backward);
         }
     }
 }
@@ -233,24 +241,26 @@ static void list_rank_buffers(sfi_plan *plan, const sfconv_net *net, int32_t nod
     const int32_t first = self->role == SFI_RANK_SINK       ? self->first_base
                           : self->role == SFI_RANK_FINISHED ? self->finished_by
                                                             : node;
-    add_buffer(plan, &step->value, self->stored ? bytes : 0,
+    add_buffer(plan, SFI_BUFFER_MAP, &step->value, self->stored ? bytes : 0,
                is_input || self->is_output ? -1 : first, kept ? after : times.value_last);
-    add_buffer(plan, &step->scratch_forward,
+    add_buffer(plan, SFI_BUFFER_SCRATCH, &step->scratch_forward,
                self->role == SFI_RANK_LAYER ? step->memory.scratch_forward : 0, node, node);
-    add_buffer(plan, &self->normals, sfi_rank_normals_bytes(&plan->rank, net, node), node, node);
-    add_buffer(plan, &self->folded, needed.folded, node, node);
-    add_buffer(plan, &self->scratch, needed.scratch, node, node);
+    add_buffer(plan, SFI_BUFFER_WEIGHTS, &self->normals,
+               sfi_rank_normals_bytes(&plan->rank, net, node), node, node);
+    add_buffer(plan, SFI_BUFFER_WEIGHTS, &self->folded, needed.folded, node, node);
+    add_buffer(plan, SFI_BUFFER_SCRATCH, &self->scratch, needed.scratch, node, node);
     if (self->contracts || self->copies) {
-        add_buffer(plan, &self->maps, sfi_rank_maps_bytes(plan, net, node), self->first_base,
+        add_buffer(plan, SFI_BUFFER_RANK_MAPS, &self->maps, sfi_rank_maps_bytes(plan, net, node),
+                   self->first_base,
                    training && !self->copies ? 2 * net->node_count - 1 - self->unit : self->unit);
     }
     for (int32_t i = 0; i < plan->rank.sink_count; i++) {
         sfi_rank_sink *sink = &plan->rank.sinks[i];
         if (sink->base == node) {
-            add_buffer(plan, &sink->mixed, sfi_rank_mixed_bytes(plan, net, sink), node, node);
+            add_buffer(plan, SFI_BUFFER_MIXED_MAPS, &sink->mixed,
+                       sfi_rank_mixed_bytes(plan, net, sink), node, node);
         }
     }
-    self->macs = sfi_rank_step_macs(plan, net, node);
     if (training) {
         list_rank_gradients(plan, net, node, &times);
     }
@@ -270,13 +280,15 @@ static void list_node_buffers(sfi_plan *plan, const sfconv_net *net, int32_t nod
     /* The caller fills inputs before the first step and reads outputs after the last; an inference
      * run may use an input's memory again once nobody reads it. */
     const bool kept = is_output(plan, net, node) || (training && is_input);
-    add_buffer(plan, &step->value, bytes, outside ? -1 : node, kept ? after : times.value_last);
+    add_buffer(plan, SFI_BUFFER_MAP, &step->value, bytes, outside ? -1 : node,
+               kept ? after : times.value_last);
     const bool gradient = training && (step->wants_gradient || is_output(plan, net, node));
-    add_buffer(plan, &step->gradient, gradient ? bytes : 0, times.gradient_first,
-               is_input ? after : backward);
-    add_buffer(plan, &step->tape, training ? memory->tape : 0, node, backward);
-    add_buffer(plan, &step->scratch_forward, memory->scratch_forward, node, node);
-    add_buffer(plan, &step->scratch_backward,
+    add_buffer(plan, SFI_BUFFER_MAP_GRADIENT, &step->gradient, gradient ? bytes : 0,
+               times.gradient_first, is_input ? after : backward);
+    add_buffer(plan, SFI_BUFFER_TAPE, &step->tape, training ? memory->tape : 0, node, backward);
+    add_buffer(plan, SFI_BUFFER_SCRATCH, &step->scratch_forward, memory->scratch_forward, node,
+               node);
+    add_buffer(plan, SFI_BUFFER_SCRATCH, &step->scratch_backward,
                training && step->wants_gradient ? memory->scratch_backward : 0, backward, backward);
 }
 
@@ -291,10 +303,14 @@ static sfconv_status list_buffers(sfi_plan *plan, const sfconv_net *net, bool tr
         if (!sfi_is_computed(plan->steps, i) && net->nodes[i].layer) {
             continue;
         }
+        const int32_t begin = plan->buffer_count;
         if (plan->rank.active) {
             list_rank_buffers(plan, net, i, training);
         } else {
             list_node_buffers(plan, net, i, training);
+        }
+        for (int32_t j = begin; j < plan->buffer_count; j++) {
+            plan->buffers[j].node = i;
         }
     }
     for (int32_t i = 0; i < plan->buffer_count; i++) {

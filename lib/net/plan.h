@@ -42,12 +42,32 @@ static inline bool sfi_is_computed(const sfi_step *steps, int32_t node)
     return steps[node].live && steps[node].holder == node;
 }
 
+/* What a piece of memory is for. */
+enum sfi_buffer_kind {
+    SFI_BUFFER_MAP,
+    /* The maps that a consumer gathers. */
+    SFI_BUFFER_RANK_MAPS,
+    /* Those that wait for their up-sampling. */
+    SFI_BUFFER_MIXED_MAPS,
+    /* Folded and packed ones, and lines of BatchNorm. */
+    SFI_BUFFER_WEIGHTS,
+    SFI_BUFFER_SCRATCH,
+    /* Training: what forward keeps for backward beside maps. */
+    SFI_BUFFER_TAPE,
+    SFI_BUFFER_MAP_GRADIENT,
+    /* Of rank maps and of mixed maps. */
+    SFI_BUFFER_RANK_GRADIENTS,
+    SFI_BUFFER_KINDS
+};
+
 /* A piece of memory with the time it is in use, both ends included. */
 typedef struct sfi_buffer {
     int64_t bytes;
     int32_t first;
     int32_t last;
     int64_t *offset;
+    enum sfi_buffer_kind kind;
+    int32_t node;
 } sfi_buffer;
 
 typedef struct sfi_plan {

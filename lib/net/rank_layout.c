@@ -203,32 +203,6 @@ sfi_rank_bytes sfi_rank_step_bytes(const sfi_plan *plan, const sfconv_net *net, 
     return bytes;
 }
 
-int64_t sfi_rank_step_macs(const sfi_plan *plan, const sfconv_net *net, int32_t node)
-{
-    const sfi_shape shape = plan->steps[node].shape;
-    int64_t macs = 0;
-    if (plan->rank.nodes[node].role == SFI_RANK_UNIT) {
-        sfi_rank_unit unit;
-        sfi_rank_unit_of(&unit, &plan->rank, net, node);
-        if (unit.lines) {
-            macs = sfi_rank_stem_macs(plan, net, unit.conv[0]);
-        } else {
-            macs = unit.quads ? sfi_rank_quads_macs(&unit, shape)
-                              : sfi_shape_count(shape) * unit.depth;
-        }
-    }
-    for (int32_t i = 0; i < plan->rank.sink_count; i++) {
-        const sfi_rank_sink *sink = &plan->rank.sinks[i];
-        const sfi_rank_maps maps = sfi_rank_maps_of(plan, net, sink->consumer);
-        const int64_t pixels =
-            sink->via == SFI_VIA_POOL ? shape.h / 2 * (shape.w / 2) : shape.h * shape.w;
-        const bool mixes = sink->base == node && sink->via != SFI_VIA_COPY && !sink->tiled;
-        macs += sink->base == node && sink->tiled ? sfi_rank_tiles_macs(plan, net, sink) : 0;
-        macs += mixes ? shape.n * shape.c * pixels * sfi_rank_mixed_count(&maps) : 0;
-    }
-    return macs;
-}
-
 bool sfi_rank_row_is_read(const sfi_rank_maps *maps, int64_t row)
 {
     const int64_t residue = (row + maps->padding) % maps->residues;

@@ -106,10 +106,9 @@ typedef struct sfi_rank_node {
     /* Of a consumer of sinks: the first base; offset of the maps an sfconv2d gathers. */
     int32_t first_base;
     int64_t maps;
-    /* Of a base: offsets of what its step needs, and its multiply-adds. */
+    /* Of a base: offsets of what its step needs. */
     int64_t folded;
     int64_t scratch;
-    int64_t macs;
     /* Its weights in the block of a run's frozen ones. */
     int64_t frozen;
     /* Training: gradients of the maps; what a base's backward needs; the record of a BatchNorm and

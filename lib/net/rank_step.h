@@ -14,7 +14,6 @@ typedef struct sfi_rank_bytes {
 } sfi_rank_bytes;
 
 sfi_rank_bytes sfi_rank_step_bytes(const sfi_plan *plan, const sfconv_net *net, int32_t node);
-int64_t sfi_rank_step_macs(const sfi_plan *plan, const sfconv_net *net, int32_t node);
 /* Of `folded` the weights alone; and what of them a frozen run keeps, 0: nothing. */
 int64_t sfi_rank_weights_bytes(const sfi_plan *plan, const sfconv_net *net, int32_t node);
 int64_t sfi_rank_frozen_bytes(const sfi_plan *plan, const sfconv_net *net, int32_t node);

@@ -45,9 +45,6 @@ void sfi_rank_observe(const sfconv_run *run, int32_t norm);
 /* The backward step of base `node`, see sfi_rank_step(), and its bytes. */
 int64_t sfi_rank_backward_bytes(const sfi_plan *plan, const sfconv_net *net, int32_t node);
 void sfi_rank_backward(const sfconv_run *run, int32_t node);
-/* Multiply-adds of both, what is summed in double included. */
-int64_t sfi_rank_observe_macs(const sfi_plan *plan, const sfconv_net *net, int32_t norm);
-int64_t sfi_rank_backward_macs(const sfi_plan *plan, const sfconv_net *net, int32_t node);
 /* The gradient of the bias of a 1x1 convolution that is a sink. */
 void sfi_rank_backward_bias(const sfconv_run *run, int32_t node);
 

@@ -215,6 +215,20 @@ static inline sfconv_run *new_run(sfconv_net *net, int32_t mode)
     return run;
 }
 
+/* A ready-made network of three outputs. */
+static inline sfconv_net *new_network(sfconv_context *context, int32_t model, int32_t method,
+                                      double ratio)
+{
+    sfconv_model_desc desc = SFCONV_MODEL_DESC_INIT;
+    sfconv_net *net;
+    desc.model = model;
+    desc.method = method;
+    desc.ratio = ratio;
+    desc.out_channels = 3;
+    ck_assert_int_eq(sfconv_model_create(&net, context, &desc), SFCONV_OK);
+    return net;
+}
+
 /* Of inference, laid out for `count` sizes. */
 static inline sfconv_run *new_run_of(sfconv_net *net, int32_t engine, const sfconv_shape *shapes,
                                      int32_t count)

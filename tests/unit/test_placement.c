@@ -20,7 +20,8 @@ static void make_buffers(sfi_buffer *buffers, int64_t *offsets, int32_t count, u
         const int32_t length = (int32_t)sfi_random_below(random, at + 1, 20);
         const int64_t bytes = 64 * (1 + (int64_t)sfi_random_below(random, at + 2, 9));
         offsets[i] = -77;
-        buffers[i] = (sfi_buffer){bytes, first, first + length, &offsets[i]};
+        buffers[i] = (sfi_buffer){
+            .bytes = bytes, .first = first, .last = first + length, .offset = &offsets[i]};
     }
 }
 
@@ -95,8 +96,9 @@ END_TEST
 START_TEST(buffers_of_different_times_share_memory)
 {
     int64_t offsets[3];
-    sfi_buffer buffers[] = {
-        {640, 0, 1, &offsets[0]}, {640, 2, 3, &offsets[1]}, {640, 4, 9, &offsets[2]}};
+    sfi_buffer buffers[] = {{.bytes = 640, .first = 0, .last = 1, .offset = &offsets[0]},
+                            {.bytes = 640, .first = 2, .last = 3, .offset = &offsets[1]},
+                            {.bytes = 640, .first = 4, .last = 9, .offset = &offsets[2]}};
     ck_assert_int_eq(sfi_place_buffers(buffers, 3), 640);
     ck_assert_int_eq(sfi_place_buffers(buffers, 0), 0);
 }

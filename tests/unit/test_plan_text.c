@@ -80,7 +80,8 @@ START_TEST(the_plan_counts_the_work_of_a_pair_of_layers)
     reshape_run(run, 1, 10, 12);
     /* Q of a; P of a and Q of c; P of c. */
     const long long macs = 120 * (5 * 3 * 2 + 16 * (3 * 2 + 3 * 3) + 7 * 3 * 3);
-    check_plan(run, "\ntotal  %lld MACs forward, %lld bytes of memory\n", macs,
+    check_plan(run, "\ntotal forward  %18lld MACs computed, %18lld by direct sums\n", macs, macs);
+    check_plan(run, "\nmemory %-26s %18lld B\n", "total",
                bytes_of(run, (sfconv_shape){1, 5, 10, 12}));
     sfconv_run_destroy(run);
     sfconv_net_destroy(net);
@@ -112,10 +113,13 @@ static sfconv_run *training_of(sfconv_net *net, int32_t engine, int32_t want_inp
 static void check_training_total(const sfconv_run *run, long long forward, long long backward,
                                  long long gradients)
 {
-    check_plan(run,
-               "\ntotal  %lld MACs forward, %lld MACs backward, %lld bytes of gradients of "
-               "parameters, %lld bytes of memory\n",
-               forward, backward, gradients, bytes_of(run, (sfconv_shape){2, 5, 10, 12}));
+    check_plan(run, "\ntotal forward  %18lld MACs computed, %18lld by direct sums\n", forward,
+               forward);
+    check_plan(run, "\ntotal backward %18lld MACs computed, %18lld by direct sums\n", backward,
+               backward);
+    check_plan(run, "\nmemory %-26s %18lld B\n", "gradients of parameters", gradients);
+    check_plan(run, "\nmemory %-26s %18lld B\n", "total",
+               bytes_of(run, (sfconv_shape){2, 5, 10, 12}));
 }
 
 /* The gradient of a parameter begins a cache line. */
@@ -142,7 +146,7 @@ START_TEST(layer_by_layer_backward_repeats_forward_for_weights_and_for_inputs)
         /* Nobody wants Q' of a times the gradient behind it. */
         check_training_total(run, forward, 2 * forward - (wanted ? 0 : pixels * 5 * 6),
                              pair_gradients());
-        check_plan(run, ", backward: gradient %11d B %14lld MACs\ntotal", 2 * 7 * 120 * 4,
+        check_plan(run, ", backward: gradient %11d B %14lld MACs direct\n", 2 * 7 * 120 * 4,
                    2 * pixels * (16 * 9 + 7 * 9));
         sfconv_run_destroy(run);
     }
@@ -158,17 +162,25 @@ START_TEST(in_rank_space_backward_makes_maps_again_and_corrects_for_the_norm)
     sfconv_net *net = pair_with_norm(context);
     /* Moments of 6 taps and P times them beside the four products. */
     const long long forward = pixels * (5 * 6 + 16 * 6 + 16 * 9 + 7 * 9 + 6 * 7 / 2) + 16 * 36;
-    /* The unit of a: its map again, gradients of P and of the taps, Q of c both ways, the norm. */
-    const long long unit = pixels * (3 * 16 * 6 + 2 * 16 * 9 + 36) + 2 * 16 * 36;
+    /* The unit of a: its map again, gradients of P and of the taps, the norm. Q of c both ways. */
+    const long long unit = pixels * (3 * 16 * 6 + 36) + 2 * 16 * 36;
+    const long long sink = 2 * pixels * 16 * 9;
     for (int32_t wanted = 0; wanted < 2; wanted++) {
         sfconv_run *run = training_of(net, SFCONV_ENGINE_RANK_SPACE, wanted);
         const long long input = pixels * (wanted ? 2 : 1) * 5 * 6;
-        check_training_total(run, forward, input + unit + 2 * pixels * 7 * 9, pair_gradients());
-        check_plan(run, "stored %11d B %14lld MACs, backward: gradient %11d B %14lld MACs\n", 0,
-                   pixels * (16 * 6 + 16 * 9), 0, unit);
+        const long long second = 2 * pixels * 7 * 9;
+        check_training_total(run, forward, input + unit + sink + second, pair_gradients());
+        check_plan(run,
+                   "stored %11d B %14lld MACs direct, backward: gradient %11d B %14lld MACs "
+                   "direct\n",
+                   0, pixels * 16 * 6, 0, unit);
+        check_plan(run,
+                   "\n        -> c: 9 mixed maps, %lld MACs direct, backward: %lld MACs direct\n",
+                   pixels * 16 * 9, sink);
         /* Its map of rank 2 has a row of zeros above and one below. */
-        check_plan(run, ", rank maps %d B and as much for their gradients\n",
-                   (2 * 2 * 12 * 12 + SFK_SLACK) * 4);
+        const int bytes = (2 * 2 * 12 * 12 + SFK_SLACK) * 4;
+        check_plan(run, "\n        with rank maps %d B, gradients of rank maps %d B\n", bytes,
+                   bytes);
         sfconv_run_destroy(run);
     }
     sfconv_net_destroy(net);
@@ -274,6 +286,79 @@ START_TEST(a_layer_that_is_left_to_itself_says_why)
 }
 END_TEST
 
+/* One map directly, pooled, and beside another one that is up-sampled. */
+START_TEST(under_a_map_stands_who_gathers_of_it_and_by_which_way)
+{
+    const long long pixels = 64;
+    sfconv_context *context = one_worker();
+    sfconv_net *net = empty_net(context);
+    const int32_t x = put_input(net, "x", 5);
+    const int32_t a = put_after(net, "a", new_sfconv(context, 5, 8, 2, 0, 0, 1), x);
+    const int32_t pool = put_after(net, "pool", new_pool(context, SFCONV_POOL_MAX), a);
+    const int32_t b = put_after(net, "b", new_sfconv(context, 8, 12, 3, 0, 0, 2), pool);
+    const int32_t up = put_after(net, "up", new_upsample(context, SFCONV_UPSAMPLE_NEAREST), b);
+    const int32_t both = put_pair(net, "both", new_concat(context), a, up);
+    put_output(net, put_after(net, "c", new_sfconv(context, 20, 8, 4, 0, 0, 3), both));
+    const char *text = planned(net, SFCONV_MODE_INFERENCE, (sfconv_shape){1, 5, 8, 8});
+    const long long macs[] = {pixels * 5 * 6, pixels / 4 * 8 * 9, pixels * 8 * 12,
+                              pixels / 4 * 12 * 12};
+    static const char *const ways[] = {"a: 6", "b via max pool pool: 9",
+                                       "c via concatenation both: 12",
+                                       "c via up-sampling up and concatenation both: 12"};
+    for (size_t i = 0; i < sizeof ways / sizeof *ways; i++) {
+        char line[128];
+        snprintf(line, sizeof line, "\n        -> %s mixed maps, %lld MACs direct\n", ways[i],
+                 macs[i]);
+        ck_assert_msg(strstr(text, line) != NULL, "%s is not in\n%s", line, text);
+    }
+    /* Twelve maps of 4x4 wait for their up-sampling. */
+    char line[64];
+    snprintf(line, sizeof line, ", mixed maps %d B, weights ", (12 * 16 + SFK_SLACK) * 4);
+    ck_assert_msg(strstr(text, line) != NULL, "%s is not in\n%s", line, text);
+    sfconv_net_destroy(net);
+    sfconv_context_destroy(context);
+}
+END_TEST
+
+static sfconv_layer *new_stem(sfconv_context *context, int64_t in, int64_t out)
+{
+    sfconv_conv2d_desc desc = SFCONV_CONV2D_DESC_INIT;
+    sfconv_layer *layer;
+    desc.in_channels = in;
+    desc.out_channels = out;
+    desc.kernel[0] = desc.kernel[1] = 7;
+    desc.stride[0] = desc.stride[1] = 2;
+    desc.padding[0] = desc.padding[1] = 3;
+    ck_assert_int_eq(sfconv_conv2d_create(&layer, context, &desc), SFCONV_OK);
+    return layer;
+}
+
+/* Maps of 10x12 have 3x3 tiles; rows of 6 pixels have 2, with 7 points of either parity. */
+START_TEST(passes_of_layers_name_their_algorithms_and_count_their_products)
+{
+    const long long tiled = 36 * (2 * 3 * 3) * 5 * 8, direct = 2 * 120 * 9 * 5 * 8;
+    const long long lines = 7 * 2 * (2 * 5 * 2) * 7 * 8 * 4, sums = 2 * 30 * 49 * 8 * 4;
+    sfconv_context *context = convolution_context(1, SFCONV_ISA_BEST, SFCONV_CONVOLUTION_WINOGRAD);
+    ck_assert_ptr_nonnull(context);
+    sfconv_net *net = empty_net(context);
+    const int32_t a = put_after(net, "a", new_conv(context, 5, 8, 1, 1), put_input(net, "x", 5));
+    put_output(net, put_after(net, "b", new_stem(context, 8, 4), a));
+    sfconv_run *run = training_of(net, SFCONV_ENGINE_LAYERS, 1);
+    check_plan(run,
+               " %14lld MACs F(4x4, 3x3) in place of %lld, backward: gradient %11d B %14lld MACs "
+               "direct and F(4x4, 3x3) in place of %lld\n",
+               tiled, direct, 2 * 8 * 120 * 4, direct + tiled, 2 * direct);
+    check_plan(
+        run,
+        " %14lld MACs F(4, 4) in place of %lld, backward: gradient %11d B %14lld MACs direct "
+        "and F(4, 4) in place of %lld\n",
+        lines, sums, 2 * 4 * 30 * 4, sums + lines, 2 * sums);
+    sfconv_run_destroy(run);
+    sfconv_net_destroy(net);
+    sfconv_context_destroy(context);
+}
+END_TEST
+
 START_TEST(dense_convolutions_say_what_keeps_them_out_of_rank_space)
 {
     sfconv_context *context = one_worker();
@@ -314,6 +399,8 @@ int main(void)
     tcase_add_test(tests, inference_tells_nothing_of_backward);
     tcase_add_test(tests, kinds_without_products_count_none_and_two_stages_save_the_first);
     tcase_add_test(tests, a_layer_that_is_left_to_itself_says_why);
+    tcase_add_test(tests, under_a_map_stands_who_gathers_of_it_and_by_which_way);
+    tcase_add_test(tests, passes_of_layers_name_their_algorithms_and_count_their_products);
     tcase_add_test(tests, dense_convolutions_say_what_keeps_them_out_of_rank_space);
     suite_add_tcase(suite, tests);
     return run_suite(suite);

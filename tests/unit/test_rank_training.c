@@ -151,18 +151,6 @@ START_TEST(random_nets_agree_with_the_layer_path)
 }
 END_TEST
 
-static sfconv_net *new_model(sfconv_context *context, int32_t model, int32_t method, double ratio)
-{
-    sfconv_model_desc desc = SFCONV_MODEL_DESC_INIT;
-    sfconv_net *net;
-    desc.model = model;
-    desc.method = method;
-    desc.ratio = ratio;
-    desc.out_channels = 3;
-    ck_assert_int_eq(sfconv_model_create(&net, context, &desc), SFCONV_OK);
-    return net;
-}
-
 static const int32_t models[] = {SFCONV_MODEL_RESNET18, SFCONV_MODEL_UNET,
                                  SFCONV_MODEL_TINY_CLASSIFIER, SFCONV_MODEL_TINY_SEGMENTER};
 
@@ -173,8 +161,8 @@ START_TEST(ready_made_networks_agree_with_the_layer_path)
     sfconv_context *context = public_context(2, SFCONV_ISA_BEST);
     for (int method = 0; method < 4; method++) {
         trial both = open_pair("ready-made network",
-                               new_model(context, models[_i], methods[method], 1.0 / 32),
-                               new_model(context, models[_i], methods[method], 1.0 / 32),
+                               new_network(context, models[_i], methods[method], 1.0 / 32),
+                               new_network(context, models[_i], methods[method], 1.0 / 32),
                                (sfconv_shape){2, 3, 64, 64});
         step(both.runs[0], 5);
         step(both.runs[1], 5);
@@ -258,9 +246,9 @@ END_TEST
 START_TEST(a_factorized_unet_is_trained_without_a_full_map)
 {
     sfconv_context *context = public_context(1, SFCONV_ISA_BEST);
-    sfconv_net *net = new_model(context, SFCONV_MODEL_UNET, SFCONV_METHOD_SFCONV, 1.0 / 32);
+    sfconv_net *net = new_network(context, SFCONV_MODEL_UNET, SFCONV_METHOD_SFCONV, 1.0 / 32);
     const sfconv_shape shape = {1, 3, 64, 64};
-    static char text[32768];
+    static char text[65536];
     size_t length;
     int64_t bytes[2];
     sfconv_run *run = new_run(net, SFCONV_MODE_TRAINING);
