@@ -12,8 +12,9 @@ Printed are medians, how far the middle half of all runs spreads, and the ratio 
 peer; in brackets the ratio of the shortest runs, which other programs on the machine disturb least:
 where two processors share one core, a neighbour takes more from the engine that stalls less.
 `memory` asks fresh processes for the most that was resident, and one more that computes nothing:
-the difference is what the network takes. `nets` prints what share the multiply-adds of the plan are
-of those that the processor could do in registers meanwhile (peak_worker).
+the difference is what the network takes. `nets` prints what share the multiply-adds that the plan
+computes, fewer than direct sums take where Winograd's method is used, are of those that the
+processor could do in registers meanwhile (peak_worker).
 
 `layers` are single 3x3 convolutions, C to C channels of a map, dense and factorized, forward and
 backward to parameters and input. `pairs` and `depthwise` are layers at inference with BatchNorm and
@@ -131,12 +132,12 @@ def teams(ours, others, missing, options, header):
 
 
 def compare_times(what, ours, options):
-    header = ("| network | batch | threads | libsfconv | share of FMA peak | quickest peer | "
-              "ratio | all peers |")
+    header = ("| network | batch | threads | libsfconv | share of FMA peak, as computed | "
+              "quickest peer | ratio | all peers |")
     for threads, workers, peak in teams(ours, *peers.find(peers.NETWORK_ENGINES), options, header):
         for request in requests(what, options):
             times, work = measure(workers, request, options)
-            # The plan of a training run tells its forward alone.
+            # A training step does more than the passes of the plan: loss, optimizer.
             ideal = 1e3 * work / peak.rate() if what == "nets" else 0
             print_times(request, threads, times, ideal)
 
@@ -174,8 +175,8 @@ LAYER_CASES = {"layers": training_cases, "pairs": pair_cases, "depthwise": depth
 
 
 def compare_layers(what, ours, options):
-    header = ("| layer | threads | libsfconv | share of FMA peak | quickest peer | ratio | "
-              "all peers |")
+    header = ("| layer | threads | libsfconv | share of FMA peak, by direct sums | "
+              "quickest peer | ratio | all peers |")
     others, missing = peers.find(peers.LAYER_ENGINES)
     if what != "layers":
         others.update(peers.torch_pairs())

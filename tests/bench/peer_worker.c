@@ -309,7 +309,7 @@ static sfconv_status make(struct job *job, const char *line, double *budget_us)
     return SFCONV_ERROR_UNSUPPORTED;
 }
 
-/* What the plan says of a forward; 0: nothing. */
+/* Those that the plan's forward computes; 0: it does not say. */
 static long long multiply_adds(const struct job *job)
 {
     size_t length = 0;
@@ -317,8 +317,8 @@ static long long multiply_adds(const struct job *job)
     sfconv_run_plan_text(job->run, NULL, 0, &length);
     char *text = malloc(length + 1);
     if (text && sfconv_run_plan_text(job->run, text, length + 1, &length) >= 0) {
-        const char *total = strstr(text, "\ntotal ");
-        if (!total || sscanf(total, " total %lld MACs", &count) != 1) {
+        const char *total = strstr(text, "\ntotal forward ");
+        if (!total || sscanf(total, " total forward %lld MACs computed", &count) != 1) {
             count = 0;
         }
     }
