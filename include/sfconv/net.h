@@ -132,10 +132,10 @@ SFCONV_API sfconv_net *sfconv_run_net(const sfconv_run *run);
 /** Each layer in turn, every activation stored. */
 #define SFCONV_ENGINE_LAYERS 1
 /** Between factorized layers only rank-many maps are stored: full-width maps are made a strip at a
- * time, where BatchNorm, activation, 2x2 max pooling, sums, up-sampling and concatenation take
- * part, and stored only where another kind of layer or the caller reads them. In training they are
- * made once more in backward, and BatchNorm has its statistics from moments of the rank-many maps.
- * Results and gradients agree with the layer path to rounding. */
+ * time, where BatchNorm, activation, 2x2 max pooling, average pooling, sums, up-sampling and
+ * concatenation take part, and stored only where another kind of layer or the caller reads them. In
+ * training they are made once more in backward, and BatchNorm has its statistics from moments of
+ * the rank-many maps. Results and gradients agree with the layer path to rounding. */
 #define SFCONV_ENGINE_RANK_SPACE 2
 
 /**

@@ -27,6 +27,14 @@ bool sfi_is_max_pool_2x2(const sfconv_layer *layer);
 /* Max pooling over 3 x 3 pixels with stride 2 and padding 1, as behind the stem of a ResNet. */
 bool sfi_is_max_pool_of_stem(const sfconv_layer *layer);
 
+/* Average pooling, but not of the whole map. */
+bool sfi_is_average_pool(const sfconv_layer *layer);
+bool sfi_is_global_average(const sfconv_layer *layer);
+/* Of a pooling: the windows of row `row` of its output, whose `in` is the caller's to set, and the
+ * row of the input that is the first inside. */
+sfk_window sfi_pool2d_window(const sfconv_layer *layer, sfi_shape in, sfi_shape out, int64_t row);
+int64_t sfi_pool2d_first_row(const sfconv_layer *layer, int64_t row);
+
 /* `which` is SFCONV_UPSAMPLE_…. */
 bool sfi_upsample2d_facts(const sfconv_layer *layer, int32_t *which, int64_t factor[2]);
 /* Position k·factor + r of an up-sampled axis lies at k + offset of its input, -1 < offset < 1; 0

@@ -77,12 +77,16 @@ static sfconv_status memory(const sfconv_layer *layer, bool training, const sfi_
     return SFCONV_OK;
 }
 
-/* The windows of output row y; `in` is set by the caller. */
-static sfk_window window_of(const pool_job *job, int64_t y)
+int64_t sfi_pool2d_first_row(const sfconv_layer *layer, int64_t row)
 {
-    const pool2d *self = job->layer;
-    const sfi_shape in = job->pass->in_shape[0];
-    const int64_t top = y * self->stride[0] - self->padding[0];
+    const pool2d *self = (const pool2d *)layer;
+    return sfi_max(0, row * self->stride[0] - self->padding[0]);
+}
+
+sfk_window sfi_pool2d_window(const sfconv_layer *layer, sfi_shape in, sfi_shape out, int64_t row)
+{
+    const pool2d *self = (const pool2d *)layer;
+    const int64_t top = row * self->stride[0] - self->padding[0];
     return (sfk_window){
         .width = in.w,
         .first_row = sfi_max(0, -top),
@@ -90,14 +94,19 @@ static sfk_window window_of(const pool_job *job, int64_t y)
         .kernel_width = self->kernel[1],
         .stride = self->stride[1],
         .padding = self->padding[1],
-        .columns = job->pass->out_shape.w,
+        .columns = out.w,
     };
 }
 
-/* Row of the plane under the first row of the windows of output row y that is inside. */
+static sfk_window window_of(const pool_job *job, int64_t y)
+{
+    const sfi_pass *pass = job->pass;
+    return sfi_pool2d_window(&job->layer->layer, pass->in_shape[0], pass->out_shape, y);
+}
+
 static int64_t first_row(const pool_job *job, int64_t y)
 {
-    return sfi_max(0, y * job->layer->stride[0] - job->layer->padding[0]);
+    return sfi_pool2d_first_row(&job->layer->layer, y);
 }
 
 static void *cells_of(const pool_job *job, int64_t plane, int64_t y)
@@ -225,6 +234,21 @@ static bool halves_by_maximum(const sfconv_layer *layer, int64_t size, int64_t p
     return layer->kind == &kind && self->which == SFCONV_POOL_MAX && self->kernel[0] == size &&
            self->kernel[1] == size && self->stride[0] == 2 && self->stride[1] == 2 &&
            self->padding[0] == padding && self->padding[1] == padding;
+}
+
+static bool pools_by(const sfconv_layer *layer, int32_t which)
+{
+    return layer->kind == &kind && ((const pool2d *)layer)->which == which;
+}
+
+bool sfi_is_average_pool(const sfconv_layer *layer)
+{
+    return pools_by(layer, SFCONV_POOL_AVERAGE);
+}
+
+bool sfi_is_global_average(const sfconv_layer *layer)
+{
+    return pools_by(layer, SFCONV_POOL_GLOBAL_AVERAGE);
 }
 
 bool sfi_is_max_pool_2x2(const sfconv_layer *layer)

@@ -3,6 +3,7 @@
 
 #include "conv2d.h"
 #include "parallel.h"
+#include "rank_transport.h"
 
 #include <string.h>
 
@@ -122,7 +123,7 @@ void sfi_back_lay_out_bench(sfi_back_bench *bench, const sfi_back_job *job, int3
 }
 
 /* Everything from address `memory` on, but the folded weights, which come last; returns where. */
-static uintptr_t lay_out(sfi_back_job *job, const sfconv_net *net, int64_t upsampling,
+static uintptr_t lay_out(sfi_back_job *job, const sfconv_net *net, int64_t transport,
                          uintptr_t memory)
 {
     const int64_t workers = sfi_workers(net->context);
@@ -139,7 +140,7 @@ static uintptr_t lay_out(sfi_back_job *job, const sfconv_net *net, int64_t upsam
     job->sums = sfi_rank_take(&at, job->tasks * job->sums_per_task, 1);
     job->totals = sfi_rank_take(&at, sfi_back_summed(job), sizeof(double));
     job->scratch_per_worker = lay_out_bench(&bench, job, 0);
-    job->scratch = sfi_rank_take(&at, sfi_max(workers * job->scratch_per_worker, upsampling), 1);
+    job->scratch = sfi_rank_take(&at, sfi_max(workers * job->scratch_per_worker, transport), 1);
     job->expansion = sfi_rank_take(&at, depth * job->channel_pitch, sizeof(float));
     job->bias = sfi_rank_take(&at, job->has_unit ? job->channel_pitch : 0, sizeof(float));
     job->contraction = sfi_rank_take(&at, of_unit * job->tap_pitch, sizeof(float));
@@ -186,14 +187,14 @@ static uintptr_t lay_out_weights(sfi_back_mixed *mixed, const sfi_back_job *job,
     return at;
 }
 
-static int64_t upsampling_bytes(const sfi_plan *plan, const sfconv_net *net, int32_t node)
+static int64_t transport_bytes(const sfi_plan *plan, const sfconv_net *net, int32_t node)
 {
     int64_t bytes = 0;
     int32_t index = 0;
     const sfi_rank_sink *sink;
     while ((sink = sfi_back_next_sink(&plan->rank, node, &index)) != NULL) {
-        if (sink->via == SFI_VIA_UPSAMPLE) {
-            bytes = sfi_max(bytes, sfi_rank_upsample_gradient_bytes(plan, net, sink));
+        if (sfi_rank_waits(sink)) {
+            bytes = sfi_max(bytes, sfi_rank_transport_gradient_bytes(plan, net, sink));
         }
     }
     return bytes;
@@ -208,7 +209,7 @@ int64_t sfi_rank_backward_bytes(const sfi_plan *plan, const sfconv_net *net, int
         return of_stem;
     }
     measure(&job, plan, net, node);
-    uintptr_t at = lay_out(&job, net, upsampling_bytes(plan, net, node), 0);
+    uintptr_t at = lay_out(&job, net, transport_bytes(plan, net, node), 0);
     at = lay_out_weights(&job.full, &job, false, at);
     at = lay_out_weights(&job.half, &job, true, at);
     if (job.has_unit) {
@@ -270,7 +271,7 @@ static void open_unit(sfi_back_job *job, uintptr_t at)
 }
 
 /* Rows of the block's mixed gradients: spread from the consumer's, or waiting there since their
- * up-sampling was taken back. */
+ * up-sampling or pooling was taken back. */
 static void spread_sink(const sfi_back_task *task, const sfi_rank_sink *sink, const float **rows,
                         float *to, int64_t stride)
 {
@@ -284,12 +285,12 @@ static void spread_sink(const sfi_back_task *task, const sfi_rank_sink *sink, co
     const int64_t count = sfi_rank_mixed_count(&maps);
     for (int64_t j = 0; j < count; j++) {
         rows[j] = to + j * stride;
-        if (sink->via == SFI_VIA_UPSAMPLE) {
+        if (sfi_rank_waits(sink)) {
             rows[j] = (const float *)(run->memory + sink->mixed_gradient) +
                       (task->image * count + j) * job->cut.plane + first * width;
         }
     }
-    if (sink->via == SFI_VIA_UPSAMPLE) {
+    if (sfi_rank_waits(sink)) {
         return;
     }
     const float *from = sfi_rank_target_gradient(run, sink->consumer) + task->image * maps.image;
@@ -400,7 +401,7 @@ static void backward_of_strips(const sfconv_run *run, int32_t node)
                                         : NULL,
                         .begun = sfi_rank_gradient_begun(run, node, node, 0)};
     measure(&job, plan, run->net, node);
-    uintptr_t at = lay_out(&job, run->net, upsampling_bytes(plan, run->net, node),
+    uintptr_t at = lay_out(&job, run->net, transport_bytes(plan, run->net, node),
                            (uintptr_t)(run->memory + self->backward));
     at = lay_out_weights(&job.full, &job, false, at);
     at = lay_out_weights(&job.half, &job, true, at);
@@ -408,8 +409,8 @@ static void backward_of_strips(const sfconv_run *run, int32_t node)
         open_unit(&job, at);
     }
     while ((sink = sfi_back_next_sink(&plan->rank, node, &index)) != NULL) {
-        if (sink->via == SFI_VIA_UPSAMPLE) {
-            sfi_rank_upsample_gradient(run, sink, job.scratch);
+        if (sfi_rank_waits(sink)) {
+            sfi_rank_transport_gradient(run, sink, job.scratch);
         }
     }
     sfi_parallel_for(run->context, job.tasks, run_task, &job);

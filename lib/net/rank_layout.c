@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #include "rank_quads.h"
 #include "rank_tiles.h"
+#include "rank_transport.h"
 
 #include "parallel.h"
 
@@ -36,7 +37,7 @@ static bool is_begun_by_base(const sfi_rank_plan *plan, const sfi_rank_sink *sin
 bool sfi_rank_is_direct(const sfi_rank_plan *plan, const sfi_rank_sink *sink,
                         const sfi_rank_maps *maps)
 {
-    return sink->via == SFI_VIA_UPSAMPLE ||
+    return sfi_rank_waits(sink) ||
            (sink->via == SFI_VIA_NOTHING && maps->taps == 1 && maps->stride == 1 &&
             maps->shift == 0 && maps->residues == 1 && !is_begun_by_base(plan, sink));
 }
@@ -173,7 +174,7 @@ int64_t sfi_rank_mixed_bytes(const sfi_plan *plan, const sfconv_net *net, const 
 {
     const sfi_rank_maps maps = sfi_rank_maps_of(plan, net, sink->consumer);
     const sfi_shape in = plan->steps[sink->base].shape;
-    if (sink->via != SFI_VIA_UPSAMPLE) {
+    if (!sfi_rank_waits(sink)) {
         return 0;
     }
     return (in.n * sfi_rank_mixed_count(&maps) * in.h * in.w + SFK_SLACK) * (int64_t)sizeof(float);
@@ -195,8 +196,8 @@ sfi_rank_bytes sfi_rank_step_bytes(const sfi_plan *plan, const sfconv_net *net, 
     bytes.scratch = sfi_rank_worker_bytes(plan, net, node) * (int64_t)sfi_workers(net->context);
     for (int32_t i = 0; i < plan->rank.sink_count; i++) {
         const sfi_rank_sink *sink = &plan->rank.sinks[i];
-        if (sink->base == node && sink->via == SFI_VIA_UPSAMPLE) {
-            bytes.scratch = sfi_max(bytes.scratch, sfi_rank_upsample_bytes(plan, net, sink));
+        if (sink->base == node && sfi_rank_waits(sink)) {
+            bytes.scratch = sfi_max(bytes.scratch, sfi_rank_transport_bytes(plan, net, sink));
         }
     }
     bytes.folded = sfi_rank_weights_bytes(plan, net, node);

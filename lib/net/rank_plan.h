@@ -41,6 +41,7 @@ enum sfi_rank_via {
     SFI_VIA_NOTHING,
     SFI_VIA_POOL,
     SFI_VIA_UPSAMPLE,
+    SFI_VIA_AVERAGE,
     /* The base's stored map, copied once for each horizontal tap of a stem. */
     SFI_VIA_COPY
 };
@@ -57,10 +58,17 @@ typedef struct sfi_rank_sink {
     bool accumulate;
     /* Mixed by tiles of rows, see rank_tiles.c. */
     bool tiled;
-    /* Offset of the mixed maps that wait for their up-sampling, and of their gradients. */
+    /* Offset of the mixed maps that wait for their up-sampling or average pooling, and of their
+     * gradients. */
     int64_t mixed;
     int64_t mixed_gradient;
 } sfi_rank_sink;
+
+/* Whether the mixed maps wait until all are made, and are moved then (rank_transport.h). */
+static inline bool sfi_rank_waits(const sfi_rank_sink *sink)
+{
+    return sink->via == SFI_VIA_UPSAMPLE || sink->via == SFI_VIA_AVERAGE;
+}
 
 typedef struct sfi_rank_node {
     enum sfi_rank_role role;

@@ -16,6 +16,7 @@ static const char *const phrases[] = {[SFI_REASON_NONE] = "",
                                       [SFI_REASON_STEM] =
                                           "stem without BatchNorm and pooling to train it by",
                                       [SFI_REASON_APART] = "not behind a unit",
+                                      [SFI_REASON_AVERAGED] = "many maps are mixed of its averages",
                                       [SFI_REASON_OUTPUT] = "wanted as output",
                                       [SFI_REASON_POOLED] = "pooled stem"};
 

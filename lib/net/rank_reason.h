@@ -30,6 +30,8 @@ enum sfi_rank_reason {
     /* It follows no unit; or does, but others read the map of `reader` between them. */
     SFI_REASON_APART,
     SFI_REASON_SHARED,
+    /* An average pooling behind which very many maps are mixed. */
+    SFI_REASON_AVERAGED,
     /* The map is wanted: as output, by node `reader`, or as the pooled rows of a stem. */
     SFI_REASON_OUTPUT,
     SFI_REASON_READ,

@@ -2,6 +2,7 @@
 #include "rank_sinks.h"
 
 #include "layer_facts.h"
+#include "sfconv2d.h"
 #include "sizes.h"
 
 /* Sinks of one consumer, unless a single concatenation has more inputs. */
@@ -44,10 +45,34 @@ int32_t sfi_rank_max_sinks(const sfconv_net *net)
     return count;
 }
 
+static bool is_pooling(const sfconv_layer *layer)
+{
+    return sfi_is_max_pool_2x2(layer) || sfi_is_average_pool(layer);
+}
+
 /* Pools or up-samples, and may do so as the map is made or behind the mixing of channels. */
 static bool is_transport(const sfconv_layer *layer)
 {
-    return is_upsampling(layer) || sfi_is_max_pool_2x2(layer);
+    return is_upsampling(layer) || is_pooling(layer);
+}
+
+/* More than these are better mixed of the averages, which are fewer pixels. */
+#define MAX_AVERAGED 32
+
+/* Maps that are mixed of the map before they are averaged. */
+static int64_t averaged_maps(const sfi_rank_plan *plan, const sfconv_net *net,
+                             const sfi_step *steps, int32_t node)
+{
+    int64_t count = 0;
+    for (int32_t user = node + 1; user < net->node_count; user++) {
+        const bool mixes = plan->nodes[user].contracts && sfi_is_computed(steps, user) &&
+                           sfi_rank_input(plan, net, user, 0) == node;
+        if (mixes) {
+            const sfi_sfconv2d *conv = sfi_as_const_sfconv2d(net->nodes[user].layer);
+            count += conv ? conv->desc.rank * conv->desc.kernel[1] : steps[user].shape.c;
+        }
+    }
+    return count;
 }
 
 /* The first node that needs the map of `node`, a concatenation or a transport; -1 where all
@@ -84,9 +109,12 @@ void sfi_rank_find_virtual(sfi_rank_plan *plan, const sfconv_net *net, const sfi
         self->reader = reader_of(plan, net, steps, i, self);
         if (self->is_output) {
             self->reason = SFI_REASON_OUTPUT;
-        } else if (sfi_is_max_pool_2x2(layer) &&
+        } else if (is_pooling(layer) &&
                    plan->nodes[sfi_rank_input(plan, net, i, 0)].role != SFI_RANK_UNIT) {
             self->reason = SFI_REASON_APART;
+        } else if (sfi_is_average_pool(layer) &&
+                   averaged_maps(plan, net, steps, i) > MAX_AVERAGED) {
+            self->reason = SFI_REASON_AVERAGED;
         } else if (self->reader >= 0) {
             self->reason = SFI_REASON_READ;
         } else {
@@ -107,7 +135,11 @@ static enum sfi_rank_via via_of(const sfi_rank_plan *plan, const sfconv_net *net
     if (transport < 0) {
         return SFI_VIA_NOTHING;
     }
-    return sfi_is_max_pool_2x2(net->nodes[transport].layer) ? SFI_VIA_POOL : SFI_VIA_UPSAMPLE;
+    const sfconv_layer *layer = net->nodes[transport].layer;
+    if (sfi_is_average_pool(layer)) {
+        return SFI_VIA_AVERAGE;
+    }
+    return sfi_is_max_pool_2x2(layer) ? SFI_VIA_POOL : SFI_VIA_UPSAMPLE;
 }
 
 /* Sinks of the map of `source`, or of the maps that it joins: channels `channel` … of the
@@ -136,10 +168,10 @@ static void add_sinks(sfi_rank_plan *plan, const sfconv_net *net, const sfi_step
 }
 
 /* Whether sink a is computed before sink b, which comes later in the list: the step of a base
- * leaves what is up-sampled to the end. */
+ * leaves what waits to the end. */
 static bool comes_before(const sfi_rank_sink *a, const sfi_rank_sink *b)
 {
-    const bool waits = a->via == SFI_VIA_UPSAMPLE && b->via != SFI_VIA_UPSAMPLE;
+    const bool waits = sfi_rank_waits(a) && !sfi_rank_waits(b);
     return a->base < b->base || (a->base == b->base && !waits);
 }
 

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #include "rank_quads.h"
 #include "rank_tiles.h"
+#include "rank_transport.h"
 
 #include "conv2d.h"
 #include "layer_facts.h"
@@ -84,7 +85,7 @@ static void open_one(const sfi_rank_task *task, const sfi_rank_sink *sink, sfi_r
     open->bias = sink_bias(run, sink);
     open->direct = sfi_rank_is_direct(&run->plan.rank, sink, &open->maps);
     open->adds = open->direct && sink->accumulate && sink->via == SFI_VIA_NOTHING;
-    if (sink->via == SFI_VIA_UPSAMPLE) {
+    if (sfi_rank_waits(sink)) {
         open->stride = job->cut.plane;
         open->to = (float *)(run->memory + sink->mixed) +
                    task->image * open->mixed_count * open->stride + first;
@@ -308,8 +309,8 @@ void sfi_rank_step(const sfconv_run *run, int32_t node)
     sfi_rank_run_tiles(&job);
     for (int32_t i = 0; i < plan->sink_count; i++) {
         const sfi_rank_sink *sink = &plan->sinks[i];
-        if (sink->base == node && sink->via == SFI_VIA_UPSAMPLE) {
-            sfi_rank_upsample(run, sink, job.scratch);
+        if (sink->base == node && sfi_rank_waits(sink)) {
+            sfi_rank_transport(run, sink, job.scratch);
         } else if (sink->base == node && sink->via == SFI_VIA_COPY) {
             copy_for_stem(run, sink);
         }

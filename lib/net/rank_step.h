@@ -21,7 +21,7 @@ void sfi_rank_freeze(const sfconv_run *run, int32_t node, unsigned char *frozen)
 /* Bytes of the maps that consumer `node` gathers; 0 for a 1x1 convolution, whose maps are its
  * value. */
 int64_t sfi_rank_maps_bytes(const sfi_plan *plan, const sfconv_net *net, int32_t node);
-/* Bytes of the mixed maps that an up-sampled sink leaves. */
+/* Bytes of the mixed maps of a sink that wait. */
 int64_t sfi_rank_mixed_bytes(const sfi_plan *plan, const sfconv_net *net,
                              const sfi_rank_sink *sink);
 
@@ -30,13 +30,6 @@ void sfi_rank_step(const sfconv_run *run, int32_t node);
 
 /* Memory of a consumer's maps. */
 float *sfi_rank_target(const sfconv_run *run, int32_t consumer);
-
-/* The second half of an up-sampled sink: widens the mixed maps, adds their shifted taps, then
- * interpolates between rows into the consumer's maps. */
-void sfi_rank_upsample(const sfconv_run *run, const sfi_rank_sink *sink, void *scratch);
-/* Bytes of its scratch. */
-int64_t sfi_rank_upsample_bytes(const sfi_plan *plan, const sfconv_net *net,
-                                const sfi_rank_sink *sink);
 
 /* Sets the maps' rows above and below the image to zero. */
 void sfi_rank_clear_padding(const sfi_rank_maps *maps, int64_t images, int64_t height,

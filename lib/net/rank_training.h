@@ -54,10 +54,4 @@ float *sfi_rank_target_gradient(const sfconv_run *run, int32_t consumer);
  * input `input` back to it; `user` == `target`: when its own step comes. */
 bool sfi_rank_gradient_begun(const sfconv_run *run, int32_t target, int32_t user, int32_t input);
 
-/* The first half of an up-sampled sink, backward: gradients of the mixed maps from those of the
- * consumer's maps. */
-void sfi_rank_upsample_gradient(const sfconv_run *run, const sfi_rank_sink *sink, void *scratch);
-int64_t sfi_rank_upsample_gradient_bytes(const sfi_plan *plan, const sfconv_net *net,
-                                         const sfi_rank_sink *sink);
-
 #endif

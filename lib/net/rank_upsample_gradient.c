@@ -1,5 +1,4 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-#include "rank_training.h"
 #include "rank_upsampling.h"
 
 #include "layer_facts.h"

@@ -4,7 +4,7 @@
 #ifndef SFI_RANK_UPSAMPLING_H
 #define SFI_RANK_UPSAMPLING_H
 
-#include "rank_step.h"
+#include "rank_transport.h"
 
 /* Rows of the mixed maps that one task widens, or makes. */
 #define SFI_RANK_UPSAMPLE_ROWS 8

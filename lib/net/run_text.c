@@ -210,8 +210,9 @@ static void append_buffers(const sfconv_run *run, int32_t node, text *out)
 /* How the base's map comes to the consumer. */
 static void append_way(const sfconv_run *run, const sfi_rank_sink *sink, text *out)
 {
-    static const char *const ways[] = {
-        [SFI_VIA_POOL] = "max pool", [SFI_VIA_UPSAMPLE] = "up-sampling"};
+    static const char *const ways[] = {[SFI_VIA_POOL] = "max pool",
+                                       [SFI_VIA_UPSAMPLE] = "up-sampling",
+                                       [SFI_VIA_AVERAGE] = "average pool"};
     const sfi_node *nodes = run->net->nodes;
     const int32_t source = run->plan.steps[nodes[sink->consumer].inputs[0]].holder;
     const char *before = " via ";

@@ -112,6 +112,20 @@ static inline sfconv_layer *new_conv(sfconv_context *context, int64_t in, int64_
     return layer;
 }
 
+/* 1x1 with a bias. */
+static inline sfconv_layer *new_pointwise(sfconv_context *context, int64_t in, int64_t out)
+{
+    sfconv_conv2d_desc desc = SFCONV_CONV2D_DESC_INIT;
+    sfconv_layer *layer;
+    desc.in_channels = in;
+    desc.out_channels = out;
+    desc.kernel[0] = desc.kernel[1] = 1;
+    desc.padding[0] = desc.padding[1] = 0;
+    desc.has_bias = 1;
+    ck_assert_int_eq(sfconv_conv2d_create(&layer, context, &desc), SFCONV_OK);
+    return layer;
+}
+
 static inline sfconv_layer *new_dsconv(sfconv_context *context, int64_t in, int64_t out,
                                        uint64_t seed)
 {

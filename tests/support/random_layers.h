@@ -206,7 +206,7 @@ static inline void put_random_conv(random_net *made, random_map *in)
     put_map(made, layer, &in, 1, out);
 }
 
-/* Mostly 2x2 maxima. */
+/* Mostly 2x2, and of these mostly maxima. */
 static inline void put_random_pool(random_net *made, random_map *in)
 {
     sfconv_pool2d_desc desc = SFCONV_POOL2D_DESC_INIT;
@@ -216,6 +216,8 @@ static inline void put_random_pool(random_net *made, random_map *in)
     if (draw(made, 10) == 0) {
         desc.kind = SFCONV_POOL_GLOBAL_AVERAGE;
         window = (random_window){{in->height, in->width}, {1, 1}, {0, 0}, {1, 1}};
+    } else if (draw(made, 4) == 0) {
+        desc.kind = SFCONV_POOL_AVERAGE;
     } else if (draw(made, 3) == 0) {
         desc.kind = draw(made, 2) ? SFCONV_POOL_MAX : SFCONV_POOL_AVERAGE;
         for (int axis = 0; axis < 2; axis++) {

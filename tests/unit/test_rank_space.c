@@ -81,19 +81,6 @@ START_TEST(random_nets_agree_with_the_layer_path)
 }
 END_TEST
 
-static sfconv_layer *new_pointwise(sfconv_context *context, int64_t in, int64_t out)
-{
-    sfconv_conv2d_desc desc = SFCONV_CONV2D_DESC_INIT;
-    sfconv_layer *layer;
-    desc.in_channels = in;
-    desc.out_channels = out;
-    desc.kernel[0] = desc.kernel[1] = 1;
-    desc.padding[0] = desc.padding[1] = 0;
-    desc.has_bias = 1;
-    ck_assert_int_eq(sfconv_conv2d_create(&layer, context, &desc), SFCONV_OK);
-    return layer;
-}
-
 /* What random nets seldom hit: a concatenation of one map with itself, as it is and through
  * up-samplings by 1, which its step leaves to the end, in every order; mixed for the taps of a
  * factorized layer, and straight into the map of a 1x1 convolution. */

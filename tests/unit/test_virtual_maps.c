@@ -398,6 +398,72 @@ START_TEST(concatenations_of_very_many_maps_are_computed_inside)
 }
 END_TEST
 
+static sfconv_layer *new_average(sfconv_context *context, int64_t kernel, int64_t stride,
+                                 int64_t padding)
+{
+    sfconv_pool2d_desc desc = SFCONV_POOL2D_DESC_INIT;
+    sfconv_layer *layer;
+    desc.kind = SFCONV_POOL_AVERAGE;
+    for (int axis = 0; axis < 2; axis++) {
+        desc.kernel[axis] = kernel;
+        desc.stride[axis] = stride;
+        desc.padding[axis] = padding;
+    }
+    ck_assert_int_eq(sfconv_pool2d_create(&layer, context, &desc), SFCONV_OK);
+    return layer;
+}
+
+/* Kernel, stride and padding; the last windows of the second reach beyond the map. */
+static const int64_t averages[][3] = {{2, 2, 0}, {3, 2, 1}, {3, 1, 1}, {5, 4, 2}};
+
+/* Mixed for the taps of a factorized layer with stride, for a head, and together with the largest
+ * and with the map itself. */
+START_TEST(average_pooling_of_a_map_is_virtual)
+{
+    const int64_t *window = averages[_i];
+    const int64_t height = (HEIGHT + 2 * window[2] - window[0]) / window[1] + 1;
+    const int64_t width = (WIDTH + 2 * window[2] - window[0]) / window[1] + 1;
+    sfconv_context *context = one_worker();
+    sfconv_net *net = empty_net(context);
+    const int32_t a = put_block(net, "a", "ra", put_input(net, "x", 5), 5);
+    const int32_t b = put_block(net, "b", "rb", a, 16);
+    const int32_t pa =
+        put_after(net, "pa", new_average(context, window[0], window[1], window[2]), a);
+    const int32_t pb =
+        put_after(net, "pb", new_average(context, window[0], window[1], window[2]), b);
+    const int32_t most = put_after(net, "most", new_pool(context, SFCONV_POOL_MAX), a);
+    put_output(net, put_factorized(net, "c", put_concat(net, "both", pa, pb), 32, 7, 0));
+    put_output(net, put_after(net, "head", new_pointwise(context, 16, 3), pa));
+    put_output(net, put_factorized(net, "d", most, 16, 5, 0));
+    const int64_t outputs =
+        IMAGES * (10 * height * width + 5 * (HEIGHT / 2) * (WIDTH / 2)) * (int64_t)sizeof(float);
+    check_stored(check_inference(net), outputs);
+    const char *text = check_training(net);
+    check_node(text, "virtual", "pa", 0);
+    check_node(text, "virtual", "pb", 0);
+    check_stored(text, outputs);
+    sfconv_net_destroy(net);
+    sfconv_context_destroy(context);
+}
+END_TEST
+
+/* 17 maps of three taps: to mix them of four times as many pixels costs more than to store a map.
+ */
+START_TEST(averages_that_very_many_maps_are_mixed_of_are_computed)
+{
+    sfconv_context *context = one_worker();
+    sfconv_net *net = empty_net(context);
+    const int32_t a = put_block(net, "a", "ra", put_input(net, "x", 5), 5);
+    const int32_t pooled = put_after(net, "pooled", new_average(context, 2, 2, 0), a);
+    put_output(net, put_after(net, "c", new_sfconv(context, 16, 16, 17, 0, 0, 1), pooled));
+    const char *text = check_inference(net);
+    check_node(text, "expand", "ra", map_bytes(16));
+    check_node(text, "layer", "pooled", map_bytes(16) / 4);
+    sfconv_net_destroy(net);
+    sfconv_context_destroy(context);
+}
+END_TEST
+
 int main(void)
 {
     Suite *suite = suite_create("virtual maps");
@@ -413,6 +479,8 @@ int main(void)
     tcase_add_loop_test(tests, an_up_sampling_of_a_concatenation_is_virtual, 0, 3);
     tcase_add_test(tests, an_up_sampling_behind_an_up_sampling_is_computed);
     tcase_add_test(tests, concatenations_of_very_many_maps_are_computed_inside);
+    tcase_add_loop_test(tests, average_pooling_of_a_map_is_virtual, 0, 4);
+    tcase_add_test(tests, averages_that_very_many_maps_are_mixed_of_are_computed);
     suite_add_tcase(suite, tests);
     return run_suite(suite);
 }
