@@ -80,6 +80,112 @@ START_TEST(errors_are_a_millionth_of_the_largest_sum_of_absolute_terms)
 }
 END_TEST
 
+enum { TILE = SFK_LINE_TILE, POINTS = SFK_LINE_POINTS, PHASES = SFK_LINE_PHASES };
+
+/* The sum of the absolute values of all that F(4, 4) adds for output `place` of a tile, from four
+ * taps and seven columns of one parity. */
+static double magnitude_of_line(int place, const double w[TILE], const double d[POINTS])
+{
+    const double one = w[0] + w[1] + w[2] + w[3];
+    const double half = w[0] + w[1] / 2 + w[2] / 4 + w[3] / 8;
+    const double two = w[0] + 2 * w[1] + 4 * w[2] + 8 * w[3];
+    double v[5], u[3], e[3];
+    for (int i = 0; i < 5; i++) {
+        v[i] = d[i + 2] + d[i];
+    }
+    for (int i = 0; i < 3; i++) {
+        u[i] = d[i + 3] + d[i + 1] / 4;
+        e[i] = v[i + 2] + v[i] / 4;
+    }
+    const double at_one = u[2] + 3 * u[1] + 2 * u[0];
+    const double at_half = v[3] + 2 * v[2] + v[2] / 2 + v[1];
+    const double sums[POINTS] = {2 * w[0] * (e[1] + 2 * e[0]), 2.0 / 3 * one * at_one,
+                                 2.0 / 9 * one * at_one,       16.0 / 9 * half * at_half,
+                                 16.0 / 15 * half * at_half,   2.0 / 45 * two * e[1],
+                                 w[3] * (e[2] + 2 * e[1])};
+    const double powers[POINTS] = {
+        place == 0, 1, 1, ldexp(1, -place), ldexp(1, -place), ldexp(1, place), place == 3};
+    double sum = 0;
+    for (int i = 0; i < POINTS; i++) {
+        sum += powers[i] * sums[i];
+    }
+    return sum;
+}
+
+static double input_at(const struct problem *problem, const float *plane, int64_t row,
+                       int64_t column)
+{
+    const sfi_conv_shape *shape = &problem->shape;
+    const bool is_inside =
+        row >= 0 && row < shape->in_height && column >= 0 && column < shape->in_width;
+    return is_inside ? fabs((double)plane[row * shape->in_width + column]) : 0;
+}
+
+/* Of output channel o at row y and column x of an image. */
+static double magnitude_of_output(const struct problem *problem, int64_t image, int64_t o,
+                                  int64_t y, int64_t x)
+{
+    const sfi_conv_shape *shape = &problem->shape;
+    const int64_t width = shape->kernel[1];
+    double sum = fabs((double)problem->bias.values[o]);
+    for (int64_t row = 0; row < shape->in_channels * shape->kernel[0]; row++) {
+        const int64_t channel = row / shape->kernel[0];
+        const int64_t at = y * shape->stride[0] + row % shape->kernel[0] - shape->padding[0];
+        const float *plane = problem->x.values + (image * shape->in_channels + channel) *
+                                                     shape->in_height * shape->in_width;
+        const float *filter =
+            problem->weight.values + (o * shape->in_channels * shape->kernel[0] + row) * width;
+        for (int64_t phase = 0; phase < PHASES; phase++) {
+            double w[TILE] = {0}, d[POINTS];
+            for (int64_t i = phase; i < width; i += PHASES) {
+                w[i / PHASES] = fabs((double)filter[i]);
+            }
+            for (int64_t m = 0; m < POINTS; m++) {
+                d[m] = input_at(problem, plane, at,
+                                PHASES * (x / TILE * TILE + m) + phase - shape->padding[1]);
+            }
+            sum += magnitude_of_line((int)(x % TILE), w, d);
+        }
+    }
+    return sum;
+}
+
+static void check_bound(sfconv_context *context, const struct problem *problem)
+{
+    const sfi_conv_shape *shape = &problem->shape;
+    const int64_t plane = shape->out_height * shape->out_width;
+    const int64_t terms = PHASES * shape->in_channels * shape->kernel[0];
+    struct naive naive = run_naive(problem, FORWARD);
+    struct buffer result = make_buffer(y_count(shape));
+    double worst = 0;
+    run_pass(context, problem, FORWARD, result.values, false);
+    for (int64_t i = 0; i < result.count; i++) {
+        const double size = magnitude_of_output(problem, i / plane / shape->out_channels,
+                                                i / plane % shape->out_channels,
+                                                i % plane / shape->out_width, i % shape->out_width);
+        const double allowed = ldexp(1, -24) * (double)(terms + 12) * size;
+        worst = worst_of(worst, fabs(result.values[i] - naive.sum[i]) / allowed);
+    }
+    ck_assert_msg(worst <= 1, "seed %llu is off by %g times what the bound allows",
+                  (unsigned long long)problem->seed, worst);
+    free_naive(&naive);
+    free_buffer(&result);
+}
+
+/* As docs/mathematics.md derives it. */
+START_TEST(every_output_keeps_the_bound)
+{
+    sfconv_context *context = best_context(SFCONV_CONVOLUTION_WINOGRAD);
+    for (int i = 0; i < SIZE_COUNT; i++) {
+        const sfi_conv_shape shape = shape_of(&sizes[i]);
+        struct problem problem = make_problem(&shape, 20 + (uint64_t)i);
+        check_bound(context, &problem);
+        free_problem(&problem);
+    }
+    sfi_context_release(context);
+}
+END_TEST
+
 static void check_all_sizes(sfconv_context *expected_by, sfconv_context *other)
 {
     for (int i = 0; i < SIZE_COUNT; i++) {
@@ -186,6 +292,7 @@ int main(void)
     Suite *suite = suite_create("line_convolution");
     TCase *tests = tcase_create("line_convolution");
     tcase_set_timeout(tests, 120);
+    tcase_add_test(tests, every_output_keeps_the_bound);
     tcase_add_test(tests, errors_are_a_millionth_of_the_largest_sum_of_absolute_terms);
     tcase_add_test(tests, every_instruction_set_gives_the_bits_of_the_reference);
     tcase_add_test(tests, any_number_of_workers_gives_the_same_bits);
