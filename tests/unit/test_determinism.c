@@ -61,6 +61,8 @@ static const training trainings[] = {
     {SFCONV_MODEL_UNET, SFCONV_METHOD_SFCONV, SFCONV_OPTIMIZER_ADAM, 20, 1, 32, 1.0 / 32},
     {SFCONV_MODEL_RESNET18, SFCONV_METHOD_SFCONV, SFCONV_OPTIMIZER_SGD, 1, 2, 64, 0.25},
     {SFCONV_MODEL_UNET, SFCONV_METHOD_SFCONV, SFCONV_OPTIMIZER_SGD, 1, 1, 48, 0.25},
+    {SFCONV_MODEL_RESNET18, SFCONV_METHOD_CONV, SFCONV_OPTIMIZER_SGD, 1, 1, 64, 1.0},
+    {SFCONV_MODEL_UNET, SFCONV_METHOD_CONV, SFCONV_OPTIMIZER_SGD, 1, 1, 32, 1.0},
 };
 
 #define TRAINING_COUNT ((int)(sizeof trainings / sizeof *trainings))
@@ -93,6 +95,26 @@ START_TEST(training_gives_the_same_bits_whoever_computes)
 }
 END_TEST
 
+START_TEST(no_number_of_workers_changes_a_bit)
+{
+    static const int32_t models[] = {SFCONV_MODEL_TINY_CLASSIFIER, SFCONV_MODEL_TINY_SEGMENTER,
+                                     SFCONV_MODEL_RESNET18, SFCONV_MODEL_UNET};
+    /* To create a large network takes longer than its step. */
+    const int32_t stride = _i < 2 ? 1 : 5;
+    const training task = {models[_i], SFCONV_METHOD_SFCONV, SFCONV_OPTIMIZER_SGD, 1, 2, 32, 0.25};
+    hashes expected = {0};
+    for (int32_t workers = 1; workers <= rounds_of(16); workers += stride) {
+        const setting wanted = {NULL, workers, SFCONV_ISA_BEST, false};
+        sfconv_context *context = context_of(&wanted);
+        const hashes got = train(&task, context, false);
+        expected = workers == 1 ? got : expected;
+        ck_assert_msg(memcmp(&got, &expected, sizeof got) == 0, "%s: %d workers differ from one",
+                      sfconv_model_name(task.model), (int)workers);
+        sfconv_context_destroy(context);
+    }
+}
+END_TEST
+
 START_TEST(other_inputs_or_weights_give_other_hashes)
 {
     training task = trainings[0];
@@ -113,6 +135,7 @@ int main(void)
     TCase *tests = tcase_create("determinism");
     tcase_set_timeout(tests, 120);
     tcase_add_loop_test(tests, training_gives_the_same_bits_whoever_computes, 0, TRAINING_COUNT);
+    tcase_add_loop_test(tests, no_number_of_workers_changes_a_bit, 0, 4);
     tcase_add_test(tests, other_inputs_or_weights_give_other_hashes);
     suite_add_tcase(suite, tests);
     return run_suite(suite);

@@ -1,0 +1,126 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* Ready-made networks at the sizes of their use: what both engines compute is apart by what
+ * rounding the weights otherwise would do, and has the same bits everywhere. */
+#include "trainings.h"
+#include "trials.h"
+
+typedef struct network {
+    const char *name;
+    int32_t model;
+    int32_t method;
+    double ratio;
+    int64_t size;
+} network;
+
+static const network networks[] = {
+    {"U-Net 1/32", SFCONV_MODEL_UNET, SFCONV_METHOD_SFCONV, 1.0 / 32, 304},
+    {"ResNet-18 1/32", SFCONV_MODEL_RESNET18, SFCONV_METHOD_SFCONV, 1.0 / 32, 224},
+    {"U-Net 1/8", SFCONV_MODEL_UNET, SFCONV_METHOD_SFCONV, 1.0 / 8, 304},
+    {"ResNet-18 1/4", SFCONV_MODEL_RESNET18, SFCONV_METHOD_SFCONV, 1.0 / 4, 224},
+    {"ResNet-18, FConvSN", SFCONV_MODEL_RESNET18, SFCONV_METHOD_FCONVSN, 1.0 / 8, 224},
+};
+#define NETWORK_COUNT ((int)(sizeof networks / sizeof *networks))
+
+/* Some forwards of training bring the running statistics near those of the data. */
+static void settle(sfconv_net *net)
+{
+    sfconv_run *training = new_run(net, SFCONV_MODE_TRAINING);
+    reshape_run(training, 2, 64, 64);
+    for (uint64_t step = 0; step < 12; step++) {
+        fill_inputs(training, step);
+        run_forward(training);
+    }
+    sfconv_run_destroy(training);
+}
+
+START_TEST(inference_agrees_with_the_layer_path)
+{
+    const network *wanted = &networks[_i];
+    const sfconv_shape shape = {1, 3, wanted->size, wanted->size};
+    sfconv_context *context = public_context(2, SFCONV_ISA_BEST);
+    sfconv_net *net = new_network(context, wanted->model, wanted->method, wanted->ratio);
+    settle(net);
+    sfconv_run *layers = forward_of(net, SFCONV_ENGINE_LAYERS, shape);
+    sfconv_run *ranks = forward_of(net, SFCONV_ENGINE_RANK_SPACE, shape);
+    shake_weights(net);
+    sfconv_run *shaken = forward_of(net, SFCONV_ENGINE_LAYERS, shape);
+    const sfconv_view a = output_of(layers, 0), b = output_of(ranks, 0), c = output_of(shaken, 0);
+    const double distance = distance_of(&a, &b), rounding = distance_of(&a, &c);
+    ck_assert_msg(distance <= fmax(1e-5 * largest_of(&a), 3 * rounding),
+                  "%s: differs by %g of %g, rounding %g", wanted->name, distance, largest_of(&a),
+                  rounding);
+    sfconv_run_destroy(layers);
+    sfconv_run_destroy(ranks);
+    sfconv_run_destroy(shaken);
+    sfconv_net_destroy(net);
+    sfconv_context_destroy(context);
+}
+END_TEST
+
+START_TEST(a_step_of_training_agrees_with_the_layer_path)
+{
+    const network *wanted = &networks[_i];
+    const sfconv_shape shape = {2, 3, wanted->size, wanted->size};
+    sfconv_context *context = public_context(2, SFCONV_ISA_BEST);
+    trial made = {.name = wanted->name, .count = 3};
+    for (int i = 0; i < made.count; i++) {
+        made.nets[i] = new_network(context, wanted->model, wanted->method, wanted->ratio);
+        made.runs[i] = training_with(
+            made.nets[i], i == 1 ? SFCONV_ENGINE_RANK_SPACE : SFCONV_ENGINE_LAYERS, shape);
+    }
+    shake_weights(made.nets[2]);
+    for (int i = 0; i < made.count; i++) {
+        step(made.runs[i], 5);
+    }
+    check_trial(&made, 1e-5, 1e-4);
+    close_trial(&made);
+    sfconv_context_destroy(context);
+}
+END_TEST
+
+static const training trainings[] = {
+    {SFCONV_MODEL_UNET, SFCONV_METHOD_SFCONV, SFCONV_OPTIMIZER_SGD, 1, 1, 304, 1.0 / 32},
+    {SFCONV_MODEL_RESNET18, SFCONV_METHOD_SFCONV, SFCONV_OPTIMIZER_SGD, 1, 2, 224, 0.25},
+    {SFCONV_MODEL_RESNET18, SFCONV_METHOD_CONV, SFCONV_OPTIMIZER_SGD, 1, 1, 224, 1.0},
+    {SFCONV_MODEL_UNET, SFCONV_METHOD_CONV, SFCONV_OPTIMIZER_SGD, 1, 1, 112, 1.0},
+};
+#define TRAINING_COUNT ((int)(sizeof trainings / sizeof *trainings))
+
+START_TEST(training_gives_the_same_bits_by_every_vector_and_number_of_workers)
+{
+    const training *task = &trainings[_i];
+    const struct {
+        int32_t workers;
+        int32_t isa;
+    } settings[] = {{2, SFCONV_ISA_BEST}, {1, SFCONV_ISA_AVX2}, {7, SFCONV_ISA_BEST}};
+    hashes expected = {0};
+    for (int i = 0; i < 3; i++) {
+        sfconv_context *context =
+            convolution_context(settings[i].workers, settings[i].isa, SFCONV_CONVOLUTION_AUTO);
+        if (!context) {
+            continue;
+        }
+        const hashes got = train(task, context, false);
+        expected = i == 0 ? got : expected;
+        ck_assert_msg(memcmp(&got, &expected, sizeof got) == 0, "%s by %s, %d workers",
+                      sfconv_model_name(task->model), sfconv_method_name(task->method),
+                      (int)settings[i].workers);
+        sfconv_context_destroy(context);
+    }
+    ck_assert(isfinite(expected.loss) && expected.loss > 0);
+}
+END_TEST
+
+int main(void)
+{
+    Suite *suite = suite_create("real sizes");
+    TCase *tests = tcase_create("real sizes");
+    tcase_set_timeout(tests, 120);
+    tcase_add_loop_test(tests, inference_agrees_with_the_layer_path, 0, rounds_of(NETWORK_COUNT));
+    tcase_add_loop_test(tests, a_step_of_training_agrees_with_the_layer_path, 0,
+                        rounds_of(NETWORK_COUNT));
+    tcase_add_loop_test(tests, training_gives_the_same_bits_by_every_vector_and_number_of_workers,
+                        0, rounds_of(TRAINING_COUNT));
+    suite_add_tcase(suite, tests);
+    return run_suite(suite);
+}
