@@ -16,11 +16,6 @@ typedef int64_t sfd_bits __attribute__((vector_size(SFD_LANES * 8)));
  * (1 + x) / 2. */
 #define LARGEST_TAIL 0.41421356237309503
 
-SFV_INLINE sfd sfd_set1(double value)
-{
-    return (sfd){0} + value;
-}
-
 SFV_INLINE sfd sfd_select(sfd_bits mask, sfd then, sfd otherwise)
 {
     return (sfd)((mask & (sfd_bits)then) | (~mask & (sfd_bits)otherwise));

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* Sums over the patches of an image that a stem passes over, in training. */
+#include "cuts.h"
 #include "sums.h"
 
 /* Rows and planes of a tile; its sums stay in registers. */
@@ -7,6 +8,9 @@
 #define RIGHT_PLANES (SFV_LANES == 16 ? 3 : 1)
 #define RIGHT_VECTORS (RIGHT_PLANES * SFV_PER_16)
 #define PATCH_ROWS 8
+/* Of a tile in double, and the products whose left sides are made doubles together. */
+#define EXACT_ROWS (SFV_LANES == 16 ? 6 : 2)
+#define EXACT_COUNT 64
 
 /* `rows` and `planes` are constants at every call. */
 SFV_INLINE void add_lags(const sfk_lags *lags, int64_t first, int64_t plane, int rows, int planes)
@@ -54,6 +58,74 @@ SFV_INLINE void add_lags(const sfk_lags *lags, int64_t first, int64_t plane, int
     }
 }
 
+/* The products from `first` on in double, where those of floats are exact: rows and one plane,
+ * whose sums go on from what is there. `rows` is a constant at every call. */
+SFV_INLINE void add_exact_lags(const sfk_lags *lags, double (*factors)[EXACT_ROWS], int64_t row,
+                               int64_t plane, int64_t first, int64_t count, int rows)
+{
+    sfd sums[EXACT_ROWS][SFD_PER_16];
+    const float *from = lags->right + plane * lags->plane + first * lags->right_step;
+    double *to = lags->to + (plane * lags->rows + row) * SFK_LAGS;
+    SFV_UNROLL
+    for (int m = 0; m < rows; m++) {
+        SFV_UNROLL
+        for (int v = 0; v < SFD_PER_16; v++) {
+            sums[m][v] = sfd_load(to + m * SFK_LAGS + v * SFD_LANES);
+        }
+    }
+    for (int64_t k = 0; k < count; k++, from += lags->right_step) {
+        sfd right[SFD_PER_16];
+        SFV_UNROLL
+        for (int v = 0; v < SFD_PER_16; v++) {
+            right[v] = sfd_from_floats(from + v * SFD_LANES);
+            SFD_KEEP(right[v]);
+        }
+        SFV_UNROLL
+        for (int m = 0; m < rows; m++) {
+            const sfd factor = sfd_set1(factors[k][m]);
+            SFV_UNROLL
+            for (int v = 0; v < SFD_PER_16; v++) {
+                sums[m][v] = sfd_add_exact_product(factor, right[v], sums[m][v]);
+            }
+        }
+    }
+    SFV_UNROLL
+    for (int m = 0; m < rows; m++) {
+        SFV_UNROLL
+        for (int v = 0; v < SFD_PER_16; v++) {
+            sfd_store(to + m * SFK_LAGS + v * SFD_LANES, sums[m][v]);
+        }
+    }
+}
+
+/* Some rows with all planes. */
+SFV_INLINE void add_exact_rows(const sfk_lags *lags, int64_t row, int rows)
+{
+    double factors[EXACT_COUNT][EXACT_ROWS];
+    for (int64_t first = 0; first < lags->count; first += EXACT_COUNT) {
+        const int64_t count = smaller(EXACT_COUNT, lags->count - first);
+        for (int64_t k = 0; k < count; k++) {
+            for (int m = 0; m < rows; m++) {
+                factors[k][m] = (double)lags->left[row + m][(first + k) * lags->left_step];
+            }
+        }
+        for (int64_t plane = 0; plane < lags->planes; plane++) {
+            add_exact_lags(lags, factors, row, plane, first, count, rows);
+        }
+    }
+}
+
+static void add_exact_products(const sfk_lags *lags)
+{
+    int64_t row = 0;
+    for (; row + EXACT_ROWS <= lags->rows; row += EXACT_ROWS) {
+        add_exact_rows(lags, row, EXACT_ROWS);
+    }
+    for (; row < lags->rows; row++) {
+        add_exact_rows(lags, row, 1);
+    }
+}
+
 /* All rows with some planes. */
 SFV_INLINE void add_planes(const sfk_lags *lags, int64_t plane, int planes)
 {
@@ -72,6 +144,10 @@ SFV_INLINE void add_planes(const sfk_lags *lags, int64_t plane, int planes)
 void SFK_NAME(lag_products)(const sfk_lags *lags)
 {
     int64_t plane = 0;
+    if (lags->in_double) {
+        add_exact_products(lags);
+        return;
+    }
     for (; plane + RIGHT_PLANES <= lags->planes; plane += RIGHT_PLANES) {
         add_planes(lags, plane, RIGHT_PLANES);
     }

@@ -530,7 +530,7 @@ typedef struct sfk_line_pool {
 
 /* Products of an image row with a vector of neighbours of each of its pixels in some planes:
  *   to[(i·rows + m)·SFK_LAGS + t] += Σ_k left[m][k·left_step] · right[i·plane + k·right_step + t]
- * for t < SFK_LAGS, the sum in float, one chain in the order of k. */
+ * for t < SFK_LAGS, one chain in the order of k: in float, or `in_double` on from what is there. */
 #define SFK_LAGS 16
 typedef struct sfk_lags {
     const float *const *left;
@@ -542,6 +542,7 @@ typedef struct sfk_lags {
     int64_t count;
     int64_t rows;
     double *to;
+    bool in_double;
 } sfk_lags;
 
 /* Patches of an image, `rows` rows of SFK_PATCH_COLUMNS columns, each times its factor:

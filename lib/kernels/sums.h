@@ -14,11 +14,22 @@
 typedef double sfd __attribute__((vector_size(SFD_LANES * 8)));
 typedef float sfd_floats __attribute__((vector_size(SFD_LANES * 4)));
 
+/* x - 0 is x, so that no instruction is left of it. */
+SFV_INLINE sfd sfd_set1(double value)
+{
+    return value - (sfd){0};
+}
+
+/* GCC converts eight floats in two halves. */
 SFV_INLINE sfd sfd_from_floats(const float *from)
 {
+#if defined(SFK_BUILD_AVX512)
+    return _mm512_cvtps_pd(_mm256_loadu_ps(from));
+#else
     sfd_floats floats;
     memcpy(&floats, from, sizeof floats);
     return __builtin_convertvector(floats, sfd);
+#endif
 }
 
 /* Half 0 or 1 of a vector of floats. Through memory compilers would leave the vector there. */

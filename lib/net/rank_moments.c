@@ -4,12 +4,18 @@
 #include "layer_facts.h"
 #include "parallel.h"
 
+#include <math.h>
 #include <string.h>
 
 /* Mean and variance of every channel of u = P·p from the moments of the taps p alone:
  *   mean = P·S / N,  variance = P (M/N - (S/N)(S/N)ᵀ) Pᵀ,  S = Σ p, M = Σ p·pᵀ,
  * in double, so that what is lost where the variance is tiny against the mean is 2^-53 of the
  * square of their ratio. */
+
+/* Moments of a stem's image, summed in float along its rows, are off by some 2^-32 of what stands
+ * there if no taps cancel. A variance may be this part of that; smooth images, and filters whose
+ * taps sum to zero, come near. */
+#define LEAST_VARIANCE_OF_FLOAT (1.0 / 65536.0)
 
 /* Pixels of a block, and the most bytes of all partial moments. */
 #define BLOCK_PIXELS 2048
@@ -34,11 +40,13 @@ typedef struct moments_job {
     const float **taps;
     double *rows;
     int64_t row_elements;
-    /* M/N - (S/N)(S/N)ᵀ. */
+    /* M/N - (S/N)(S/N)ᵀ, and of each channel its variance. */
     double *covariance;
-    /* Of a stem, in place of the partial sums. */
+    double *variances;
+    /* Of a stem, in place of the partial sums; and (Σ |P_k| √(M_kk/N))² of each channel. */
     bool is_stem;
     void *of_stem;
+    double *uncancelled;
 } moments_job;
 
 bool sfi_rank_is_norm(const sfi_rank_plan *plan, const sfconv_net *net, int32_t node)
@@ -121,6 +129,8 @@ static int64_t lay_out(moments_job *job, const sfi_plan *plan, const sfconv_net 
     job->partials =
         sfi_rank_take(&at, job->is_stem ? 0 : job->tasks * job->partial_elements, sizeof(double));
     job->covariance = sfi_rank_take(&at, depth * pitch, sizeof(double));
+    job->variances = sfi_rank_take(&at, job->shape.c, sizeof(double));
+    job->uncancelled = sfi_rank_take(&at, job->is_stem ? job->shape.c : 0, sizeof(double));
     job->rows = sfi_rank_take(&at, workers * job->row_elements, sizeof(double));
     job->taps = sfi_rank_take(&at, workers * depth, sizeof(float *));
     return (int64_t)(at - memory);
@@ -196,14 +206,24 @@ static void centre_moments(const moments_job *job)
     }
 }
 
-/* Mean, variance and running statistics of some channels. */
-static void settle_task(void *argument, int64_t index, int32_t worker)
+static double uncancelled_variance(const moments_job *job, const float *weights)
+{
+    const sfi_rank_batch *batch = &job->batch;
+    double deviation = 0.0;
+    for (int64_t k = 0; k < batch->depth; k++) {
+        deviation += fabs((double)weights[k]) *
+                     sqrt(batch->products[k * batch->pitch + k] / (double)batch->values);
+    }
+    return deviation * deviation;
+}
+
+/* Mean and variance of some channels. */
+static void project_task(void *argument, int64_t index, int32_t worker)
 {
     const moments_job *job = argument;
     const sfi_rank_batch *batch = &job->batch;
     const int64_t first = index * CHANNELS;
     const int64_t count = sfi_min(CHANNELS, job->shape.c - first);
-    const float *bias = sfi_rank_bias(job->conv);
     const float *weights = sfi_rank_expanding_weights(job->conv) + first * batch->depth;
     double *rows = job->rows + worker * job->row_elements;
     double *products = rows + CHANNELS * batch->depth;
@@ -227,13 +247,35 @@ static void settle_task(void *argument, int64_t index, int32_t worker)
             away += weight * batch->sums[k];
             variance += weight * products[c * batch->pitch + k];
         }
-        mean += away / (double)batch->values;
-        variance = variance < 0.0 ? 0.0 : variance;
-        batch->mean[first + c] = mean;
-        batch->inverse_deviation[first + c] = sfi_batchnorm2d_observe(
-            job->norm, first + c, mean + (bias ? (double)bias[first + c] : 0.0), variance,
-            (double)batch->values);
+        batch->mean[first + c] = mean + away / (double)batch->values;
+        job->variances[first + c] = variance < 0.0 ? 0.0 : variance;
+        if (job->is_stem) {
+            job->uncancelled[first + c] = uncancelled_variance(job, weights + c * batch->depth);
+        }
     }
+}
+
+static void project(moments_job *job)
+{
+    sfi_parallel_for(job->run->context, sfi_ceil_div(job->shape.c, CHANNELS), project_task, job);
+}
+
+/* Not where it overflows, either. */
+static bool float_suffices(const moments_job *job)
+{
+    for (int64_t c = 0; c < job->shape.c; c++) {
+        if (!(job->variances[c] >= LEAST_VARIANCE_OF_FLOAT * job->uncancelled[c])) {
+            return false;
+        }
+    }
+    return true;
+}
+
+static void find_stem_moments(moments_job *job, bool in_double)
+{
+    sfi_stem_moments(job->run, job->conv_node, &job->batch, job->covariance, in_double,
+                     job->of_stem);
+    project(job);
 }
 
 void sfi_rank_observe(const sfconv_run *run, int32_t norm)
@@ -242,10 +284,19 @@ void sfi_rank_observe(const sfconv_run *run, int32_t norm)
     lay_out(&job, &run->plan, run->net, norm,
             (uintptr_t)(run->memory + run->plan.rank.nodes[norm].observing));
     if (job.is_stem) {
-        sfi_stem_moments(run, job.conv_node, &job.batch, job.covariance, job.of_stem);
+        find_stem_moments(&job, false);
+        if (!float_suffices(&job)) {
+            find_stem_moments(&job, true);
+        }
     } else {
         sfi_parallel_for(run->context, job.tasks, sum_task, &job);
         centre_moments(&job);
+        project(&job);
     }
-    sfi_parallel_for(run->context, sfi_ceil_div(job.shape.c, CHANNELS), settle_task, &job);
+    const float *bias = sfi_rank_bias(job.conv);
+    for (int64_t c = 0; c < job.shape.c; c++) {
+        const double shift = bias ? (double)bias[c] : 0.0;
+        job.batch.inverse_deviation[c] = sfi_batchnorm2d_observe(
+            job.norm, c, job.batch.mean[c] + shift, job.variances[c], (double)job.batch.values);
+    }
 }

@@ -30,10 +30,11 @@ sfi_stem_image sfi_stem_image_of(const sfi_plan *plan, const sfconv_net *net, in
 int64_t sfi_stem_image_elements(const sfi_stem_image *image);
 
 /* Centre, sums and products of the batch, and the image itself, whose memory `batch` holds;
- * `covariance` like its products. */
+ * `covariance` like its products. Along a row sums are in float; or once more, after a first call,
+ * `in_double`. */
 int64_t sfi_stem_moments_bytes(const sfi_plan *plan, const sfconv_net *net, int32_t conv);
 void sfi_stem_moments(const sfconv_run *run, int32_t conv, const sfi_rank_batch *batch,
-                      double *covariance, void *memory);
+                      double *covariance, bool in_double, void *memory);
 int64_t sfi_stem_moments_macs(const sfi_plan *plan, const sfconv_net *net, int32_t conv);
 
 /* Gradients of the weights of stem and BatchNorm from that of the pooled map `node`. */

@@ -78,6 +78,7 @@ typedef struct stem_job {
     const sfi_rank_batch *batch;
     const float *input;
     double *covariance;
+    bool in_double;
     /* Of a plane of the input. */
     double *plane_sums;
     /* One task after another: [vertical sum][horizontal sum][channel'][channel, parity][lag]. */
@@ -195,7 +196,8 @@ static void add_products(const lag_task *task, int64_t n, int64_t w, int64_t z, 
                            .planes = alone ? 1 : image->in.c,
                            .count = count,
                            .rows = STRIDE * image->in.c,
-                           .to = task->sums + sum * image->in.c * STRIDE * image->in.c * SFK_LAGS};
+                           .to = task->sums + sum * image->in.c * STRIDE * image->in.c * SFK_LAGS,
+                           .in_double = job->in_double};
     job->kernels->lag_products(&lags);
 }
 
@@ -308,24 +310,33 @@ static void moments_task(void *argument, int64_t k, int32_t worker)
     }
 }
 
+static void centre_image(stem_job *job)
+{
+    sfconv_context *context = job->run->context;
+    const int64_t planes = job->image.in.n * job->image.in.c;
+    memset(job->batch->centre, 0, (size_t)job->batch->pitch * sizeof(float));
+    sfi_parallel_for(context, planes, sum_plane_task, job);
+    choose_centre(job);
+    sfi_parallel_for(context, planes, pad_plane_task, job);
+}
+
 void sfi_stem_moments(const sfconv_run *run, int32_t conv, const sfi_rank_batch *batch,
-                      double *covariance, void *memory)
+                      double *covariance, bool in_double, void *memory)
 {
     sfconv_context *context = run->context;
     stem_job job = {.run = run,
                     .kernels = context->kernels,
                     .batch = batch,
                     .input = sfi_run_value(run, run->net->nodes[conv].inputs[0]),
-                    .covariance = covariance};
+                    .covariance = covariance,
+                    .in_double = in_double};
     lay_out(&job, &run->plan, run->net, conv, (uintptr_t)memory);
-    const int64_t planes = job.image.in.n * job.image.in.c;
+    if (!in_double) {
+        centre_image(&job);
+    }
     memset(batch->products, 0, (size_t)(batch->depth * batch->pitch) * sizeof(double));
     memset(covariance, 0, (size_t)(batch->depth * batch->pitch) * sizeof(double));
-    memset(batch->centre, 0, (size_t)batch->pitch * sizeof(float));
     memset(batch->sums, 0, (size_t)batch->pitch * sizeof(double));
-    sfi_parallel_for(context, planes, sum_plane_task, &job);
-    choose_centre(&job);
-    sfi_parallel_for(context, planes, pad_plane_task, &job);
     sfi_parallel_for(context, STRIDE * (job.image.kernel[0] + 1), sum_task, &job);
     for (int64_t k = 0; k < batch->depth; k++) {
         batch->sums[k] = total_of(&job, tap_of(&job.image, k), SUMS_ALONE, 0, 0);
@@ -333,7 +344,7 @@ void sfi_stem_moments(const sfconv_run *run, int32_t conv, const sfi_rank_batch 
     sfi_parallel_for(context, batch->depth, moments_task, &job);
 }
 
-/* Of whole rows of lags; the ends count as if all tasks had them. */
+/* Of whole rows of lags, once; the ends count as if all tasks had them. */
 int64_t sfi_stem_moments_macs(const sfi_plan *plan, const sfconv_net *net, int32_t conv)
 {
     const sfi_stem_image image = sfi_stem_image_of(plan, net, conv);

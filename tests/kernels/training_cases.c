@@ -160,16 +160,20 @@ void lag_products_cases(kernel_cases *cases)
     for (int64_t m = 0; m < ROWS; m++) {
         left[m] = case_floats(cases, 2 * COLUMNS);
     }
-    const sfk_lags lags = {.left = left,
-                           .left_step = 2,
-                           .right = case_floats(cases, PLANES * PLANE),
-                           .right_step = 2,
-                           .plane = PLANE,
-                           .planes = PLANES,
-                           .count = COLUMNS,
-                           .rows = ROWS,
-                           .to = case_doubles(cases, PLANES * ROWS * SFK_LAGS)};
+    sfk_lags lags = {.left = left,
+                     .left_step = 2,
+                     .right = case_floats(cases, PLANES * PLANE),
+                     .right_step = 2,
+                     .plane = PLANE,
+                     .planes = PLANES,
+                     .count = COLUMNS,
+                     .rows = ROWS,
+                     .to = case_doubles(cases, PLANES * ROWS * SFK_LAGS)};
     KERNEL_CASE(cases, "6 rows of 112, 3 planes", multiply_adds(PLANES * ROWS * SFK_LAGS * COLUMNS),
+                cases->kernels->lag_products(&lags));
+    lags.in_double = true;
+    KERNEL_CASE(cases, "6 rows of 112, 3 planes, in double",
+                double_multiply_adds(PLANES * ROWS * SFK_LAGS * COLUMNS),
                 cases->kernels->lag_products(&lags));
 }
 

@@ -367,9 +367,8 @@ END_TEST
 #define LAG_PLANE (2 * LAG_COUNT + SFK_LAGS + 1)
 
 /* Every number of rows, planes and products, with steps of 1, 2 and none on the right. */
-START_TEST(lag_products_are_chains_of_float_that_are_added_to_doubles)
+static void check_lag_products(const sfk_table *table, bool in_double)
 {
-    const sfk_table *table = table_number(_i);
     static float values[LAG_ROWS][2 * LAG_COUNT], right[LAG_PLANES * LAG_PLANE];
     const float *left[LAG_ROWS];
     fill(values[0], LAG_ROWS * 2 * LAG_COUNT, 71);
@@ -385,18 +384,31 @@ START_TEST(lag_products_are_chains_of_float_that_are_added_to_doubles)
             to[i] = i;
         }
         table->lag_products(
-            &(sfk_lags){left, 2, right + 1, step, LAG_PLANE, planes, count, rows, to});
+            &(sfk_lags){left, 2, right + 1, step, LAG_PLANE, planes, count, rows, to, in_double});
         for (int64_t i = 0; i <= LAG_PLANES * LAG_ROWS * SFK_LAGS; i++) {
             const int64_t plane = i / SFK_LAGS / rows, m = i / SFK_LAGS % rows;
-            float sum = 0.0f;
+            float single = 0.0f;
+            double sum = (double)i;
             for (int64_t k = 0; plane < planes && k < count; k++) {
-                sum = fmaf(left[m][2 * k], right[1 + plane * LAG_PLANE + k * step + i % SFK_LAGS],
-                           sum);
+                const float value = right[1 + plane * LAG_PLANE + k * step + i % SFK_LAGS];
+                single = fmaf(left[m][2 * k], value, single);
+                sum += (double)left[m][2 * k] * (double)value;
             }
-            ck_assert_msg(to[i] == (double)i + (double)sum, "%d rows, %d planes, element %d",
-                          (int)rows, (int)planes, (int)i);
+            ck_assert_msg(to[i] == (in_double ? sum : (double)i + (double)single),
+                          "%d rows, %d planes, element %d", (int)rows, (int)planes, (int)i);
         }
     }
+}
+
+START_TEST(lag_products_are_chains_of_float_that_are_added_to_doubles)
+{
+    check_lag_products(table_number(_i), false);
+}
+END_TEST
+
+START_TEST(lag_products_in_double_go_on_from_what_is_there)
+{
+    check_lag_products(table_number(_i), true);
 }
 END_TEST
 
@@ -449,6 +461,7 @@ int main(void)
     tcase_add_loop_test(tests, spread_taps_is_the_transpose_of_shift_add, 0, TABLE_COUNT);
     tcase_add_loop_test(tests, lag_products_are_chains_of_float_that_are_added_to_doubles, 0,
                         TABLE_COUNT);
+    tcase_add_loop_test(tests, lag_products_in_double_go_on_from_what_is_there, 0, TABLE_COUNT);
     tcase_add_loop_test(tests, patches_are_added_in_their_order_and_nothing_else_is_written, 0,
                         TABLE_COUNT);
     suite_add_tcase(suite, tests);
