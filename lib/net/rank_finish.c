@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* Inference: what follows a convolution that is computed by its layer, pixel by pixel, is done to
- * its output while that is in the cache; only the map behind it is stored. */
+ * its output while that is in the cache; only the map behind it is stored. Of a unit whose map is
+ * averaged as a whole, the averages are. */
 #include "rank_finish.h"
 
 #include "layer_facts.h"
@@ -50,8 +51,25 @@ static int32_t take(sfi_rank_plan *plan, int32_t conv, int32_t last, int32_t nod
     return node;
 }
 
+/* The global average of a unit's map that nobody else reads. */
+static void take_average(sfi_rank_plan *plan, const sfconv_net *net, int32_t node)
+{
+    const sfconv_layer *layer = net->nodes[node].layer;
+    if (!by_layer(plan, net, node) || !sfi_is_global_average(layer)) {
+        return;
+    }
+    const int32_t unit = sfi_rank_input(plan, net, node, 0);
+    if (plan->nodes[unit].role == SFI_RANK_UNIT && plan->nodes[unit].unpooled < 0 &&
+        sfi_rank_only_user(plan, unit) == node) {
+        take(plan, unit, unit, node);
+    }
+}
+
 void sfi_rank_find_finishes(sfi_rank_plan *plan, const sfconv_net *net)
 {
+    for (int32_t node = 0; node < net->node_count; node++) {
+        take_average(plan, net, node);
+    }
     for (int32_t conv = 0; conv < net->node_count; conv++) {
         int32_t last = conv;
         int32_t next = sfi_rank_only_user(plan, conv);

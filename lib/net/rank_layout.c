@@ -42,6 +42,20 @@ bool sfi_rank_is_direct(const sfi_rank_plan *plan, const sfi_rank_sink *sink,
             maps->shift == 0 && maps->residues == 1 && !is_begun_by_base(plan, sink));
 }
 
+/* Channels of a task whose map is averaged: as many as fit the second-level cache, and for which it
+ * is worth it to transform the sources of quads. */
+#define AVERAGED_CHANNELS 128
+#define AVERAGED_ELEMENTS 32768
+#define AVERAGED_IN_QUADS 32
+
+static int64_t averaged_channels(sfi_shape shape, bool quads)
+{
+    const int64_t least = quads ? AVERAGED_IN_QUADS : 1;
+    const int64_t fit = sfi_max(least, AVERAGED_ELEMENTS / (shape.h * shape.w));
+    const int64_t channels = sfi_min(AVERAGED_CHANNELS, sfi_min(fit, shape.c));
+    return sfi_ceil_div(channels, SFK_SLACK) * SFK_SLACK;
+}
+
 sfi_rank_cut sfi_rank_cut_of(const sfi_plan *plan, int32_t node)
 {
     const sfi_shape shape = plan->steps[node].shape;
@@ -55,6 +69,11 @@ sfi_rank_cut sfi_rank_cut_of(const sfi_plan *plan, int32_t node)
     if (plan->rank.nodes[node].quads && sfi_rank_joins_quads(shape)) {
         result.channels_per_task = sfi_rank_quad_channels(shape);
         pixels = sfi_rank_quad_pixels(shape, pixels);
+    }
+    if (sfi_rank_is_averaged(&plan->rank, node)) {
+        result.averaged = true;
+        result.channels_per_task = averaged_channels(shape, plan->rank.nodes[node].quads);
+        pixels = result.plane;
     }
     const int64_t tasks = sfi_ceil_div(shape.h, sfi_ceil_div(pixels, shape.w));
     int64_t rows = sfi_ceil_div(shape.h, tasks);
@@ -147,6 +166,10 @@ int64_t sfi_rank_lay_out(sfi_rank_bench *bench, const sfi_plan *plan, const sfco
         lay_out_pair(bench, &unit, &mixing, shape, &at);
     } else {
         lay_out_strip(bench, &mixing, shape, &at);
+    }
+    if (sfi_rank_is_averaged(&plan->rank, node)) {
+        bench->averaged = sfi_rank_take(
+            &at, averaged_channels(shape, unit.quads) * shape.h * shape.w, sizeof(float));
     }
     if (unit.lines) {
         const sfi_rank_stem stem = sfi_rank_stem_of(plan, net, unit.conv[0]);

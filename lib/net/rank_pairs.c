@@ -23,15 +23,15 @@ void sfi_rank_run_pairs(const sfi_rank_task *task)
     const sfi_rank_bench *bench = &task->bench;
     const sfi_shape shape = job->cut.shape;
     const int64_t rows = job->cut.pooled ? 2 : task->end_row - task->first_row;
-    sfk_pair pair = {.weights = job->weights.packed,
-                     .channels = shape.c,
+    sfk_pair pair = {.weights = job->weights.packed + task->first_channel * (1 + job->unit.depth),
+                     .channels = task->end_channel - task->first_channel,
                      .sources = bench->taps,
                      .depth = job->unit.depth,
                      .lower = shape.w,
                      .residuals = bench->residuals,
                      .residual_count = job->unit.residual_count,
                      .plane = job->cut.plane,
-                     .map = job->map ? job->map + task->image * shape.c * job->cut.plane : NULL,
+                     .map = task->map,
                      .mixed = bench->mixed_maps,
                      .mixed_count = job->mixing.full,
                      .pooled = bench->mixed_maps + job->mixing.full,

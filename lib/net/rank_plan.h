@@ -8,9 +8,10 @@
  * and the rank maps are coefficients of a Winograd transform along the rows (rank_stem.c). Whatever
  * is linear and mixes channels behind the map, the horizontal half Q of an sfconv2d or a 1x1
  * convolution, is a sink: it is computed while a piece of the map is in registers, also through a
- * 2x2 max pooling, an up-sampling (which commutes with mixing) or a concatenation (whose parts
- * add). The map itself is stored only if somebody else reads it. A map that an ordinary layer has
- * stored, or an input, may feed sinks too. */
+ * 2x2 max pooling, an average pooling or up-sampling (which commute with mixing) or a concatenation
+ * (whose parts add). The map itself is stored only if somebody else reads it; where that is a
+ * global average, the averages are. A map that an ordinary layer has stored, or an input, may feed
+ * sinks too. */
 #ifndef SFI_RANK_PLAN_H
 #define SFI_RANK_PLAN_H
 
@@ -31,7 +32,8 @@ enum sfi_rank_role {
     SFI_RANK_VIRTUAL,
     /* A 1x1 convolution that is a sink and nothing else. */
     SFI_RANK_SINK,
-    /* Done by the convolution before it, a layer, to its output (rank_finish.c). */
+    /* Done by the convolution before it, a layer, to its output, or the global average of a unit's
+     * map (rank_finish.c). */
     SFI_RANK_FINISHED,
     /* Its map is its input's. */
     SFI_RANK_ALIAS
@@ -105,8 +107,9 @@ typedef struct sfi_rank_node {
     int32_t chain;
     /* And the node before the pooling it ends in, or -1. */
     int32_t unpooled;
-    /* Of a convolution that does what follows it: the last node of that, whose map it writes; -1 of
-     * the others. Of such a node: the convolution. */
+    /* Of a convolution that does what follows it: the last node of that, whose map it writes; of a
+     * unit whose map is averaged at once, the global average; -1 of the others. Of such a node: the
+     * convolution or the unit. */
     int32_t finished_at;
     int32_t finished_by;
     /* Of the convolution: offset of what BatchNorm does to its channels. */
@@ -203,6 +206,11 @@ int32_t sfi_rank_reads_at(const sfi_rank_plan *plan, int32_t user);
 /* Whether backward reads the stored inputs of a node of a unit again: to make a map that was not
  * stored. */
 bool sfi_rank_reads_again(const sfi_rank_plan *plan, int32_t user);
+/* Whether unit `node` gives the averages of its map and nothing else. */
+static inline bool sfi_rank_is_averaged(const sfi_rank_plan *plan, int32_t node)
+{
+    return plan->nodes[node].role == SFI_RANK_UNIT && plan->nodes[node].finished_at >= 0;
+}
 bool sfi_rank_has_sinks(const sfi_rank_plan *plan, int32_t node);
 /* Whether a node has a step of its own: a unit, or a map with sinks. */
 bool sfi_rank_has_step(const sfi_rank_plan *plan, int32_t node);

@@ -129,22 +129,22 @@ void sfi_rank_run_quads(const sfi_rank_task *task)
     const int64_t strip = job->kernels->quad_columns;
     const int64_t near = strip >= WIDE_STRIP ? SFI_RANK_LARGE : FROM_MEMORY;
     const int64_t sources = sources_of(&job->unit);
-    sfk_quad quad = {
-        .weights = job->weights.packed + task->first_channel * SFK_QUAD_PACKED(sources),
-        .channels = task->end_channel - task->first_channel,
-        .points = task->bench.points,
-        .point_stride = point_stride(&job->unit),
-        .depth = sources,
-        .span = strip,
-        .residuals = task->bench.residuals,
-        .residual_count = job->unit.residual_count,
-        .plane = job->cut.plane,
-        .map = job->map + (task->image * shape.c + task->first_channel) * job->cut.plane,
-        .from_memory = shape.c * job->cut.plane > near,
-        .width = shape.w,
-        .height = shape.h,
-        .activation = job->unit.activation,
-        .slope = job->unit.slope};
+    sfk_quad quad = {.weights =
+                         job->weights.packed + task->first_channel * SFK_QUAD_PACKED(sources),
+                     .channels = task->end_channel - task->first_channel,
+                     .points = task->bench.points,
+                     .point_stride = point_stride(&job->unit),
+                     .depth = sources,
+                     .span = strip,
+                     .residuals = task->bench.residuals,
+                     .residual_count = job->unit.residual_count,
+                     .plane = job->cut.plane,
+                     .map = task->map,
+                     .from_memory = shape.c * job->cut.plane > near,
+                     .width = shape.w,
+                     .height = shape.h,
+                     .activation = job->unit.activation,
+                     .slope = job->unit.slope};
     if (sfi_rank_joins_quads(shape)) {
         run_joined(task, &quad);
     } else {

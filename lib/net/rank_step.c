@@ -117,6 +117,31 @@ static int32_t open_sinks(const sfi_rank_task *task)
     return count;
 }
 
+/* Where the channels of a unit's task go. */
+static float *map_of_task(const sfi_rank_task *task)
+{
+    const sfi_rank_job *job = task->job;
+    const sfi_rank_cut *cut = &job->cut;
+    if (job->averages) {
+        return task->bench.averaged;
+    }
+    return job->map ? job->map + (task->image * cut->shape.c + task->first_channel) * cut->plane
+                    : NULL;
+}
+
+static void average(const sfi_rank_task *task)
+{
+    const sfi_rank_job *job = task->job;
+    const int64_t plane = job->cut.plane;
+    float *to = job->averages + task->image * job->cut.shape.c;
+    const float *from = task->map;
+    for (int64_t c = task->first_channel; c < task->end_channel; c++, from += plane) {
+        double sum = 0.0;
+        job->kernels->plane_sum(&sum, from, plane);
+        to[c] = (float)(sum / (double)plane);
+    }
+}
+
 static void run_task(void *argument, int64_t index, int32_t worker)
 {
     const sfi_rank_job *job = argument;
@@ -135,6 +160,7 @@ static void run_task(void *argument, int64_t index, int32_t worker)
         task.bench.residuals[i] = sfi_run_value(run, job->unit.residual[i]) +
                                   (task.image * cut->shape.c + task.first_channel) * cut->plane;
     }
+    task.map = map_of_task(&task);
     task.sink_count = open_sinks(&task);
     if (job->unit.quads) {
         sfi_rank_run_quads(&task);
@@ -145,6 +171,9 @@ static void run_task(void *argument, int64_t index, int32_t worker)
             sfi_rank_stem_rows(&task);
         }
         sfi_rank_run_strips(&task);
+    }
+    if (job->averages) {
+        average(&task);
     }
     for (int32_t i = 0; i < task.sink_count; i++) {
         if (!task.bench.sinks[i].direct) {
@@ -297,6 +326,7 @@ void sfi_rank_step(const sfconv_run *run, int32_t node)
     sfi_rank_job job;
     open_job(&job, run, node, frozen ? run->frozen + self->frozen : run->memory + self->folded);
     job.map = self->stored ? sfi_run_value(run, node) : NULL;
+    job.averages = sfi_rank_is_averaged(plan, node) ? sfi_run_value(run, self->finished_at) : NULL;
     job.scratch = run->memory + self->scratch;
     job.scratch_per_worker = sfi_rank_worker_bytes(&run->plan, run->net, node);
     if (!frozen) {

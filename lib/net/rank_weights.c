@@ -172,8 +172,17 @@ static int64_t packed_per_channel(const sfi_rank_unit *unit, const sfi_rank_mixi
                        : 1 + unit->depth + mixing->full + mixing->pooled;
 }
 
+/* Pairs of some channels are packed as if these were all: a step takes them apart. */
+static bool packs_apart(const sfi_rank_job *job)
+{
+    return job->cut.averaged && !job->unit.quads;
+}
+
 static int64_t channels_of_task(const sfi_rank_job *job)
 {
+    if (packs_apart(job)) {
+        return job->cut.channels_per_task;
+    }
     const int64_t channels =
         sfi_rank_channels_of_task(packed_per_channel(&job->unit, &job->mixing));
     return sfi_ceil_div(channels, SFK_SLACK) * SFK_SLACK;
@@ -212,6 +221,25 @@ static void part_task(void *argument, int64_t index, int32_t worker)
     }
 }
 
+static void pack_apart(const sfi_rank_job *job, int64_t first)
+{
+    const sfi_rank_weights *weights = &job->weights;
+    const int64_t channels = sfi_min(job->cut.channels_per_task, job->cut.shape.c - first);
+    sfk_pair_part parts[SFI_MAX_INPUTS];
+    const sfk_pair_weights from = {.channels = channels,
+                                   .end_channel = channels,
+                                   .parts = parts,
+                                   .part_count = job->unit.part_count,
+                                   .depth = job->unit.depth,
+                                   .bias = weights->bias + first};
+    for (int32_t part = 0; part < job->unit.part_count; part++) {
+        parts[part] = weights->parts[part];
+        parts[part].weights += first;
+        parts[part].scales += first;
+    }
+    job->kernels->pack_pair(weights->packed + first * (1 + job->unit.depth), &from);
+}
+
 static void pack_task(void *argument, int64_t index, int32_t worker)
 {
     const sfi_rank_job *job = argument;
@@ -229,7 +257,9 @@ static void pack_task(void *argument, int64_t index, int32_t worker)
                                    .mixed_count = job->mixing.full,
                                    .pooled_count = job->mixing.pooled};
     (void)worker;
-    if (job->unit.quads) {
+    if (packs_apart(job)) {
+        pack_apart(job, from.first_channel);
+    } else if (job->unit.quads) {
         job->kernels->pack_quad(weights->packed, &from);
     } else {
         job->kernels->pack_pair(weights->packed, &from);

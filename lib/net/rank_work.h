@@ -25,6 +25,8 @@ typedef struct sfi_rank_cut {
     int64_t row_tasks;
     int64_t tasks_per_image;
     bool pooled;
+    /* Tasks are channels, all rows of them. */
+    bool averaged;
 } sfi_rank_cut;
 
 /* One sink during one task. */
@@ -63,6 +65,8 @@ typedef struct sfi_rank_bench {
      * former also the values of the sources of four rows at once. */
     float *points;
     float *lines;
+    /* The channels of a task, of a map that is averaged. */
+    float *averaged;
 } sfi_rank_bench;
 
 /* A stem in lines, see rank_stem.c. */
@@ -135,8 +139,9 @@ typedef struct sfi_rank_job {
     /* Elements of the weights of sinks in tiles. */
     int64_t tiled;
     sfi_rank_weights weights;
-    /* The stored map, or NULL. */
+    /* The stored map, or NULL; in its place averages of all of it, or NULL. */
     float *map;
+    float *averages;
     unsigned char *scratch;
     int64_t scratch_per_worker;
 } sfi_rank_job;
@@ -150,6 +155,8 @@ typedef struct sfi_rank_task {
     int64_t end_row;
     int64_t first_channel;
     int64_t end_channel;
+    /* Where a unit's channels go, from the first on, or NULL. */
+    float *map;
 } sfi_rank_task;
 
 /* Whether the weights of a unit (none: without parts) are packed: for quad_expand or strip_pair. */

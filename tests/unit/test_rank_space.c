@@ -275,6 +275,8 @@ START_TEST(a_stem_stores_its_pooled_map_alone)
     ck_assert_msg(strstr(text, macs) != NULL, "%s is not in\n%s", macs, text);
     snprintf(macs, sizeof macs, " 6 mixed maps, %d MACs direct\n", 64 * 16 * 16 * 2 * 3);
     ck_assert_msg(strstr(text, macs) != NULL, "%s is not in\n%s", macs, text);
+    check_step(text, "\nfused   avgpool ", 512 * (int64_t)sizeof(float));
+    check_step(text, "\nexpand  layer4.1.relu2 ", 0);
     plan_of_resnet(SFCONV_CONVOLUTION_DIRECT, text, sizeof text);
     check_step(text, "\nexpand  relu ", 64 * 32 * 32 * (int64_t)sizeof(float));
     check_step(text, "\nlayer   maxpool ", 64 * 16 * 16 * (int64_t)sizeof(float));

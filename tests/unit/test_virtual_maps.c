@@ -464,6 +464,56 @@ START_TEST(averages_that_very_many_maps_are_mixed_of_are_computed)
 }
 END_TEST
 
+/* Channels and rank of a layer whose map is averaged: in pairs and by Winograd's method, in tasks
+ * of some channels, and more than all tasks but the last have. */
+static const int64_t averaged[][2] = {{7, 2}, {70, 2}, {150, 3}, {300, 9}, {64, 16}};
+
+/* The last block of a ResNet and its classifier. Where the map is wanted as well, it is stored and
+ * averaged by its layer: the bits are the same. */
+static sfconv_net *net_with_classifier(sfconv_context *context, const int64_t sizes[2], bool wanted)
+{
+    const int64_t channels = sizes[0], rank = sizes[1];
+    sfconv_net *net = empty_net(context);
+    const int32_t x = put_input(net, "x", 5);
+    const int32_t a =
+        put_relu(net, "ra", put_after(net, "a", new_sfconv(context, 5, channels, 2, 0, 0, 1), x));
+    int32_t y = put_after(net, "b", new_sfconv(context, channels, channels, rank, 0, 0, 2), a);
+    y = put_pair(net, "sum", new_add(context),
+                 put_after(net, "n", new_batchnorm(context, channels), y), a);
+    y = put_relu(net, "rb", y);
+    const int32_t mean = put_after(net, "mean", new_pool(context, SFCONV_POOL_GLOBAL_AVERAGE), y);
+    put_output(net, put_after(net, "fc", new_linear(context, channels, 10, 3), mean));
+    if (wanted) {
+        put_output(net, y);
+    }
+    return net;
+}
+
+START_TEST(the_global_average_of_a_map_is_stored_in_its_place)
+{
+    static char text[16384];
+    const int64_t *sizes = averaged[_i];
+    sfconv_context *context = one_worker();
+    sfconv_net *net = net_with_classifier(context, sizes, false);
+    sfconv_net *other = net_with_classifier(context, sizes, true);
+    sfconv_run *run = forward_of(net, SFCONV_ENGINE_RANK_SPACE, image);
+    sfconv_run *stored = forward_of(other, SFCONV_ENGINE_RANK_SPACE, image);
+    const sfconv_view a = output_of(run, 0), b = output_of(stored, 0);
+    ck_assert_mem_eq(a.data, b.data, IMAGES * 10 * sizeof(float));
+    plan_of(run, text, sizeof text);
+    check_node(text, "expand", "rb", 0);
+    check_node(text, "fused", "mean", IMAGES * sizes[0] * (int64_t)sizeof(float));
+    plan_of(stored, text, sizeof text);
+    check_node(text, "layer", "mean", IMAGES * sizes[0] * (int64_t)sizeof(float));
+    check_inference(net);
+    sfconv_run_destroy(run);
+    sfconv_run_destroy(stored);
+    sfconv_net_destroy(net);
+    sfconv_net_destroy(other);
+    sfconv_context_destroy(context);
+}
+END_TEST
+
 int main(void)
 {
     Suite *suite = suite_create("virtual maps");
@@ -481,6 +531,7 @@ int main(void)
     tcase_add_test(tests, concatenations_of_very_many_maps_are_computed_inside);
     tcase_add_loop_test(tests, average_pooling_of_a_map_is_virtual, 0, 4);
     tcase_add_test(tests, averages_that_very_many_maps_are_mixed_of_are_computed);
+    tcase_add_loop_test(tests, the_global_average_of_a_map_is_stored_in_its_place, 0, 5);
     suite_add_tcase(suite, tests);
     return run_suite(suite);
 }
