@@ -42,17 +42,19 @@ bool sfi_rank_is_direct(const sfi_rank_plan *plan, const sfi_rank_sink *sink,
             maps->shift == 0 && maps->residues == 1 && !is_begun_by_base(plan, sink));
 }
 
-/* Channels of a task whose map is averaged: as many as fit the second-level cache, and for which it
- * is worth it to transform the sources of quads. */
-#define AVERAGED_CHANNELS 128
-#define AVERAGED_ELEMENTS 32768
-#define AVERAGED_IN_QUADS 32
+/* Channels of a task whose map is averaged: so few that several workers need no more memory than
+ * the map would, but of quads as many as it is worth it to transform the sources for. */
+#define AVERAGED_CHANNELS 64
+#define AVERAGED_ELEMENTS 16384
+#define LEAST_IN_QUADS 32
+#define MOST_IN_QUADS 128
 
 static int64_t averaged_channels(sfi_shape shape, bool quads)
 {
-    const int64_t least = quads ? AVERAGED_IN_QUADS : 1;
+    const int64_t least = quads ? LEAST_IN_QUADS : 1;
+    const int64_t most = quads ? MOST_IN_QUADS : AVERAGED_CHANNELS;
     const int64_t fit = sfi_max(least, AVERAGED_ELEMENTS / (shape.h * shape.w));
-    const int64_t channels = sfi_min(AVERAGED_CHANNELS, sfi_min(fit, shape.c));
+    const int64_t channels = sfi_min(most, sfi_min(fit, shape.c));
     return sfi_ceil_div(channels, SFK_SLACK) * SFK_SLACK;
 }
 
