@@ -26,8 +26,8 @@ static void settle(sfconv_net *net)
 {
     sfconv_run *training = new_run(net, SFCONV_MODE_TRAINING);
     reshape_run(training, 2, 64, 64);
-    for (uint64_t step = 0; step < 12; step++) {
-        fill_inputs(training, step);
+    for (uint64_t i = 0; i < 12; i++) {
+        fill_inputs(training, i);
         run_forward(training);
     }
     sfconv_run_destroy(training);
