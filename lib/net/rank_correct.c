@@ -198,7 +198,24 @@ static void part_task(void *argument, int64_t index, int32_t worker)
     }
 }
 
-/* Rows of -K, and -k0. */
+/* Rows of -K from their diagonal on, and what lies opposite of them, as K is symmetric. */
+static void keep_correction(const part_job *part, int64_t first, int64_t count,
+                            const double *products)
+{
+    const int64_t depth = part->depth;
+    float *correction = part->job->correction;
+    for (int64_t i = 0; i < count; i++) {
+        for (int64_t k = first; k < depth; k++) {
+            const float value = (float)-products[i * part->pitch + k];
+            correction[(first + i) * depth + k] = value;
+            if (k >= first + count) {
+                correction[k * depth + first + i] = value;
+            }
+        }
+    }
+}
+
+/* Some rows of -K, and of -k0. */
 static void correction_task(void *argument, int64_t index, int32_t worker)
 {
     const part_job *part = argument;
@@ -217,16 +234,14 @@ static void correction_task(void *argument, int64_t index, int32_t worker)
             constants[i] -= job->offsets[c] * weight;
         }
     }
-    for (int64_t k = 0; k < part->pitch; k += SFK_DOUBLE_COLUMNS) {
+    for (int64_t k = first / SFK_DOUBLE_COLUMNS * SFK_DOUBLE_COLUMNS; k < part->pitch;
+         k += SFK_DOUBLE_COLUMNS) {
         job->kernels->double_tile(channels, bench.rows, SFK_DOUBLE_ROWS, job->weights + k,
                                   part->pitch, bench.products + k, part->pitch);
     }
+    keep_correction(part, first, count, bench.products);
     for (int64_t i = 0; i < count; i++) {
-        float *row = job->correction + (first + i) * part->depth;
-        for (int64_t k = 0; k < part->depth; k++) {
-            row[k] = (float)-bench.products[i * part->pitch + k];
-        }
-        job->correction_rows[first + i] = row;
+        job->correction_rows[first + i] = job->correction + (first + i) * part->depth;
         job->correction_bias[first + i] = (float)constants[i];
     }
 }

@@ -48,7 +48,10 @@ sfi_macs sfi_rank_unit_backward_macs(const sfi_plan *plan, const sfconv_net *net
     for (int32_t part = 0; part < unit.part_count; part++) {
         const int64_t depth = sfi_rank_taps(net->nodes[unit.conv[part]].layer);
         const bool corrected = unit.norm[part] >= 0;
-        macs += corrected ? (2 * shape.c + shape.n * shape.h * shape.w) * depth * depth : 0;
+        /* P·M, half of K, K·p. */
+        macs += corrected ? shape.c * depth * (depth + (depth + 1) / 2) +
+                                shape.n * shape.h * shape.w * depth * depth
+                          : 0;
     }
     return sfi_direct_macs(macs);
 }
@@ -88,5 +91,5 @@ sfi_macs sfi_rank_observe_macs(const sfi_plan *plan, const sfconv_net *net, int3
     const int64_t moments = plan->rank.nodes[conv].lines
                                 ? sfi_stem_moments_macs(plan, net, conv)
                                 : shape.n * shape.h * shape.w * (depth * (depth + 1) / 2);
-    return sfi_direct_macs(moments + shape.c * depth * depth);
+    return sfi_direct_macs(moments + shape.c * (depth * (depth + 1) / 2));
 }

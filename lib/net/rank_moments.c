@@ -206,6 +206,24 @@ static void centre_moments(const moments_job *job)
     }
 }
 
+/* Columns k … of what the variances take of P·Cov: as Cov is symmetric, what lies above a block on
+ * the diagonal stands for what lies below it, too. */
+static void multiply_covariance(const moments_job *job, const double *rows, double *products,
+                                int64_t k)
+{
+    const sfk_table *kernels = job->run->context->kernels;
+    const int64_t pitch = job->batch.pitch;
+    const double *above = job->covariance + k;
+    kernels->double_tile(k, rows, CHANNELS, above, pitch, products + k, pitch);
+    for (int64_t c = 0; c < CHANNELS; c++) {
+        for (int64_t i = k; i < k + SFK_DOUBLE_COLUMNS; i++) {
+            products[c * pitch + i] *= 2;
+        }
+    }
+    kernels->double_tile(sfi_min(SFK_DOUBLE_COLUMNS, job->batch.depth - k), rows + k * CHANNELS,
+                         CHANNELS, above + k * pitch, pitch, products + k, pitch);
+}
+
 static double uncancelled_variance(const moments_job *job, const float *weights)
 {
     const sfi_rank_batch *batch = &job->batch;
@@ -234,8 +252,7 @@ static void project_task(void *argument, int64_t index, int32_t worker)
         }
     }
     for (int64_t k = 0; k < batch->pitch; k += SFK_DOUBLE_COLUMNS) {
-        job->run->context->kernels->double_tile(batch->depth, rows, CHANNELS, job->covariance + k,
-                                                batch->pitch, products + k, batch->pitch);
+        multiply_covariance(job, rows, products, k);
     }
     for (int64_t c = 0; c < count; c++) {
         double away = 0.0;
