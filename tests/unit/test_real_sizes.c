@@ -24,13 +24,13 @@ static const network networks[] = {
 /* Some forwards of training bring the running statistics near those of the data. */
 static void settle(sfconv_net *net)
 {
-    sfconv_run *training = new_run(net, SFCONV_MODE_TRAINING);
-    reshape_run(training, 2, 64, 64);
+    sfconv_run *run = new_run(net, SFCONV_MODE_TRAINING);
+    reshape_run(run, 2, 64, 64);
     for (uint64_t i = 0; i < 12; i++) {
-        fill_inputs(training, i);
-        run_forward(training);
+        fill_inputs(run, i);
+        run_forward(run);
     }
-    sfconv_run_destroy(training);
+    sfconv_run_destroy(run);
 }
 
 START_TEST(inference_agrees_with_the_layer_path)
