@@ -49,7 +49,7 @@ sfi_macs sfi_rank_unit_backward_macs(const sfi_plan *plan, const sfconv_net *net
         const int64_t depth = sfi_rank_taps(net->nodes[unit.conv[part]].layer);
         const bool corrected = unit.norm[part] >= 0;
         /* P·M, half of K, K·p. */
-        macs += corrected ? shape.c * depth * (depth + (depth + 1) / 2) +
+        macs += corrected ? shape.c * (depth * depth + depth * (depth + 1) / 2) +
                                 shape.n * shape.h * shape.w * depth * depth
                           : 0;
     }

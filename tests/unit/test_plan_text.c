@@ -160,10 +160,11 @@ START_TEST(in_rank_space_backward_makes_maps_again_and_corrects_for_the_norm)
     const long long pixels = 240;
     sfconv_context *context = one_worker();
     sfconv_net *net = pair_with_norm(context);
-    /* Moments of 6 taps and P times them beside the four products. */
-    const long long forward = pixels * (5 * 6 + 16 * 6 + 16 * 9 + 7 * 9 + 6 * 7 / 2) + 16 * 36;
+    /* Moments of 6 taps and the variances beside the four products. */
+    const long long half = 6 * 7 / 2;
+    const long long forward = pixels * (5 * 6 + 16 * 6 + 16 * 9 + 7 * 9 + half) + 16 * half;
     /* The unit of a: its map again, gradients of P and of the taps, the norm. Q of c both ways. */
-    const long long unit = pixels * (3 * 16 * 6 + 36) + 2 * 16 * 36;
+    const long long unit = pixels * (3 * 16 * 6 + 36) + 16 * (36 + half);
     const long long sink = 2 * pixels * 16 * 9;
     for (int32_t wanted = 0; wanted < 2; wanted++) {
         sfconv_run *run = training_of(net, SFCONV_ENGINE_RANK_SPACE, wanted);
