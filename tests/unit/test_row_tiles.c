@@ -256,8 +256,9 @@ int main(void)
     tcase_add_loop_test(tests, tiles_of_rows_are_the_direct_sum_within_the_bound, 0,
                         TABLE_COUNT * CASE_COUNT);
     tcase_add_loop_test(tests, every_table_leaves_the_same_bits, 0, CASE_COUNT);
-    tcase_add_loop_test(tests, nets_that_mix_stored_maps_agree_with_the_layer_path, 0, 42);
-    tcase_add_loop_test(tests, any_number_of_threads_leaves_the_same_bits, 0, 6);
+    tcase_add_loop_test(tests, nets_that_mix_stored_maps_agree_with_the_layer_path, 0,
+                        rounds_of(42));
+    tcase_add_loop_test(tests, any_number_of_threads_leaves_the_same_bits, 0, rounds_of(6));
     suite_add_tcase(suite, tests);
     return run_suite(suite);
 }
