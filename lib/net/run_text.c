@@ -197,7 +197,7 @@ static const char *const buffer_names[] = {
 static void append_buffers(const sfconv_run *run, int32_t node, text *out)
 {
     const char *before = "        with ";
-    for (int kind = 0; kind < SFI_BUFFER_KINDS; kind++) {
+    for (enum sfi_buffer_kind kind = 0; kind < SFI_BUFFER_KINDS; kind++) {
         const int64_t bytes = buffer_bytes(&run->plan, kind, node);
         if (bytes > 0 && kind != SFI_BUFFER_MAP && kind != SFI_BUFFER_MAP_GRADIENT) {
             append(out, "%s%s %" PRId64 " B", before, buffer_names[kind], bytes);
@@ -267,7 +267,7 @@ static void append_memory(const sfconv_run *run, text *out)
         maps += map_bytes(&plan->steps[i], plan->steps[i].value);
         gradients += map_bytes(&plan->steps[i], plan->steps[i].gradient);
     }
-    for (int kind = 0; kind < SFI_BUFFER_KINDS; kind++) {
+    for (enum sfi_buffer_kind kind = 0; kind < SFI_BUFFER_KINDS; kind++) {
         bytes[kind] = buffer_bytes(plan, kind, -1);
         buffers += bytes[kind];
     }
