@@ -46,10 +46,10 @@ bool sfi_kl_scratch(int64_t *bytes, const sfi_factor_view *view);
 
 /* The whole term of one factor by its Gram matrix: *value = KL and, where not NULL,
  * gradient += scale * dKL/dweight in the order of the weight. By series where that serves, else by
- * decomposition; docs/mathematics.md says how accurate either is. On the calling thread alone, without
- * a context, so that factors can be shared out; the same bits everywhere. Returns NULL, or the
- * reason of a NUMERIC failure (not finite, all zero, no convergence, a gradient beyond float); then
- * gradient is what it was. Allocates nothing. */
+ * decomposition; docs/mathematics.md says how accurate either is. On the calling thread alone,
+ * without a context, so that factors can be shared out; the same bits everywhere. Returns NULL, or
+ * the reason of a NUMERIC failure (not finite, all zero, no convergence, a gradient beyond float);
+ * then gradient is what it was. Allocates nothing. */
 const char *sfi_kl_evaluate(const sfk_table *kernels, const sfi_factor_view *view,
                             sfi_kl_direction direction, double scale, double *value,
                             float *gradient, void *scratch);
