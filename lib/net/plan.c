@@ -381,10 +381,9 @@ static sfconv_status frozen_layer_bytes(const sfi_plan *plan, const sfconv_net *
                                         int64_t *bytes)
 {
     const sfi_node *self = &net->nodes[node];
-    const bool by_layer = !plan->rank.active || plan->rank.nodes[node].role == SFI_RANK_LAYER;
     sfi_shape in[SFI_MAX_INPUTS];
     *bytes = 0;
-    if (!by_layer || !self->layer || !self->layer->kind->frozen_bytes) {
+    if (!sfi_plan_goes_by_layer(plan, net, node) || !self->layer->kind->frozen_bytes) {
         return SFCONV_OK;
     }
     sfi_plan_input_shapes(plan, self, in);

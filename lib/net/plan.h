@@ -113,6 +113,13 @@ void sfi_plan_destroy(sfi_plan *plan, const sfconv_net *net);
 
 void sfi_plan_input_shapes(const sfi_plan *plan, const sfi_node *node, sfi_shape *shapes);
 
+/* Its layer's turn comes in order; in rank space that of some nodes comes with others. */
+static inline bool sfi_plan_goes_by_layer(const sfi_plan *plan, const sfconv_net *net, int32_t node)
+{
+    return net->nodes[node].layer &&
+           (!plan->rank.active || plan->rank.nodes[node].role == SFI_RANK_LAYER);
+}
+
 /* Infers all shapes into plan->steps[].shape and MACs into [].macs. `inputs` holds one shape for
  * each input of the net. SHAPE or OVERFLOW with the node's name. */
 sfconv_status sfi_plan_shapes(sfi_plan *plan, const sfconv_net *net, bool training,

@@ -67,15 +67,8 @@ static void average_task(void *argument, int64_t index, int32_t worker)
     for (int64_t row = begin; row < end; row++) {
         int64_t first;
         sfk_window window = window_of(job, row, &first);
-        const sfk_shift shift = {.from = rows,
-                                 .from_stride = job->out.w,
-                                 .taps = job->maps.taps,
-                                 .stride = job->maps.stride,
-                                 .dilation = job->maps.dilation,
-                                 .padding = job->maps.shift,
-                                 .width = job->out.w,
-                                 .out_width = job->maps.width,
-                                 .accumulate = job->sink->accumulate};
+        sfk_shift shift = sfi_rank_shift_of(&job->maps, rows, job->out.w, job->out.w);
+        shift.accumulate = job->sink->accumulate;
         if (!sfi_rank_row_is_read(&job->maps, row)) {
             continue;
         }
@@ -102,14 +95,8 @@ static void share_task(void *argument, int64_t map, int32_t worker)
     for (int64_t row = 0; row < job->out.h; row++) {
         int64_t first;
         const sfk_window window = window_of(job, row, &first);
-        const sfk_spread spread = {.from = from + sfi_rank_row(&job->maps, row),
-                                   .to_stride = job->out.w,
-                                   .taps = job->maps.taps,
-                                   .stride = job->maps.stride,
-                                   .dilation = job->maps.dilation,
-                                   .padding = job->maps.shift,
-                                   .width = job->out.w,
-                                   .out_width = job->maps.width};
+        const sfk_spread spread = sfi_rank_spread_of(
+            &job->maps, from + sfi_rank_row(&job->maps, row), job->out.w, job->out.w);
         if (!sfi_rank_row_is_read(&job->maps, row)) {
             continue;
         }

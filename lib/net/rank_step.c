@@ -50,16 +50,9 @@ static void shift_rows(const sfi_rank_task *task, const sfi_rank_open *sink)
             continue;
         }
         for (int64_t t = 0; t < maps->count; t++) {
-            const sfk_shift shift = {.from = sink->to + t * maps->taps * sink->stride +
-                                             (row - first) * width,
-                                     .from_stride = sink->stride,
-                                     .taps = maps->taps,
-                                     .stride = maps->stride,
-                                     .dilation = maps->dilation,
-                                     .padding = maps->shift,
-                                     .width = width,
-                                     .out_width = maps->width,
-                                     .accumulate = sink->sink->accumulate};
+            const float *from = sink->to + t * maps->taps * sink->stride + (row - first) * width;
+            sfk_shift shift = sfi_rank_shift_of(maps, from, sink->stride, width);
+            shift.accumulate = sink->sink->accumulate;
             job->kernels->shift_add(target + t * maps->plane + sfi_rank_row(maps, row), &shift);
         }
     }

@@ -3,6 +3,7 @@
 #ifndef SFI_RANK_STEP_H
 #define SFI_RANK_STEP_H
 
+#include "kernels.h"
 #include "run.h"
 
 /* What the step of base `node` needs, in bytes; all 0 where it has nothing to do. */
@@ -42,5 +43,34 @@ static inline int64_t sfi_rank_row(const sfi_rank_maps *maps, int64_t row)
 }
 /* Whether any vertical tap reads row `row` of the image. */
 bool sfi_rank_row_is_read(const sfi_rank_maps *maps, int64_t row);
+
+/* From rows of mixed maps, `width` wide and `stride` apart, one for each horizontal tap, to a row
+ * of the maps; begun anew. */
+static inline sfk_shift sfi_rank_shift_of(const sfi_rank_maps *maps, const float *from,
+                                          int64_t stride, int64_t width)
+{
+    return (sfk_shift){.from = from,
+                       .from_stride = stride,
+                       .taps = maps->taps,
+                       .stride = maps->stride,
+                       .dilation = maps->dilation,
+                       .padding = maps->shift,
+                       .width = width,
+                       .out_width = maps->width};
+}
+
+/* Its transpose, from the gradient of such a row. */
+static inline sfk_spread sfi_rank_spread_of(const sfi_rank_maps *maps, const float *from,
+                                            int64_t stride, int64_t width)
+{
+    return (sfk_spread){.from = from,
+                        .to_stride = stride,
+                        .taps = maps->taps,
+                        .stride = maps->stride,
+                        .dilation = maps->dilation,
+                        .padding = maps->shift,
+                        .width = width,
+                        .out_width = maps->width};
+}
 
 #endif

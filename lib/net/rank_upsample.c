@@ -52,14 +52,7 @@ static void gather_row(const sfi_rank_upsampling *job, const float *mixed, int64
                                      width);
         }
     }
-    const sfk_shift shift = {.from = widened,
-                             .from_stride = job->wide,
-                             .taps = job->maps.taps,
-                             .stride = job->maps.stride,
-                             .dilation = job->maps.dilation,
-                             .padding = job->maps.shift,
-                             .width = job->wide,
-                             .out_width = job->maps.width};
+    const sfk_shift shift = sfi_rank_shift_of(&job->maps, widened, job->wide, job->wide);
     kernels->shift_add(gathered, &shift);
 }
 

@@ -185,14 +185,6 @@ static void zero_output_gradients(const sfconv_run *run)
     }
 }
 
-/* Its layer's turn comes in order; in rank space that of some nodes comes with others. */
-static bool goes_by_layer(const sfconv_run *run, int32_t node)
-{
-    const sfi_rank_plan *ranked = &run->plan.rank;
-    return run->net->nodes[node].layer &&
-           (!ranked->active || ranked->nodes[node].role == SFI_RANK_LAYER);
-}
-
 void sfi_run_forward(sfconv_run *run)
 {
     const sfi_rank_plan *ranked = &run->plan.rank;
@@ -202,7 +194,7 @@ void sfi_run_forward(sfconv_run *run)
         if (!sfi_is_computed(run->plan.steps, i)) {
             continue;
         }
-        if (goes_by_layer(run, i)) {
+        if (sfi_plan_goes_by_layer(&run->plan, run->net, i)) {
             sfconv_layer *layer = run->net->nodes[i].layer;
             fill_pass(run, i, &filled);
             filled.pass.scratch = at(run, step->scratch_forward);
@@ -292,7 +284,7 @@ void sfi_run_backward(sfconv_run *run)
         }
         if (!run->net->nodes[i].layer) {
             finish_input_gradient(run, i);
-        } else if (goes_by_layer(run, i)) {
+        } else if (sfi_plan_goes_by_layer(&run->plan, run->net, i)) {
             backward_of_layer(run, i);
         } else if (ranked->nodes[i].role == SFI_RANK_SINK) {
             sfi_rank_backward_bias(run, i);

@@ -42,13 +42,6 @@ static const char *verb(const sfconv_run *run, int32_t node)
     return roles[run->plan.rank.active ? run->plan.rank.nodes[node].role : SFI_RANK_LAYER];
 }
 
-static bool goes_by_layer(const sfconv_run *run, int32_t node)
-{
-    const sfi_rank_plan *ranked = &run->plan.rank;
-    return run->net->nodes[node].layer &&
-           (!ranked->active || ranked->nodes[node].role == SFI_RANK_LAYER);
-}
-
 /* What a pass computes, forward and backward. */
 typedef struct work {
     sfi_macs forward;
@@ -64,10 +57,10 @@ static work work_of_layer(const sfconv_run *run, int32_t node)
 {
     const sfi_node *self = &run->net->nodes[node];
     const sfi_step *steps = run->plan.steps;
-    sfi_shape in[SFI_MAX_INPUTS] = {0};
+    sfi_shape in[SFI_MAX_INPUTS];
     bool wanted = false;
+    sfi_plan_input_shapes(&run->plan, self, in);
     for (int32_t i = 0; i < self->input_count; i++) {
-        in[i] = steps[self->inputs[i]].shape;
         wanted |= steps[self->inputs[i]].wants_gradient;
     }
     const sfi_layer_macs macs = sfi_layer_count(self->layer, in, steps[node].shape);
@@ -86,7 +79,7 @@ static work work_of(const sfconv_run *run, int32_t node)
     if (!plan->steps[node].live) {
         return found;
     }
-    if (goes_by_layer(run, node)) {
+    if (sfi_plan_goes_by_layer(plan, run->net, node)) {
         found = work_of_layer(run, node);
     } else if (plan->rank.active) {
         found.forward = sfi_rank_unit_macs(plan, run->net, node);
@@ -163,11 +156,10 @@ static void append_reason(const sfconv_run *run, int32_t index, text *out)
     }
 }
 
-static void append_row(const sfconv_run *run, int32_t index, text *out)
+static void append_row(const sfconv_run *run, int32_t index, work done, text *out)
 {
     const sfi_node *node = &run->net->nodes[index];
     const sfi_step *step = &run->plan.steps[index];
-    const work done = work_of(run, index);
     char shape[64];
     snprintf(shape, sizeof shape, "%" PRId64 "x%" PRId64 "x%" PRId64 "x%" PRId64, step->shape.n,
              step->shape.c, step->shape.h, step->shape.w);
@@ -196,15 +188,16 @@ static const char *const buffer_names[] = {
 /* What a node has in memory beside its map and the gradient of that. */
 static void append_buffers(const sfconv_run *run, int32_t node, text *out)
 {
-    const char *before = "        with ";
+    bool any = false;
     for (enum sfi_buffer_kind kind = 0; kind < SFI_BUFFER_KINDS; kind++) {
         const int64_t bytes = buffer_bytes(&run->plan, kind, node);
         if (bytes > 0 && kind != SFI_BUFFER_MAP && kind != SFI_BUFFER_MAP_GRADIENT) {
-            append(out, "%s%s %" PRId64 " B", before, buffer_names[kind], bytes);
-            before = ", ";
+            append(out, "%s%s %" PRId64 " B", any ? ", " : "        with ", buffer_names[kind],
+                   bytes);
+            any = true;
         }
     }
-    append(out, "%s", *before == ',' ? "\n" : "");
+    append(out, "%s", any ? "\n" : "");
 }
 
 /* How the base's map comes to the consumer. */
@@ -225,10 +218,9 @@ static void append_way(const sfconv_run *run, const sfi_rank_sink *sink, text *o
     }
 }
 
-static void append_sink(const sfconv_run *run, const sfi_rank_sink *sink, text *out)
+static void append_sink(const sfconv_run *run, const sfi_rank_sink *sink, work done, text *out)
 {
     const sfi_rank_maps maps = sfi_rank_maps_of(&run->plan, run->net, sink->consumer);
-    const work done = work_of_sink(run, sink);
     const bool copies = sink->via == SFI_VIA_COPY;
     append(out, "        -> %s", run->net->nodes[sink->consumer].name);
     append_way(run, sink, out);
@@ -298,14 +290,16 @@ size_t sfi_run_describe(const sfconv_run *run, char *buffer, size_t capacity)
     append(&out, "%s, %s\n", run->training ? "training" : "inference",
            run->plan.rank.active ? "in rank space" : "layer by layer");
     for (int32_t i = 0; i < run->net->node_count; i++) {
-        append_row(run, i, &out);
+        const work of_node = work_of(run, i);
+        append_row(run, i, of_node, &out);
         append_buffers(run, i, &out);
-        total = sum_of(total, work_of(run, i));
+        total = sum_of(total, of_node);
         for (int32_t j = 0; j < sinks_of(run); j++) {
             const sfi_rank_sink *sink = &run->plan.rank.sinks[j];
             if (sink->base == i) {
-                append_sink(run, sink, &out);
-                total = sum_of(total, work_of_sink(run, sink));
+                const work of_sink = work_of_sink(run, sink);
+                append_sink(run, sink, of_sink, &out);
+                total = sum_of(total, of_sink);
             }
         }
     }
