@@ -25,6 +25,11 @@ static inline sfconv_context *public_context(int32_t workers, int32_t isa)
     return context;
 }
 
+static inline sfconv_context *one_worker(void)
+{
+    return public_context(1, SFCONV_ISA_BEST);
+}
+
 /* NaN where the view holds one. */
 static inline double largest_of(const sfconv_view *view)
 {
@@ -447,6 +452,28 @@ static inline uint64_t training_hash(sfconv_run *run, uint64_t stream)
     fill_output_gradients(run, stream + 50);
     run_backward(run);
     return outputs ^ hash_gradients(run);
+}
+
+/* Valid until the next call. */
+static inline const char *plan_of(const sfconv_run *run)
+{
+    static char text[65536];
+    size_t length;
+    ck_assert_int_eq(sfconv_run_plan_text(run, text, sizeof text, &length), SFCONV_OK);
+    ck_assert_uint_lt(length, sizeof text);
+    return text;
+}
+
+/* Some forwards of training bring the running statistics near those of the data. */
+static inline void settle_statistics(sfconv_net *net)
+{
+    sfconv_run *run = new_run(net, SFCONV_MODE_TRAINING);
+    reshape_run(run, 2, 64, 64);
+    for (uint64_t step = 0; step < 12; step++) {
+        fill_inputs(run, step);
+        run_forward(run);
+    }
+    sfconv_run_destroy(run);
 }
 
 #endif

@@ -122,15 +122,6 @@ static void check_sums(const char *text, bool training, int64_t bytes)
                   "%lld of %lld bytes in\n%s", memory, (long long)bytes, text);
 }
 
-static const char *plan_of(const sfconv_run *run)
-{
-    static char text[65536];
-    size_t length;
-    ck_assert_int_eq(sfconv_run_plan_text(run, text, sizeof text, &length), SFCONV_OK);
-    ck_assert_uint_lt(length, sizeof text);
-    return text;
-}
-
 /* In training too, and there with the gradients of inputs. */
 static void check_net(sfconv_net *net, const sfconv_shape *shapes, int32_t count, int32_t engine)
 {

@@ -121,13 +121,7 @@ START_TEST(ready_made_networks_agree_with_the_layer_path)
     sfconv_context *context = public_context(2, SFCONV_ISA_BEST);
     for (int method = 0; method < 4; method++) {
         sfconv_net *net = new_network(context, models[_i], methods[method], 1.0 / 32);
-        /* A step of training brings the running statistics near those of the data. */
-        sfconv_run *training = new_run(net, SFCONV_MODE_TRAINING);
-        reshape_run(training, 2, 64, 64);
-        for (uint64_t step = 0; step < 12; step++) {
-            forward_filled(training, step);
-        }
-        sfconv_run_destroy(training);
+        settle_statistics(net);
         check_engines_agree(net, (sfconv_shape){2, 3, 64, 64}, 1e-5, "ready-made network");
         sfconv_net_destroy(net);
     }
@@ -204,21 +198,13 @@ START_TEST(memory_is_known_to_the_byte_and_forward_takes_none)
 }
 END_TEST
 
-static void plan_of(sfconv_run *run, char *text, size_t capacity)
-{
-    size_t length;
-    ck_assert_int_eq(sfconv_run_plan_text(run, text, capacity, &length), SFCONV_OK);
-    ck_assert_uint_lt(length, capacity);
-}
-
 START_TEST(a_factorized_unet_stores_no_full_map)
 {
     sfconv_context *context = public_context(1, SFCONV_ISA_BEST);
     sfconv_net *net = new_network(context, SFCONV_MODEL_UNET, SFCONV_METHOD_SFCONV, 1.0 / 32);
     const sfconv_shape shape = {1, 3, 64, 64};
-    static char text[65536];
     sfconv_run *run = run_with(net, SFCONV_ENGINE_RANK_SPACE, shape);
-    plan_of(run, text, sizeof text);
+    const char *text = plan_of(run);
     ck_assert_ptr_nonnull(strstr(text, "inference, in rank space\n"));
     ck_assert_ptr_null(strstr(text, "\nlayer "));
     ck_assert_ptr_nonnull(strstr(text, "\nvirtual up1.concat"));
@@ -231,7 +217,7 @@ START_TEST(a_factorized_unet_stores_no_full_map)
     ck_assert_int_eq(stored, 2);
     ck_assert_int_eq(sfconv_run_set_engine(run, SFCONV_ENGINE_LAYERS), SFCONV_OK);
     ck_assert_int_eq(sfconv_run_reshape(run, &shape, 1, NULL, 0), SFCONV_OK);
-    plan_of(run, text, sizeof text);
+    text = plan_of(run);
     ck_assert_ptr_nonnull(strstr(text, "inference, layer by layer\n"));
     ck_assert_ptr_null(strstr(text, "\nvirtual"));
     sfconv_run_destroy(run);
@@ -248,22 +234,22 @@ static void check_step(const char *text, const char *step, int64_t stored)
     ck_assert_int_eq(strtoll(strstr(line, "stored ") + 7, NULL, 10), stored);
 }
 
-static void plan_of_resnet(int32_t convolution, char *text, size_t capacity)
+static const char *plan_of_resnet(int32_t convolution)
 {
     sfconv_context *context = convolution_context(1, SFCONV_ISA_BEST, convolution);
     ck_assert_ptr_nonnull(context);
     sfconv_net *net = new_network(context, SFCONV_MODEL_RESNET18, SFCONV_METHOD_SFCONV, 1.0 / 32);
     sfconv_run *run = run_with(net, SFCONV_ENGINE_RANK_SPACE, (sfconv_shape){1, 3, 64, 64});
-    plan_of(run, text, capacity);
+    const char *text = plan_of(run);
     sfconv_run_destroy(run);
     sfconv_net_destroy(net);
     sfconv_context_destroy(context);
+    return text;
 }
 
 START_TEST(a_stem_stores_its_pooled_map_alone)
 {
-    static char text[65536];
-    plan_of_resnet(SFCONV_CONVOLUTION_AUTO, text, sizeof text);
+    const char *text = plan_of_resnet(SFCONV_CONVOLUTION_AUTO);
     check_step(text, "\nfused   conv1 ", 0);
     check_step(text, "\nfused   bn1 ", 0);
     check_step(text, "\nfused   relu ", 0);
@@ -277,7 +263,7 @@ START_TEST(a_stem_stores_its_pooled_map_alone)
     ck_assert_msg(strstr(text, macs) != NULL, "%s is not in\n%s", macs, text);
     check_step(text, "\nfused   avgpool ", 512 * (int64_t)sizeof(float));
     check_step(text, "\nexpand  layer4.1.relu2 ", 0);
-    plan_of_resnet(SFCONV_CONVOLUTION_DIRECT, text, sizeof text);
+    text = plan_of_resnet(SFCONV_CONVOLUTION_DIRECT);
     check_step(text, "\nexpand  relu ", 64 * 32 * 32 * (int64_t)sizeof(float));
     check_step(text, "\nlayer   maxpool ", 64 * 16 * 16 * (int64_t)sizeof(float));
 }

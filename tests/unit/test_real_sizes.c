@@ -28,25 +28,13 @@ static const network networks[] = {
 };
 #define NETWORK_COUNT ((int)(sizeof networks / sizeof *networks))
 
-/* Some forwards of training bring the running statistics near those of the data. */
-static void settle(sfconv_net *net)
-{
-    sfconv_run *run = new_run(net, SFCONV_MODE_TRAINING);
-    reshape_run(run, 2, 64, 64);
-    for (uint64_t i = 0; i < 12; i++) {
-        fill_inputs(run, i);
-        run_forward(run);
-    }
-    sfconv_run_destroy(run);
-}
-
 START_TEST(inference_agrees_with_the_layer_path)
 {
     const network *wanted = &networks[_i];
     const sfconv_shape shape = {1, 3, wanted->size, wanted->size};
     sfconv_context *context = public_context(2, SFCONV_ISA_BEST);
     sfconv_net *net = new_network(context, wanted->model, wanted->method, wanted->ratio);
-    settle(net);
+    settle_statistics(net);
     sfconv_run *layers = forward_of(net, SFCONV_ENGINE_LAYERS, shape);
     sfconv_run *ranks = forward_of(net, SFCONV_ENGINE_RANK_SPACE, shape);
     shake_weights(net);

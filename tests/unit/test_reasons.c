@@ -263,8 +263,6 @@ START_TEST(resnet18_takes_any_size_that_leaves_batchnorm_two_numbers_a_channel)
 }
 END_TEST
 
-/* --- Inputs of a run --- */
-
 START_TEST(an_input_of_another_shape_is_refused_with_both_shapes)
 {
     static float values[3 * 48 * 32];

@@ -5,11 +5,6 @@
 
 #include <stdio.h>
 
-static sfconv_context *one_worker(void)
-{
-    return public_context(1, SFCONV_ISA_BEST);
-}
-
 /* --- States --- */
 
 START_TEST(a_run_without_size_answers_state)

@@ -13,18 +13,6 @@
 
 static const sfconv_shape image = {IMAGES, 5, HEIGHT, WIDTH};
 
-static sfconv_context *one_worker(void)
-{
-    return public_context(1, SFCONV_ISA_BEST);
-}
-
-static void plan_of(const sfconv_run *run, char *text, size_t capacity)
-{
-    size_t length;
-    ck_assert_int_eq(sfconv_run_plan_text(run, text, capacity, &length), SFCONV_OK);
-    ck_assert_uint_lt(length, capacity);
-}
-
 /* The verb of a node and the bytes of its map. */
 static void check_node(const char *text, const char *verb, const char *node, int64_t stored)
 {
@@ -62,7 +50,6 @@ static void check_outputs(sfconv_run *layers, sfconv_run *ranks)
 /* The engines agree, and frozen weights change no bit; gives the plan in rank space. */
 static const char *check_inference(sfconv_net *net)
 {
-    static char text[32768];
     sfconv_run *layers = forward_of(net, SFCONV_ENGINE_LAYERS, image);
     sfconv_run *ranks = forward_of(net, SFCONV_ENGINE_RANK_SPACE, image);
     const uint64_t bits = hash_outputs(ranks);
@@ -71,7 +58,7 @@ static const char *check_inference(sfconv_net *net)
     fill_inputs(ranks, 3);
     run_forward(ranks);
     ck_assert_uint_eq(hash_outputs(ranks), bits);
-    plan_of(ranks, text, sizeof text);
+    const char *text = plan_of(ranks);
     sfconv_run_destroy(layers);
     sfconv_run_destroy(ranks);
     return text;
@@ -99,7 +86,6 @@ static sfconv_run *training_of(sfconv_net *net, int32_t engine)
 /* Of a net that a step does not change. */
 static const char *check_training(sfconv_net *net)
 {
-    static char text[32768];
     sfconv_run *layers = training_of(net, SFCONV_ENGINE_LAYERS);
     sfconv_run *ranks = training_of(net, SFCONV_ENGINE_RANK_SPACE);
     check_outputs(layers, ranks);
@@ -112,7 +98,7 @@ static const char *check_training(sfconv_net *net)
             ck_assert_double_le(distance_of(&a, &b), 1e-4 * largest_of(&a));
         }
     }
-    plan_of(ranks, text, sizeof text);
+    const char *text = plan_of(ranks);
     sfconv_run_destroy(layers);
     sfconv_run_destroy(ranks);
     return text;
@@ -175,7 +161,6 @@ static sfconv_net *net_with_dropout(sfconv_context *context, bool wanted)
 START_TEST(dropout_in_inference_is_another_name_of_its_input)
 {
     const int32_t engine = _i == 0 ? SFCONV_ENGINE_LAYERS : SFCONV_ENGINE_RANK_SPACE;
-    static char text[16384];
     sfconv_context *context = one_worker();
     sfconv_net *nets[2] = {net_with_dropout(context, false), net_with_dropout(context, true)};
     sfconv_run *runs[2];
@@ -186,7 +171,7 @@ START_TEST(dropout_in_inference_is_another_name_of_its_input)
     }
     ck_assert_uint_eq(hash_outputs(runs[1]), hash_outputs(runs[0]));
     ck_assert_int_eq(bytes[1], bytes[0]);
-    plan_of(runs[1], text, sizeof text);
+    const char *text = plan_of(runs[1]);
     for (int i = 0; i < 10; i++) {
         char name[8];
         snprintf(name, sizeof name, "d%d", i);
@@ -282,9 +267,7 @@ START_TEST(spectral_normalization_folds_into_the_weights_of_inference)
     check_stored(text, map_bytes(7));
     sfconv_run *training = new_run(net, SFCONV_MODE_TRAINING);
     ck_assert_int_eq(sfconv_run_reshape(training, &image, 1, NULL, 0), SFCONV_OK);
-    static char other[16384];
-    plan_of(training, other, sizeof other);
-    check_node(other, "layer", "a", map_bytes(16));
+    check_node(plan_of(training), "layer", "a", map_bytes(16));
     sfconv_run_destroy(training);
     sfconv_net_destroy(net);
     sfconv_context_destroy(context);
@@ -491,7 +474,6 @@ static sfconv_net *net_with_classifier(sfconv_context *context, const int64_t si
 
 START_TEST(the_global_average_of_a_map_is_stored_in_its_place)
 {
-    static char text[16384];
     const int64_t *sizes = averaged[_i];
     sfconv_context *context = one_worker();
     sfconv_net *net = net_with_classifier(context, sizes, false);
@@ -500,10 +482,10 @@ START_TEST(the_global_average_of_a_map_is_stored_in_its_place)
     sfconv_run *stored = forward_of(other, SFCONV_ENGINE_RANK_SPACE, image);
     const sfconv_view a = output_of(run, 0), b = output_of(stored, 0);
     ck_assert_mem_eq(a.data, b.data, IMAGES * 10 * sizeof(float));
-    plan_of(run, text, sizeof text);
+    const char *text = plan_of(run);
     check_node(text, "expand", "rb", 0);
     check_node(text, "fused", "mean", IMAGES * sizes[0] * (int64_t)sizeof(float));
-    plan_of(stored, text, sizeof text);
+    text = plan_of(stored);
     check_node(text, "layer", "mean", IMAGES * sizes[0] * (int64_t)sizeof(float));
     check_inference(net);
     sfconv_run_destroy(run);
