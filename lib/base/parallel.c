@@ -3,35 +3,45 @@
 #include "memory.h"
 
 #include <stdbool.h>
+#include <time.h>
 #include <unistd.h>
 
-/* A thread that waits looks this often, some tenth of a millisecond, before it sleeps: the next
- * step of a net comes sooner than the system wakes a thread. */
-#define LOOKS_AWAKE 4000
+/* How long a thread that waits looks before it sleeps. A system takes up to a tenth of a
+ * millisecond to wake one, as long as some layers take, and between two images a caller often needs
+ * no longer than this to bring the next. */
+#define NANOSECONDS_AWAKE 1000000
+/* The clock is read once for so many looks. */
+#define LOOKS_A_READING 32
 /* Bytes between what different threads write all the time. */
 #define APART 64
 
-/* `count`, `task` and `argument` belong to the caller while `busy` is 0, and do not change until it
- * is 0 again. A new `round` hands them to the workers. */
+/* The gate counts rounds above these two: whether the round is over, and how many workers are in.
+ */
+#define GATE_ROUND (UINT64_C(1) << 33)
+#define GATE_CLOSED (UINT64_C(1) << 32)
+#define GATE_WORKERS (GATE_CLOSED - 1)
+
+/* `count`, `task` and `argument` belong to the caller while the gate is closed and nobody is in,
+ * and to nobody before that. A round begins when the caller opens the gate of the next one. Workers
+ * come in while it is open; the caller closes it when no task is left, and waits for those who are
+ * in alone, not for one that still sleeps. */
 struct sfi_pool {
     pthread_mutex_t lock;
     pthread_cond_t wake;
     pthread_cond_t done;
     pthread_mutex_t owner;
     bool stop;
-    int32_t looks;
+    bool awake;
     int32_t started;
     int32_t capacity;
     int64_t count;
     sfconv_task_fn task;
     void *argument;
-    /* Stored under the lock, looked at without it. */
-    atomic_ullong round;
-    char after_round[APART];
+    /* Opened under the lock, looked at without it. */
+    atomic_ullong gate;
+    char after_gate[APART];
     atomic_llong next;
     char after_next[APART];
-    /* Workers that have not finished the round. */
-    atomic_int busy;
     struct sfi_worker {
         struct sfi_pool *pool;
         pthread_t thread;
@@ -64,24 +74,51 @@ static void rest_briefly(void)
 #endif
 }
 
-static bool round_began(struct sfi_pool *pool, uint64_t seen)
+static uint64_t gate_of(struct sfi_pool *pool)
 {
-    return atomic_load_explicit(&pool->round, memory_order_acquire) != seen;
+    return atomic_load_explicit(&pool->gate, memory_order_acquire);
 }
 
-static bool round_ended(struct sfi_pool *pool)
+/* Of the round `seen` or one before it nothing is left to do. */
+static bool round_began(struct sfi_pool *pool, uint64_t seen)
 {
-    return atomic_load_explicit(&pool->busy, memory_order_acquire) == 0;
+    return gate_of(pool) / GATE_ROUND != seen;
+}
+
+static bool nobody_in(struct sfi_pool *pool, uint64_t unused)
+{
+    (void)unused;
+    return (gate_of(pool) & GATE_WORKERS) == 0;
+}
+
+static int64_t nanoseconds(void)
+{
+    struct timespec time;
+    clock_gettime(CLOCK_MONOTONIC, &time);
+    return (int64_t)time.tv_sec * 1000000000 + time.tv_nsec;
+}
+
+/* Whether `happened` before it is time to sleep. */
+static bool look_awake(struct sfi_pool *pool, bool (*happened)(struct sfi_pool *, uint64_t),
+                       uint64_t seen)
+{
+    const int64_t begin = pool->awake ? nanoseconds() : 0;
+    do {
+        for (int32_t i = 0; i < LOOKS_A_READING; i++) {
+            if (happened(pool, seen)) {
+                return true;
+            }
+            rest_briefly();
+        }
+    } while (pool->awake && nanoseconds() - begin < NANOSECONDS_AWAKE);
+    return false;
 }
 
 /* Awake for a while, then asleep. False when the pool ends. */
 static bool wait_for_round(struct sfi_pool *pool, uint64_t seen)
 {
-    for (int32_t i = 0; i < pool->looks; i++) {
-        if (round_began(pool, seen)) {
-            return true;
-        }
-        rest_briefly();
+    if (look_awake(pool, round_began, seen)) {
+        return true;
     }
     pthread_mutex_lock(&pool->lock);
     while (!round_began(pool, seen) && !pool->stop) {
@@ -92,16 +129,38 @@ static bool wait_for_round(struct sfi_pool *pool, uint64_t seen)
     return go_on;
 }
 
+/* False: the round is over already. `seen` becomes its number. */
+static bool come_in(struct sfi_pool *pool, uint64_t *seen)
+{
+    unsigned long long gate = gate_of(pool);
+    do {
+        *seen = gate / GATE_ROUND;
+        if (gate & GATE_CLOSED) {
+            return false;
+        }
+    } while (!atomic_compare_exchange_weak_explicit(&pool->gate, &gate, gate + 1,
+                                                    memory_order_acq_rel, memory_order_acquire));
+    return true;
+}
+
+static void go_out(struct sfi_pool *pool)
+{
+    const uint64_t before = atomic_fetch_sub_explicit(&pool->gate, 1, memory_order_acq_rel);
+    if ((before & GATE_CLOSED) && (before & GATE_WORKERS) == 1) {
+        /* The lock: the caller has either seen the last one go or sleeps already. */
+        pthread_mutex_lock(&pool->lock);
+        pthread_cond_signal(&pool->done);
+        pthread_mutex_unlock(&pool->lock);
+    }
+}
+
 static void wait_for_workers(struct sfi_pool *pool)
 {
-    for (int32_t i = 0; i < pool->looks; i++) {
-        if (round_ended(pool)) {
-            return;
-        }
-        rest_briefly();
+    if (look_awake(pool, nobody_in, 0)) {
+        return;
     }
     pthread_mutex_lock(&pool->lock);
-    while (!round_ended(pool)) {
+    while (!nobody_in(pool, 0)) {
         pthread_cond_wait(&pool->done, &pool->lock);
     }
     pthread_mutex_unlock(&pool->lock);
@@ -111,23 +170,13 @@ static void *worker_main(void *argument)
 {
     struct sfi_worker *self = argument;
     struct sfi_pool *pool = self->pool;
-    /* No round begins before every worker has finished the one before it, so none is missed. */
-    for (uint64_t seen = 0; wait_for_round(pool, seen); seen++) {
-        take_tasks(pool, self->index);
-        if (atomic_fetch_sub_explicit(&pool->busy, 1, memory_order_acq_rel) == 1) {
-            /* The lock: the caller has either seen the end or sleeps already. */
-            pthread_mutex_lock(&pool->lock);
-            pthread_cond_signal(&pool->done);
-            pthread_mutex_unlock(&pool->lock);
+    for (uint64_t seen = 0; wait_for_round(pool, seen);) {
+        if (come_in(pool, &seen)) {
+            take_tasks(pool, self->index);
+            go_out(pool);
         }
     }
     return NULL;
-}
-
-/* Who waits awake takes the core of who works where there are more threads than cores. */
-static int32_t looks_awake(int32_t threads)
-{
-    return threads < sysconf(_SC_NPROCESSORS_ONLN) ? LOOKS_AWAKE : 0;
 }
 
 sfconv_status sfi_pool_create(struct sfi_pool **out, sfconv_context *context, int32_t threads)
@@ -138,7 +187,9 @@ sfconv_status sfi_pool_create(struct sfi_pool **out, sfconv_context *context, in
         return SFCONV_ERROR_MEMORY;
     }
     pool->capacity = threads;
-    pool->looks = looks_awake(threads);
+    /* Who waits awake takes the core of who works where there are more threads than cores. */
+    pool->awake = threads < sysconf(_SC_NPROCESSORS_ONLN);
+    atomic_init(&pool->gate, GATE_CLOSED);
     pthread_mutex_init(&pool->lock, NULL);
     pthread_mutex_init(&pool->owner, NULL);
     pthread_cond_init(&pool->wake, NULL);
@@ -182,12 +233,12 @@ static void run_on_pool(struct sfi_pool *pool, int64_t count, sfconv_task_fn tas
     pool->task = task;
     pool->argument = argument;
     atomic_store_explicit(&pool->next, 0, memory_order_relaxed);
-    atomic_store_explicit(&pool->busy, pool->started, memory_order_relaxed);
     pthread_mutex_lock(&pool->lock);
-    atomic_fetch_add_explicit(&pool->round, 1, memory_order_release);
+    atomic_fetch_add_explicit(&pool->gate, GATE_ROUND - GATE_CLOSED, memory_order_release);
     pthread_cond_broadcast(&pool->wake);
     pthread_mutex_unlock(&pool->lock);
     take_tasks(pool, 0);
+    atomic_fetch_or_explicit(&pool->gate, GATE_CLOSED, memory_order_acq_rel);
     wait_for_workers(pool);
 }
 

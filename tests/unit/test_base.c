@@ -148,6 +148,28 @@ START_TEST(rounds_that_follow_at_once_or_after_a_pause_are_each_done_when_the_ca
 }
 END_TEST
 
+/* Longer than a thread waits awake. */
+static void add_index_late(void *argument, int64_t index, int32_t worker)
+{
+    const struct timespec pause = {.tv_nsec = 3000000};
+    nanosleep(&pause, NULL);
+    add_index(argument, index, worker);
+}
+
+START_TEST(a_caller_waits_for_tasks_that_take_long)
+{
+    sfconv_context *context = make_context(2);
+    int64_t sums[3] = {0, 0, 0};
+    for (int64_t round = 1; round <= 10; round++) {
+        sfi_parallel_for(context, 3, add_index_late, sums);
+        for (int64_t i = 0; i < 3; i++) {
+            ck_assert_int_eq(sums[i], round * (i + 1));
+        }
+    }
+    sfi_context_release(context);
+}
+END_TEST
+
 START_TEST(growing_an_array_keeps_its_elements)
 {
     sfconv_context *context = make_context(1);
@@ -177,6 +199,7 @@ int main(void)
     tcase_add_test(tests, parallel_for_visits_each_index_once_for_any_number_of_workers);
     tcase_add_test(tests,
                    rounds_that_follow_at_once_or_after_a_pause_are_each_done_when_the_call_returns);
+    tcase_add_test(tests, a_caller_waits_for_tasks_that_take_long);
     tcase_add_test(tests, growing_an_array_keeps_its_elements);
     suite_add_tcase(suite, tests);
     return run_suite(suite);
