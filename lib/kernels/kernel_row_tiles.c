@@ -45,6 +45,20 @@ typedef struct tile_place {
     int64_t left;
 } tile_place;
 
+/* Of rows that tiles fill the next row follows the last as if they were one. */
+static void add_piece(row_vector *vector, int64_t place, int64_t first, int64_t end)
+{
+    const uint32_t lanes = (1u << end) - (1u << first);
+    row_piece *last = vector->pieces + vector->count - 1;
+    if (vector->count > 0 && last->place == place) {
+        last->end = (int32_t)end;
+        last->lanes |= lanes;
+    } else {
+        vector->pieces[vector->count++] = (row_piece){
+            .place = place, .first = (int32_t)first, .end = (int32_t)end, .lanes = lanes};
+    }
+}
+
 /* The vector whose first tile is at `at`, which moves on behind its last. */
 static void cut_vector(row_vector *vector, const tile_grid *grid, tile_place *at)
 {
@@ -56,11 +70,7 @@ static void cut_vector(row_vector *vector, const tile_grid *grid, tile_place *at
         const int64_t first = lane + larger(0, -begin);
         const int64_t end = lane + smaller(TILE * tiles, grid->width - begin);
         if (end > first) {
-            vector->pieces[vector->count++] =
-                (row_piece){.place = at->row * grid->row_step + begin - lane,
-                            .first = (int32_t)first,
-                            .end = (int32_t)end,
-                            .lanes = (1u << end) - (1u << first)};
+            add_piece(vector, at->row * grid->row_step + begin - lane, first, end);
         }
         lane += TILE * tiles;
         at->left -= tiles;
@@ -120,10 +130,22 @@ SFV_INLINE void store_pieces(float *plane, const row_vector *vector, sfv value, 
 typedef struct strip_columns {
     row_group near[MAX_GROUPS];
     row_group far[MAX_GROUPS];
+    /* Of groups whose vectors are a piece each. */
+    bool is_simple[MAX_GROUPS];
     int64_t groups;
     int64_t span;
     int64_t point_stride;
 } strip_columns;
+
+static bool is_simple(const row_group group)
+{
+    for (int v = 0; v < TILE; v++) {
+        if (group[v].count > 1) {
+            return false;
+        }
+    }
+    return true;
+}
 
 static void find_columns(strip_columns *columns, const sfk_row_tiles *strip)
 {
@@ -132,6 +154,9 @@ static void find_columns(strip_columns *columns, const sfk_row_tiles *strip)
     cut_groups(columns->near, &near, strip);
     cut_groups(columns->far, &far, strip);
     columns->groups = (strip->tiles + SFV_LANES - 1) / SFV_LANES;
+    for (int64_t g = 0; g < columns->groups; g++) {
+        columns->is_simple[g] = is_simple(columns->near[g]) && is_simple(columns->far[g]);
+    }
     columns->span = columns->groups * SFV_LANES;
     /* Points that are no power of two apart do not meet in the same sets of a cache. */
     columns->point_stride = CHANNELS * columns->span + SFK_SLACK;
@@ -145,15 +170,23 @@ SFV_INLINE void ask_for(const float *plane, const row_group group, int64_t ahead
     }
 }
 
+/* `simple`, a constant at every call: a vector is one piece, and no branch waits for its place. */
+SFV_INLINE sfv load_vector(const float *plane, const row_vector *vector, bool simple)
+{
+    const row_piece *piece = vector->pieces;
+    return simple ? sfv_load_set(sfv_zero(), plane + piece->place, piece->lanes)
+                  : load_pieces(plane, vector);
+}
+
 /* The values at the points of the tiles of one group and channel. */
 SFV_INLINE void transform_group(float *to, int64_t point_stride, const float *plane,
-                                const row_group near, const row_group far)
+                                const row_group near, const row_group far, bool simple)
 {
     sfv columns[TILE], behind[TILE], in[WINDOW], out[WINDOW];
     SFV_UNROLL
     for (int v = 0; v < TILE; v++) {
-        columns[v] = load_pieces(plane, &near[v]);
-        behind[v] = load_pieces(plane, &far[v]);
+        columns[v] = load_vector(plane, &near[v], simple);
+        behind[v] = load_vector(plane, &far[v], simple);
     }
     const sfv evens[2] = {sfv_evens(columns[0], columns[1]), sfv_evens(columns[2], columns[3])};
     const sfv odds[2] = {sfv_odds(columns[0], columns[1]), sfv_odds(columns[2], columns[3])};
@@ -180,8 +213,14 @@ static void transform_channels(const sfk_row_tiles *strip, const strip_columns *
             if (strip->from_memory) {
                 ask_for(plane, columns->near[g], ahead);
             }
-            transform_group(points + c * columns->span + g * SFV_LANES, columns->point_stride,
-                            plane, columns->near[g], columns->far[g]);
+            float *to = points + c * columns->span + g * SFV_LANES;
+            if (columns->is_simple[g]) {
+                transform_group(to, columns->point_stride, plane, columns->near[g], columns->far[g],
+                                true);
+            } else {
+                transform_group(to, columns->point_stride, plane, columns->near[g], columns->far[g],
+                                false);
+            }
         }
     }
 }
