@@ -9,6 +9,8 @@
 #define VECTOR_TILES (SFV_LANES / TILE)
 /* Rows of a product, of which the stack holds the addresses. */
 #define ROWS_AT_ONCE 64
+/* Of a vector each, half of the registers. */
+#define HIGH_ROWS (SFV_REGISTERS / 2)
 
 /* Lanes of a vector that lie in one row: lane n is the element at place + n. */
 typedef struct row_piece {
@@ -225,6 +227,44 @@ static void transform_channels(const sfk_row_tiles *strip, const strip_columns *
     }
 }
 
+/* Rows of a vector each: enough sums to hide the latency of the multiply-add, and no source is
+ * loaded as often as for the tiles of strip_product, which are half as high. Returns the rows that
+ * are done. Weights, whose rows are CHANNELS long, are used once: those of the next rows come from
+ * the second or third level meanwhile. */
+static int64_t add_to_vectors(float *sums, const float *points, const float *weights, int64_t rows,
+                              bool accumulate)
+{
+    int64_t row = 0;
+    for (; row + HIGH_ROWS <= rows; row += HIGH_ROWS) {
+        float *to = sums + row * SFV_LANES;
+        const float *at = weights + row * CHANNELS;
+        const float *next = at + HIGH_ROWS * CHANNELS;
+        const float *source = points;
+        sfv kept[HIGH_ROWS];
+        SFV_UNROLL
+        for (int m = 0; m < HIGH_ROWS; m++) {
+            kept[m] = accumulate ? sfv_load(to + m * SFV_LANES) : sfv_zero();
+        }
+        for (int64_t c = 0; c < CHANNELS; c++) {
+            const sfv column = sfv_load(source);
+            __builtin_prefetch(next);
+            SFV_UNROLL
+            for (int m = 0; m < HIGH_ROWS; m++) {
+                kept[m] = sfv_fma(sfv_set1(at[m * CHANNELS]), column, kept[m]);
+            }
+            next += HIGH_ROWS;
+            source += SFV_LANES;
+            at++;
+            SFV_PASS_ON(at, source);
+        }
+        SFV_UNROLL
+        for (int m = 0; m < HIGH_ROWS; m++) {
+            sfv_store(to + m * SFV_LANES, kept[m]);
+        }
+    }
+    return row;
+}
+
 /* Adds the products of some channels, at all points. */
 static void add_products(const sfk_row_tiles *strip, const strip_columns *columns, int64_t channel,
                          int64_t count, const float *points, float *sums)
@@ -237,7 +277,13 @@ static void add_products(const sfk_row_tiles *strip, const strip_columns *column
     for (int point = 0; point < WINDOW; point++) {
         const float *at = strip->weights + WINDOW * strip->packed_rows * channel +
                           (point * strip->packed_rows + strip->first_row) * count;
-        for (int64_t row = 0; row < strip->rows; row += ROWS_AT_ONCE) {
+        int64_t row = 0;
+        if (columns->groups == 1 && count == CHANNELS) {
+            row = add_to_vectors(sums + point * strip->rows * columns->span,
+                                 points + point * columns->point_stride, at, strip->rows,
+                                 channel > 0);
+        }
+        for (; row < strip->rows; row += ROWS_AT_ONCE) {
             const int64_t rows = smaller(ROWS_AT_ONCE, strip->rows - row);
             for (int64_t m = 0; m < rows; m++) {
                 weights[m] = at + (row + m) * count;

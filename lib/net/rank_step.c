@@ -19,9 +19,10 @@ void sfi_rank_point_at_taps(const sfconv_run *run, int32_t conv, int64_t image, 
 {
     const sfi_rank_maps maps = sfi_rank_maps_of(&run->plan, run->net, conv);
     const float *source = sfi_rank_target(run, conv) + image * maps.image;
-    for (int64_t t = 0; t < maps.count; t++) {
-        for (int64_t tap = 0; tap < maps.reach; tap++) {
-            *taps++ = source + t * maps.plane + sfi_rank_tap_offset(&maps, tap);
+    for (int64_t tap = 0; tap < maps.reach; tap++) {
+        const float *first = source + sfi_rank_tap_offset(&maps, tap);
+        for (int64_t t = 0; t < maps.count; t++) {
+            taps[t * maps.reach + tap] = first + t * maps.plane;
         }
     }
 }
