@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #include "parallel.h"
 #include "memory.h"
+#include "sizes.h"
 
 #include <stdbool.h>
 #include <time.h>
@@ -40,28 +41,50 @@ struct sfi_pool {
     /* Opened under the lock, looked at without it. */
     atomic_ullong gate;
     char after_gate[APART];
-    atomic_llong next;
-    char after_next[APART];
+    /* The caller, without a thread, and the threads. A worker begins with tasks of its own that
+     * follow each other, the same in each round of as many: what they wrote in the round before is
+     * in the caches of its core. Then it takes those that others have left. */
     struct sfi_worker {
         struct sfi_pool *pool;
         pthread_t thread;
         int32_t index;
+        atomic_llong next;
+        char after_next[APART];
     } workers[];
 };
 
 static size_t pool_bytes(int32_t threads)
 {
-    return sizeof(struct sfi_pool) + (size_t)threads * sizeof(struct sfi_worker);
+    return sizeof(struct sfi_pool) + ((size_t)threads + 1) * sizeof(struct sfi_worker);
+}
+
+/* The first task of a worker, and of the one behind the last. */
+static int64_t first_task(const struct sfi_pool *pool, int32_t worker)
+{
+    const int64_t workers = pool->started + 1;
+    return worker * (pool->count / workers) + sfi_min(worker, pool->count % workers);
+}
+
+static void take_tasks_of(struct sfi_pool *pool, int32_t owner, int32_t worker)
+{
+    const int64_t end = first_task(pool, owner + 1);
+    for (;;) {
+        const int64_t index =
+            atomic_fetch_add_explicit(&pool->workers[owner].next, 1, memory_order_relaxed);
+        if (index >= end) {
+            return;
+        }
+        pool->task(pool->argument, index, worker);
+    }
 }
 
 static void take_tasks(struct sfi_pool *pool, int32_t worker)
 {
-    for (;;) {
-        const int64_t index = atomic_fetch_add_explicit(&pool->next, 1, memory_order_relaxed);
-        if (index >= pool->count) {
-            return;
-        }
-        pool->task(pool->argument, index, worker);
+    for (int32_t owner = worker; owner <= pool->started; owner++) {
+        take_tasks_of(pool, owner, worker);
+    }
+    for (int32_t owner = 0; owner < worker; owner++) {
+        take_tasks_of(pool, owner, worker);
     }
 }
 
@@ -194,10 +217,10 @@ sfconv_status sfi_pool_create(struct sfi_pool **out, sfconv_context *context, in
     pthread_mutex_init(&pool->owner, NULL);
     pthread_cond_init(&pool->wake, NULL);
     pthread_cond_init(&pool->done, NULL);
-    for (int32_t i = 0; i < threads; i++) {
+    for (int32_t i = 1; i <= threads; i++) {
         struct sfi_worker *worker = &pool->workers[i];
         worker->pool = pool;
-        worker->index = i + 1;
+        worker->index = i;
         if (pthread_create(&worker->thread, NULL, worker_main, worker) != 0) {
             sfi_pool_destroy(context, pool);
             return SFCONV_ERROR_UNSUPPORTED;
@@ -217,7 +240,7 @@ void sfi_pool_destroy(sfconv_context *context, struct sfi_pool *pool)
     pool->stop = true;
     pthread_cond_broadcast(&pool->wake);
     pthread_mutex_unlock(&pool->lock);
-    for (int32_t i = 0; i < pool->started; i++) {
+    for (int32_t i = 1; i <= pool->started; i++) {
         pthread_join(pool->workers[i].thread, NULL);
     }
     pthread_cond_destroy(&pool->done);
@@ -232,7 +255,9 @@ static void run_on_pool(struct sfi_pool *pool, int64_t count, sfconv_task_fn tas
     pool->count = count;
     pool->task = task;
     pool->argument = argument;
-    atomic_store_explicit(&pool->next, 0, memory_order_relaxed);
+    for (int32_t i = 0; i <= pool->started; i++) {
+        atomic_store_explicit(&pool->workers[i].next, first_task(pool, i), memory_order_relaxed);
+    }
     pthread_mutex_lock(&pool->lock);
     atomic_fetch_add_explicit(&pool->gate, GATE_ROUND - GATE_CLOSED, memory_order_release);
     pthread_cond_broadcast(&pool->wake);
