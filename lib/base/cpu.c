@@ -4,6 +4,10 @@
 #include "sfconv/context.h"
 
 #include <string.h>
+#if defined(__linux__)
+#include <sched.h>
+#endif
+#include <unistd.h>
 
 static const struct {
     const char *name;
@@ -33,6 +37,18 @@ bool sfi_cpu_has(int32_t isa)
     default:
         return false;
     }
+}
+
+int32_t sfi_usable_processors(void)
+{
+#if defined(__linux__)
+    cpu_set_t usable;
+    if (sched_getaffinity(0, sizeof usable, &usable) == 0) {
+        return CPU_COUNT(&usable);
+    }
+#endif
+    const long online = sysconf(_SC_NPROCESSORS_ONLN);
+    return online > 1 ? (int32_t)online : 1;
 }
 
 const char *sfi_isa_name(int32_t isa)

@@ -8,6 +8,9 @@
 /* Whether this machine and its operating system run SFCONV_ISA_… `isa`. */
 bool sfi_cpu_has(int32_t isa);
 
+/* On which the calling thread may run, 1 at least. */
+int32_t sfi_usable_processors(void);
+
 /* "reference", "avx2", "avx512", "neon"; NULL for a number that is none. */
 const char *sfi_isa_name(int32_t isa);
 /* The opposite; -1 for a name that is none. */

@@ -1,16 +1,19 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #include "parallel.h"
+#include "cpu.h"
 #include "memory.h"
 #include "sizes.h"
 
+#include <sched.h>
 #include <stdbool.h>
 #include <time.h>
-#include <unistd.h>
 
 /* How long a thread that waits looks before it sleeps. A system takes up to a tenth of a
  * millisecond to wake one, as long as some layers take, and between two images a caller often needs
  * no longer than this to bring the next. */
 #define NANOSECONDS_AWAKE 1000000
+/* From then on whoever else wants the core has it between two readings of the clock. */
+#define NANOSECONDS_ALONE 100000
 /* The clock is read once for so many looks. */
 #define LOOKS_A_READING 32
 /* Bytes between what different threads write all the time. */
@@ -126,14 +129,19 @@ static bool look_awake(struct sfi_pool *pool, bool (*happened)(struct sfi_pool *
                        uint64_t seen)
 {
     const int64_t begin = pool->awake ? nanoseconds() : 0;
+    int64_t waited = 0;
     do {
+        if (waited > NANOSECONDS_ALONE) {
+            sched_yield();
+        }
         for (int32_t i = 0; i < LOOKS_A_READING; i++) {
             if (happened(pool, seen)) {
                 return true;
             }
             rest_briefly();
         }
-    } while (pool->awake && nanoseconds() - begin < NANOSECONDS_AWAKE);
+        waited = pool->awake ? nanoseconds() - begin : NANOSECONDS_AWAKE;
+    } while (waited < NANOSECONDS_AWAKE);
     return false;
 }
 
@@ -211,7 +219,7 @@ sfconv_status sfi_pool_create(struct sfi_pool **out, sfconv_context *context, in
     }
     pool->capacity = threads;
     /* Who waits awake takes the core of who works where there are more threads than cores. */
-    pool->awake = threads < sysconf(_SC_NPROCESSORS_ONLN);
+    pool->awake = threads < sfi_usable_processors();
     atomic_init(&pool->gate, GATE_CLOSED);
     pthread_mutex_init(&pool->lock, NULL);
     pthread_mutex_init(&pool->owner, NULL);

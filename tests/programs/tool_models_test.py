@@ -430,7 +430,7 @@ class Bench(ToolCase):
             result = json.loads(self.sfconv("bench", model, "--size", 32, "--batch", 2,
                                             "--seconds", 0.05, "--json", "--workers", 1))
             facts = json.loads(self.sfconv("info", model, "--size", 32, "--json"))
-            self.assertEqual((result["width"], result["batch"]), (32, 2))
+            self.assertEqual((result["width"], result["batch"], result["workers"]), (32, 2, 1))
             for name in ("parameters", "macs"):
                 self.assertEqual(result["model"][name], facts[name])
                 self.assertGreater(result["dense"][name], facts[name])
@@ -446,6 +446,18 @@ class Bench(ToolCase):
         for name in ("parameters", "macs"):
             self.assertEqual(result["model"][name], result["dense"][name])
         self.assertIn("dense twin", self.sfconv("bench", model, "--size", 16, "--seconds", 0.05))
+
+    @unittest.skipUnless(hasattr(os, "sched_setaffinity"), "processors cannot be forbidden here")
+    def test_works_with_one_worker_for_each_processor_that_it_may_use(self):
+        put_masks(self, "set")
+        model = self.segmenter()
+        all_processors = os.sched_getaffinity(0)
+        os.sched_setaffinity(0, {min(all_processors)})
+        try:
+            table = self.sfconv("bench", model, "--size", 16, "--seconds", 0.05)
+        finally:
+            os.sched_setaffinity(0, all_processors)
+        self.assertIn("16x16, 1 worker\n", table)
 
 
 if __name__ == "__main__":

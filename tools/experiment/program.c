@@ -5,6 +5,7 @@
 #include "console.h"
 #include "fundus.h"
 #include "picture.h"
+#include "processors.h"
 
 #include <errno.h>
 #include <inttypes.h>
@@ -31,9 +32,7 @@ bool program_context(sfconv_context **context, const struct program_options *opt
                      struct image_error *error)
 {
     sfconv_context_desc desc = SFCONV_CONTEXT_DESC_INIT;
-    const long processors = sysconf(_SC_NPROCESSORS_ONLN);
-    desc.workers =
-        options->workers > 0 ? options->workers : (int32_t)(processors > 256 ? 256 : processors);
+    desc.workers = options->workers > 0 ? options->workers : workers_by_default();
     desc.log = log_to_stderr;
     const sfconv_status status = sfconv_context_create(context, &desc);
     return status >= 0 || image_fail(error, "context: %s", sfconv_status_name(status));

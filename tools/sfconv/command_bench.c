@@ -3,12 +3,12 @@
 #include "console.h"
 #include "fields.h"
 #include "model_file.h"
+#include "processors.h"
 #include "stopwatch.h"
 
 #include <inttypes.h>
 #include <stdatomic.h>
 #include <stdlib.h>
-#include <unistd.h>
 
 #define USUAL_SECONDS 2.0
 
@@ -114,11 +114,10 @@ static bool measure_net(const struct bench *b, sfconv_context *context, sfconv_n
 static bool open_counted(sfconv_context **context, struct memory *memory, const struct bench *b)
 {
     sfconv_context_desc desc = SFCONV_CONTEXT_DESC_INIT;
-    const long processors = sysconf(_SC_NPROCESSORS_ONLN);
     desc.allocate = take;
     desc.release = give_back;
     desc.memory_user = memory;
-    desc.workers = (int32_t)(b->workers > 0 ? b->workers : processors > 256 ? 256 : processors);
+    desc.workers = (int32_t)b->workers;
     const sfconv_status status = sfconv_context_create(context, &desc);
     return status >= 0 || image_fail(b->error, "context: %s", sfconv_status_name(status));
 }
@@ -185,16 +184,17 @@ static void print(const struct bench *b, sfconv_shape shape, const struct result
     if (json) {
         printf("{\"file\": ");
         json_text(stdout, b->path);
-        printf(", \"width\": %" PRId64 ", \"height\": %" PRId64 ", \"batch\": %" PRId64 ",\n ",
-               shape.width, shape.height, shape.batch);
+        printf(", \"width\": %" PRId64 ", \"height\": %" PRId64 ", \"batch\": %" PRId64
+               ", \"workers\": %" PRId64 ",\n ",
+               shape.width, shape.height, shape.batch, b->workers);
         print_json_row("model", model);
         printf(",\n ");
         print_json_row("dense", dense);
         printf("}\n");
         return;
     }
-    printf("%s, batches of %" PRId64 " images of %" PRId64 "x%" PRId64 "\n", b->path, shape.batch,
-           shape.width, shape.height);
+    printf("%s, batches of %" PRId64 " images of %" PRId64 "x%" PRId64 ", %" PRId64 " worker%s\n",
+           b->path, shape.batch, shape.width, shape.height, b->workers, b->workers > 1 ? "s" : "");
     printf("%-12s %14s %18s %16s %12s %8s\n", "", "parameters", "MACs/image", "peak bytes",
            "images/s", "runs");
     print_row("this model", model);
@@ -208,8 +208,11 @@ static void print(const struct bench *b, sfconv_shape shape, const struct result
 
 static bool run_bench(struct arguments *arguments, struct image_error *error)
 {
-    struct bench b = {
-        .batch = 1, .seconds = USUAL_SECONDS, .path = arguments->operands[0], .error = error};
+    struct bench b = {.workers = workers_by_default(),
+                      .batch = 1,
+                      .seconds = USUAL_SECONDS,
+                      .path = arguments->operands[0],
+                      .error = error};
     struct model_file file;
     struct result model = {0};
     struct result dense = {0};
