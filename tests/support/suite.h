@@ -15,11 +15,11 @@
 #endif
 
 /* How often to try what is drawn at random, or repeated: under sanitizers, which take ten times as
- * long and look for faults of memory, not for other numbers, a quarter of all. */
+ * long and look for faults of memory, not for other numbers, a sixth of all. */
 static inline int rounds_of(int all)
 {
 #ifdef SANITIZED
-    return (all + 3) / 4;
+    return (all + 5) / 6;
 #else
     return all;
 #endif
