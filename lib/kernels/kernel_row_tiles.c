@@ -7,6 +7,8 @@
 #define CHANNELS SFK_ROW_TILE_CHANNELS
 #define MAX_GROUPS (SFK_MAX_ROW_TILES / SFV_LANES)
 #define VECTOR_TILES (SFV_LANES / TILE)
+/* What is asked for ahead of a map that some cache holds. */
+#define NEAR_CHANNELS 3
 /* Rows of a product, of which the stack holds the addresses. */
 #define ROWS_AT_ONCE 64
 /* Of a vector each, half of the registers. */
@@ -208,13 +210,11 @@ SFV_INLINE void transform_group(float *to, int64_t point_stride, const float *pl
 static void transform_channels(const sfk_row_tiles *strip, const strip_columns *columns,
                                int64_t channel, int64_t count, float *points)
 {
-    const int64_t ahead = TILE * strip->tiles;
+    const int64_t ahead = strip->from_memory ? TILE * strip->tiles : NEAR_CHANNELS * strip->plane;
     for (int64_t c = 0; c < count; c++) {
         const float *plane = strip->map + (channel + c) * strip->plane;
         for (int64_t g = 0; g < columns->groups; g++) {
-            if (strip->from_memory) {
-                ask_for(plane, columns->near[g], ahead);
-            }
+            ask_for(plane, columns->near[g], ahead);
             float *to = points + c * columns->span + g * SFV_LANES;
             if (columns->is_simple[g]) {
                 transform_group(to, columns->point_stride, plane, columns->near[g], columns->far[g],
