@@ -23,7 +23,7 @@ SFV_INLINE tap_range range_of(const sfk_shift *shift, int64_t tap)
     const int64_t stride = shift->stride;
     const int64_t offset = tap * shift->dilation - shift->padding;
     const int64_t last = shift->width - 1 - offset;
-    tap_range range = {.from = shift->from + tap * shift->from_stride + offset,
+    tap_range range = {.from = shift->from + tap * shift->tap_stride + offset,
                        .first = offset < 0 ? divided(stride - 1 - offset, stride) : 0,
                        .end = last >= 0 ? divided(last, stride) + 1 : 0};
     range.end = range.end < shift->out_width ? range.end : shift->out_width;

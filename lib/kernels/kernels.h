@@ -245,34 +245,24 @@ typedef struct sfk_quad {
 /* Floats of a channel's packed weights. */
 #define SFK_QUAD_PACKED(depth) (1 + SFK_WINOGRAD_WINDOW * (depth))
 
-/* The horizontal taps of a convolution whose channels are mixed already:
- *   to[x] = start + Σ_tap from[tap][x·stride + tap·dilation - padding], zeros outside the row,
- * in the order of the taps; start is 0 or, where `accumulate`, to[x]. */
+/* The horizontal taps of a convolution whose channels are mixed already, a row each. shift_add:
+ *   to[x] = start + Σ_tap from[tap·tap_stride + x·stride + tap·dilation - padding] for x <
+ * out_width, zeros outside the row, in the order of the taps; start is 0 or, where `accumulate`,
+ * to[x]. Its transpose, spread_taps: column x of the row of tap `tap` takes what reads it,
+ *   to[tap·tap_stride + x] = from[o] where o·stride + tap·dilation - padding = x, 0 <= o <
+ * out_width, and 0 where no o does, for x < width; `accumulate` is false. */
 typedef struct sfk_shift {
     const float *from;
-    int64_t from_stride;
+    int64_t tap_stride;
     int64_t taps;
     int64_t stride;
     int64_t dilation;
     int64_t padding;
+    /* Of a row of a tap, and of what the taps are summed to. */
     int64_t width;
     int64_t out_width;
     bool accumulate;
 } sfk_shift;
-
-/* Its transpose: column x of the row of tap `tap` takes what reads it,
- *   to[tap·to_stride + x] = from[o] where o·stride + tap·dilation - padding = x, 0 <= o <
- * out_width, and 0 where no o does, for x < width. */
-typedef struct sfk_spread {
-    const float *from;
-    int64_t to_stride;
-    int64_t taps;
-    int64_t stride;
-    int64_t dilation;
-    int64_t padding;
-    int64_t width;
-    int64_t out_width;
-} sfk_spread;
 
 /* Sums over the pixels of a strip, the gradients of both weights of a pair:
  *   to[m][k] = start + Σ_n left[m][left_first + n] * right[n·right_stride + k]

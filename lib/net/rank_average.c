@@ -95,8 +95,8 @@ static void share_task(void *argument, int64_t map, int32_t worker)
     for (int64_t row = 0; row < job->out.h; row++) {
         int64_t first;
         const sfk_window window = window_of(job, row, &first);
-        const sfk_spread spread = sfi_rank_spread_of(
-            &job->maps, from + sfi_rank_row(&job->maps, row), job->out.w, job->out.w);
+        const sfk_shift spread = sfi_rank_shift_of(&job->maps, from + sfi_rank_row(&job->maps, row),
+                                                   job->out.w, job->out.w);
         if (!sfi_rank_row_is_read(&job->maps, row)) {
             continue;
         }

@@ -297,7 +297,7 @@ static void spread_sink(const sfi_back_task *task, const sfi_rank_sink *sink, co
     for (int64_t row = first; row < end; row++) {
         for (int64_t t = 0; t < maps.count; t++) {
             float *rows_of_map = to + t * maps.taps * stride + (row - first) * width;
-            const sfk_spread spread = sfi_rank_spread_of(
+            const sfk_shift spread = sfi_rank_shift_of(
                 &maps, from + t * maps.plane + sfi_rank_row(&maps, row), stride, width);
             if (sfi_rank_row_is_read(&maps, row)) {
                 job->kernels->spread_taps(rows_of_map, &spread);

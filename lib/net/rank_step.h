@@ -45,32 +45,18 @@ static inline int64_t sfi_rank_row(const sfi_rank_maps *maps, int64_t row)
 bool sfi_rank_row_is_read(const sfi_rank_maps *maps, int64_t row);
 
 /* From rows of mixed maps, `width` wide and `stride` apart, one for each horizontal tap, to a row
- * of the maps; begun anew. */
+ * of the maps, begun anew; or from the gradient of such a row to theirs. */
 static inline sfk_shift sfi_rank_shift_of(const sfi_rank_maps *maps, const float *from,
                                           int64_t stride, int64_t width)
 {
     return (sfk_shift){.from = from,
-                       .from_stride = stride,
+                       .tap_stride = stride,
                        .taps = maps->taps,
                        .stride = maps->stride,
                        .dilation = maps->dilation,
                        .padding = maps->shift,
                        .width = width,
                        .out_width = maps->width};
-}
-
-/* Its transpose, from the gradient of such a row. */
-static inline sfk_spread sfi_rank_spread_of(const sfi_rank_maps *maps, const float *from,
-                                            int64_t stride, int64_t width)
-{
-    return (sfk_spread){.from = from,
-                        .to_stride = stride,
-                        .taps = maps->taps,
-                        .stride = maps->stride,
-                        .dilation = maps->dilation,
-                        .padding = maps->shift,
-                        .width = width,
-                        .out_width = maps->width};
 }
 
 #endif

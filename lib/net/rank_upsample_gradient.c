@@ -66,8 +66,8 @@ static void run_task(void *argument, int64_t index, int32_t worker)
     memset(wide, 0, (size_t)(job->maps.taps * wide_stride(job)) * sizeof *wide);
     for (int64_t k = first; k < end; k++) {
         gather_rows(job, from, k, gathered);
-        const sfk_spread spread =
-            sfi_rank_spread_of(&job->maps, gathered, wide_stride(job), job->wide);
+        const sfk_shift spread =
+            sfi_rank_shift_of(&job->maps, gathered, wide_stride(job), job->wide);
         kernels->spread_taps(wide + factor, &spread);
         for (int64_t tap = 0; tap < job->maps.taps; tap++) {
             float *to = mixed + (tap * job->in.h + k) * job->in.w;

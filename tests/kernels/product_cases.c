@@ -371,7 +371,7 @@ static void shift_case(kernel_cases *cases, const char *label, int64_t taps, int
     const int64_t out_width = (width - 1) / stride + 1;
     float *to = case_floats(cases, out_width);
     const sfk_shift shift = {.from = case_floats(cases, taps * width),
-                             .from_stride = width,
+                             .tap_stride = width,
                              .taps = taps,
                              .stride = stride,
                              .dilation = 1,

@@ -120,14 +120,14 @@ void spread_taps_cases(kernel_cases *cases)
     for (int64_t i = 0; i < CASE_COUNT(spreads); i++) {
         const int64_t width = spreads[i].width, out_width = (width - 1) / spreads[i].stride + 1;
         float *to = case_floats(cases, 3 * width);
-        const sfk_spread spread = {.from = case_floats(cases, out_width),
-                                   .to_stride = width,
-                                   .taps = 3,
-                                   .stride = spreads[i].stride,
-                                   .dilation = 1,
-                                   .padding = 1,
-                                   .width = width,
-                                   .out_width = out_width};
+        const sfk_shift spread = {.from = case_floats(cases, out_width),
+                                  .tap_stride = width,
+                                  .taps = 3,
+                                  .stride = spreads[i].stride,
+                                  .dilation = 1,
+                                  .padding = 1,
+                                  .width = width,
+                                  .out_width = out_width};
         KERNEL_CASE(cases, spreads[i].label, moves(out_width, 3 * width),
                     cases->kernels->spread_taps(to, &spread));
     }

@@ -382,7 +382,7 @@ static void check_shift(const sfk_table *table, sfk_shift shift)
     fill(to, STRIDE, 6);
     memcpy(expected, to, sizeof to);
     shift.from = from;
-    shift.from_stride = STRIDE;
+    shift.tap_stride = STRIDE;
     for (int64_t x = 0; x < shift.out_width; x++) {
         float sum = shift.accumulate ? expected[x] : 0.0f;
         for (int64_t tap = 0; tap < shift.taps; tap++) {

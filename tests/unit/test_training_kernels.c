@@ -293,17 +293,11 @@ static double dot(const float *a, const float *b, int64_t count)
 }
 
 /* <shift_add x, y> = <x, spread_taps y>. */
-static void check_shift_adjoint(const sfk_table *table, const sfk_spread *spread, const float *to)
+static void check_shift_adjoint(const sfk_table *table, const sfk_shift *spread, const float *to)
 {
     float x[MAX_SHIFTS * SHIFT_WIDTH], shifted[SHIFT_WIDTH];
-    const sfk_shift shift = {.from = x,
-                             .from_stride = SHIFT_WIDTH,
-                             .taps = spread->taps,
-                             .stride = spread->stride,
-                             .dilation = spread->dilation,
-                             .padding = spread->padding,
-                             .width = spread->width,
-                             .out_width = spread->out_width};
+    sfk_shift shift = *spread;
+    shift.from = x;
     double across = 0.0;
     fill(x, MAX_SHIFTS * SHIFT_WIDTH, 6);
     table->shift_add(shifted, &shift);
@@ -313,14 +307,14 @@ static void check_shift_adjoint(const sfk_table *table, const sfk_spread *spread
     ck_assert_double_eq_tol(dot(shifted, spread->from, spread->out_width), across, 1e-4);
 }
 
-static void check_spread(const sfk_table *table, sfk_spread spread)
+static void check_spread(const sfk_table *table, sfk_shift spread)
 {
     float from[SHIFT_WIDTH], to[MAX_SHIFTS * SHIFT_WIDTH], expected[MAX_SHIFTS * SHIFT_WIDTH];
     fill(from, SHIFT_WIDTH, 7);
     fill_canaries(to, MAX_SHIFTS * SHIFT_WIDTH);
     fill_canaries(expected, MAX_SHIFTS * SHIFT_WIDTH);
     spread.from = from;
-    spread.to_stride = SHIFT_WIDTH;
+    spread.tap_stride = SHIFT_WIDTH;
     for (int64_t tap = 0; tap < spread.taps; tap++) {
         for (int64_t x = 0; x < spread.width; x++) {
             const int64_t read = x + spread.padding - tap * spread.dilation;
@@ -348,12 +342,12 @@ START_TEST(spread_taps_is_the_transpose_of_shift_add)
             for (int64_t width = 1; width <= 70; width += width < 20 ? 1 : 13) {
                 const int64_t room = width + 2 * padding - dilation * (taps - 1) - 1;
                 if (room >= 0) {
-                    check_spread(table, (sfk_spread){.taps = taps,
-                                                     .stride = stride,
-                                                     .dilation = dilation,
-                                                     .padding = padding,
-                                                     .width = width,
-                                                     .out_width = room / stride + 1});
+                    check_spread(table, (sfk_shift){.taps = taps,
+                                                    .stride = stride,
+                                                    .dilation = dilation,
+                                                    .padding = padding,
+                                                    .width = width,
+                                                    .out_width = room / stride + 1});
                 }
             }
         }
