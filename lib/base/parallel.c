@@ -19,9 +19,10 @@
 /* Bytes between what different threads write all the time. */
 #define APART 64
 
-/* The gate counts rounds above these two: whether the round is over, and how many workers are in.
- */
-#define GATE_ROUND (UINT64_C(1) << 33)
+/* The gate counts rounds above these: whether the pool ends, whether the round is over, and how
+ * many workers are in. */
+#define GATE_ROUND (UINT64_C(1) << 34)
+#define GATE_STOP (UINT64_C(1) << 33)
 #define GATE_CLOSED (UINT64_C(1) << 32)
 #define GATE_WORKERS (GATE_CLOSED - 1)
 
@@ -34,7 +35,6 @@ struct sfi_pool {
     pthread_cond_t wake;
     pthread_cond_t done;
     pthread_mutex_t owner;
-    bool stop;
     bool awake;
     int32_t started;
     int32_t capacity;
@@ -105,7 +105,7 @@ static uint64_t gate_of(struct sfi_pool *pool)
     return atomic_load_explicit(&pool->gate, memory_order_acquire);
 }
 
-/* Of the round `seen` or one before it nothing is left to do. */
+/* One behind round `seen`, or the end of the pool. */
 static bool round_began(struct sfi_pool *pool, uint64_t seen)
 {
     return gate_of(pool) / GATE_ROUND != seen;
@@ -145,19 +145,18 @@ static bool look_awake(struct sfi_pool *pool, bool (*happened)(struct sfi_pool *
     return false;
 }
 
-/* Awake for a while, then asleep. False when the pool ends. */
-static bool wait_for_round(struct sfi_pool *pool, uint64_t seen)
+/* Awake for a while, then asleep; who makes it happen signals `condition` under the lock. */
+static void wait_until(struct sfi_pool *pool, bool (*happened)(struct sfi_pool *, uint64_t),
+                       uint64_t seen, pthread_cond_t *condition)
 {
-    if (look_awake(pool, round_began, seen)) {
-        return true;
+    if (look_awake(pool, happened, seen)) {
+        return;
     }
     pthread_mutex_lock(&pool->lock);
-    while (!round_began(pool, seen) && !pool->stop) {
-        pthread_cond_wait(&pool->wake, &pool->lock);
+    while (!happened(pool, seen)) {
+        pthread_cond_wait(condition, &pool->lock);
     }
-    const bool go_on = !pool->stop;
     pthread_mutex_unlock(&pool->lock);
-    return go_on;
 }
 
 /* False: the round is over already. `seen` becomes its number. */
@@ -185,29 +184,27 @@ static void go_out(struct sfi_pool *pool)
     }
 }
 
-static void wait_for_workers(struct sfi_pool *pool)
-{
-    if (look_awake(pool, nobody_in, 0)) {
-        return;
-    }
-    pthread_mutex_lock(&pool->lock);
-    while (!nobody_in(pool, 0)) {
-        pthread_cond_wait(&pool->done, &pool->lock);
-    }
-    pthread_mutex_unlock(&pool->lock);
-}
-
 static void *worker_main(void *argument)
 {
     struct sfi_worker *self = argument;
     struct sfi_pool *pool = self->pool;
-    for (uint64_t seen = 0; wait_for_round(pool, seen);) {
+    for (uint64_t seen = 0; !(gate_of(pool) & GATE_STOP);) {
+        wait_until(pool, round_began, seen, &pool->wake);
         if (come_in(pool, &seen)) {
             take_tasks(pool, self->index);
             go_out(pool);
         }
     }
     return NULL;
+}
+
+/* To the gate, for all to see. */
+static void begin(struct sfi_pool *pool, uint64_t change)
+{
+    pthread_mutex_lock(&pool->lock);
+    atomic_fetch_add_explicit(&pool->gate, change, memory_order_release);
+    pthread_cond_broadcast(&pool->wake);
+    pthread_mutex_unlock(&pool->lock);
 }
 
 sfconv_status sfi_pool_create(struct sfi_pool **out, sfconv_context *context, int32_t threads)
@@ -244,10 +241,7 @@ void sfi_pool_destroy(sfconv_context *context, struct sfi_pool *pool)
     if (!pool) {
         return;
     }
-    pthread_mutex_lock(&pool->lock);
-    pool->stop = true;
-    pthread_cond_broadcast(&pool->wake);
-    pthread_mutex_unlock(&pool->lock);
+    begin(pool, GATE_ROUND + GATE_STOP);
     for (int32_t i = 1; i <= pool->started; i++) {
         pthread_join(pool->workers[i].thread, NULL);
     }
@@ -266,13 +260,10 @@ static void run_on_pool(struct sfi_pool *pool, int64_t count, sfconv_task_fn tas
     for (int32_t i = 0; i <= pool->started; i++) {
         atomic_store_explicit(&pool->workers[i].next, first_task(pool, i), memory_order_relaxed);
     }
-    pthread_mutex_lock(&pool->lock);
-    atomic_fetch_add_explicit(&pool->gate, GATE_ROUND - GATE_CLOSED, memory_order_release);
-    pthread_cond_broadcast(&pool->wake);
-    pthread_mutex_unlock(&pool->lock);
+    begin(pool, GATE_ROUND - GATE_CLOSED);
     take_tasks(pool, 0);
     atomic_fetch_or_explicit(&pool->gate, GATE_CLOSED, memory_order_acq_rel);
-    wait_for_workers(pool);
+    wait_until(pool, nobody_in, 0, &pool->done);
 }
 
 void sfi_parallel_for(sfconv_context *context, int64_t count, sfconv_task_fn task, void *argument)

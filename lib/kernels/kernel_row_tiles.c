@@ -53,8 +53,8 @@ typedef struct tile_place {
 static void add_piece(row_vector *vector, int64_t place, int64_t first, int64_t end)
 {
     const uint32_t lanes = (1u << end) - (1u << first);
-    row_piece *last = vector->pieces + vector->count - 1;
-    if (vector->count > 0 && last->place == place) {
+    row_piece *last = vector->count > 0 ? &vector->pieces[vector->count - 1] : NULL;
+    if (last && last->place == place) {
         last->end = (int32_t)end;
         last->lanes |= lanes;
     } else {
