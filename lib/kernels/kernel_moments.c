@@ -77,7 +77,7 @@ SFV_INLINE void add_tile(double *products, int64_t depth, const panel *left, int
             }
             for (int c = 0; c < TILE_COLUMNS; c++) {
                 sfd column = sfd_load(columns[c] + at);
-                SFD_KEEP(column);
+                SFV_KEEP(column);
                 for (int r = 0; r < TILE_ROWS; r++) {
                     sums[r][c][v] = sfd_add_exact_product(factors[r], column, sums[r][c][v]);
                 }

@@ -78,7 +78,7 @@ SFV_INLINE void add_exact_lags(const sfk_lags *lags, double (*factors)[EXACT_ROW
         SFV_UNROLL
         for (int v = 0; v < SFD_PER_16; v++) {
             right[v] = sfd_from_floats(from + v * SFD_LANES);
-            SFD_KEEP(right[v]);
+            SFV_KEEP(right[v]);
         }
         SFV_UNROLL
         for (int m = 0; m < rows; m++) {

@@ -58,15 +58,6 @@ SFV_INLINE void sfd_store(double *to, sfd value)
     memcpy(to, &value, sizeof value);
 }
 
-/* Keeps a value that is used more than once in its register: compilers else read it again. */
-#if defined(SFK_BUILD_AVX512) || defined(SFK_BUILD_AVX2)
-#define SFD_KEEP(value) __asm__("" : "+v"(value))
-#elif defined(SFK_BUILD_NEON)
-#define SFD_KEEP(value) __asm__("" : "+w"(value))
-#else
-#define SFD_KEEP(value) (void)(value)
-#endif
-
 /* a * b + c where a * b is exact, as that of two floats is: then one rounding and two are the same,
  * and the instruction is free where there is one. */
 SFV_INLINE sfd sfd_add_exact_product(sfd a, sfd b, sfd c)

@@ -66,6 +66,15 @@ SFV_INLINE void sfv_store_lanes(float *to, sfv value, int64_t lanes)
  * stack. */
 #define SFV_PASS_ON(weights, at) __asm__("" : "+r"(weights), "+r"(at))
 
+/* Keeps a value that is used more than once in its register: compilers else read it again. */
+#if defined(SFK_BUILD_AVX512) || defined(SFK_BUILD_AVX2)
+#define SFV_KEEP(value) __asm__("" : "+v"(value))
+#elif defined(SFK_BUILD_NEON)
+#define SFV_KEEP(value) __asm__("" : "+w"(value))
+#else
+#define SFV_KEEP(value) (void)(value)
+#endif
+
 /* Even and odd lanes as they are cheapest to get: sfv_in_order() makes sfv_evens() and sfv_odds()
  * of them, and of what is computed from both lane by lane. */
 #if !defined(SFV_MIXES_PAIRS)

@@ -128,6 +128,18 @@ SFV_INLINE sfv sfv_high_pairs(sfv a, sfv b)
     return _mm256_permute2f128_ps(_mm256_unpacklo_ps(a, b), _mm256_unpackhi_ps(a, b), 0x31);
 }
 
+SFV_INLINE sfv sfv_next_lanes(sfv a, float last)
+{
+    const __m256i next = _mm256_setr_epi32(1, 2, 3, 4, 5, 6, 7, 7);
+    return _mm256_blend_ps(_mm256_permutevar8x32_ps(a, next), _mm256_set1_ps(last), 0x80);
+}
+
+SFV_INLINE sfv sfv_and(sfv a, const uint32_t *bits)
+{
+    const __m256i mask = _mm256_loadu_si256((const __m256i *)(const void *)bits);
+    return _mm256_and_ps(a, _mm256_castsi256_ps(mask));
+}
+
 SFV_INLINE sfv sfv_min(sfv a, sfv b)
 {
     return _mm256_min_ps(a, b);

@@ -118,6 +118,18 @@ SFV_INLINE sfv sfv_high_pairs(sfv a, sfv b)
     return _mm512_permutex2var_ps(a, lanes, b);
 }
 
+SFV_INLINE sfv sfv_next_lanes(sfv a, float last)
+{
+    const __m512i lanes = _mm512_castps_si512(a);
+    const __m512i behind = _mm512_castps_si512(_mm512_castps128_ps512(_mm_set_ss(last)));
+    return _mm512_castsi512_ps(_mm512_alignr_epi32(behind, lanes, 1));
+}
+
+SFV_INLINE sfv sfv_and(sfv a, const uint32_t *bits)
+{
+    return _mm512_and_ps(a, _mm512_castsi512_ps(_mm512_loadu_si512(bits)));
+}
+
 SFV_INLINE sfv sfv_min(sfv a, sfv b)
 {
     return _mm512_min_ps(a, b);

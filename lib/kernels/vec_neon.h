@@ -112,6 +112,16 @@ SFV_INLINE sfv sfv_high_pairs(sfv a, sfv b)
     return vzip2q_f32(a, b);
 }
 
+SFV_INLINE sfv sfv_next_lanes(sfv a, float last)
+{
+    return vextq_f32(a, vdupq_n_f32(last), 1);
+}
+
+SFV_INLINE sfv sfv_and(sfv a, const uint32_t *bits)
+{
+    return vreinterpretq_f32_u32(vandq_u32(vreinterpretq_u32_f32(a), vld1q_u32(bits)));
+}
+
 SFV_INLINE sfv sfv_min(sfv a, sfv b)
 {
     return vbslq_f32(vcltq_f32(a, b), a, b);

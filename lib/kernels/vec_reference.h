@@ -202,6 +202,28 @@ SFV_INLINE sfv sfv_high_pairs(sfv a, sfv b)
     return sfv_pairs_from(a, b, SFV_LANES / 2);
 }
 
+/* Each lane but the last from the next one. */
+SFV_INLINE sfv sfv_next_lanes(sfv a, float last)
+{
+    for (int i = 0; i + 1 < SFV_LANES; i++) {
+        a.lane[i] = a.lane[i + 1];
+    }
+    a.lane[SFV_LANES - 1] = last;
+    return a;
+}
+
+/* Those bits of each lane that are set in its mask, too. */
+SFV_INLINE sfv sfv_and(sfv a, const uint32_t *bits)
+{
+    for (int i = 0; i < SFV_LANES; i++) {
+        uint32_t lane;
+        memcpy(&lane, &a.lane[i], sizeof lane);
+        lane &= bits[i];
+        memcpy(&a.lane[i], &lane, sizeof lane);
+    }
+    return a;
+}
+
 /* a < b ? a : b, so b where one is NaN. */
 SFV_INLINE sfv sfv_min(sfv a, sfv b)
 {

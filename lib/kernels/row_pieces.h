@@ -1,0 +1,221 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* For row_tiles: maps of any width, whose vectors are put together of pieces of rows. */
+#ifndef SFK_ROW_PIECES_H
+#define SFK_ROW_PIECES_H
+
+#include "tile_points.h"
+
+#include <stddef.h>
+
+#define VECTOR_TILES (SFV_LANES / TILE)
+
+/* Lanes of a vector that lie in one row: lane n is the element at place + n. */
+typedef struct row_piece {
+    int64_t place;
+    int32_t first;
+    int32_t end;
+    /* Their bits. */
+    uint32_t lanes;
+} row_piece;
+
+/* Columns of tiles that follow each other; those outside of their row belong to no piece. */
+typedef struct row_vector {
+    row_piece pieces[VECTOR_TILES];
+    int32_t count;
+    bool is_whole;
+} row_vector;
+
+/* Of as many tiles as a vector has lanes. */
+typedef row_vector row_group[TILE];
+
+/* How tiles lie in a plane: `per_row` in each row, whose columns begin `shift` to the left of it.
+ */
+typedef struct tile_grid {
+    int64_t per_row;
+    int64_t shift;
+    int64_t width;
+    int64_t row_step;
+} tile_grid;
+
+typedef struct tile_place {
+    int64_t row;
+    int64_t tile;
+    /* That are still to come. */
+    int64_t left;
+} tile_place;
+
+/* Of rows that tiles fill the next row follows the last as if they were one. */
+static void add_piece(row_vector *vector, int64_t place, int64_t first, int64_t end)
+{
+    const uint32_t lanes = (1u << end) - (1u << first);
+    row_piece *last = vector->count > 0 ? &vector->pieces[vector->count - 1] : NULL;
+    if (last && last->place == place) {
+        last->end = (int32_t)end;
+        last->lanes |= lanes;
+    } else {
+        vector->pieces[vector->count++] = (row_piece){
+            .place = place, .first = (int32_t)first, .end = (int32_t)end, .lanes = lanes};
+    }
+}
+
+/* The vector whose first tile is at `at`, which moves on behind its last. */
+static void cut_vector(row_vector *vector, const tile_grid *grid, tile_place *at)
+{
+    *vector = (row_vector){.count = 0};
+    for (int64_t lane = 0; lane < SFV_LANES && at->left > 0;) {
+        const int64_t tiles =
+            smaller(smaller(grid->per_row - at->tile, at->left), (SFV_LANES - lane) / TILE);
+        const int64_t begin = TILE * at->tile - grid->shift;
+        const int64_t first = lane + larger(0, -begin);
+        const int64_t end = lane + smaller(TILE * tiles, grid->width - begin);
+        if (end > first) {
+            add_piece(vector, at->row * grid->row_step + begin - lane, first, end);
+        }
+        lane += TILE * tiles;
+        at->left -= tiles;
+        at->tile += tiles;
+        if (at->tile == grid->per_row) {
+            at->tile = 0;
+            at->row++;
+        }
+    }
+    vector->is_whole = vector->count == 1 && vector->pieces[0].lanes == (1u << SFV_LANES) - 1;
+}
+
+static void cut_groups(row_group groups[MAX_GROUPS], const tile_grid *grid,
+                       const sfk_row_tiles *strip)
+{
+    tile_place at = {.row = strip->first / grid->per_row,
+                     .tile = strip->first % grid->per_row,
+                     .left = strip->tiles};
+    for (int64_t tile = 0; tile < strip->tiles; tile += SFV_LANES) {
+        for (int v = 0; v < TILE; v++) {
+            cut_vector(&groups[tile / SFV_LANES][v], grid, &at);
+        }
+    }
+}
+
+/* Zeros where no piece is. */
+SFV_INLINE sfv load_pieces(const float *plane, const row_vector *vector)
+{
+    if (vector->is_whole) {
+        return sfv_load(plane + vector->pieces[0].place);
+    }
+    const row_piece *piece = vector->pieces;
+    sfv value = sfv_load_set(sfv_zero(), plane + piece->place, piece->lanes);
+    for (int32_t i = 1; i < vector->count; i++) {
+        piece++;
+        value = sfv_load_set(value, plane + piece->place, piece->lanes);
+    }
+    return value;
+}
+
+SFV_INLINE void store_pieces(float *plane, const row_vector *vector, sfv value, bool accumulate)
+{
+    if (accumulate) {
+        value = sfv_add(load_pieces(plane, vector), value);
+    }
+    if (vector->is_whole) {
+        sfv_store(plane + vector->pieces[0].place, value);
+        return;
+    }
+    for (int32_t i = 0; i < vector->count; i++) {
+        const row_piece *piece = &vector->pieces[i];
+        sfv_store_range(plane + piece->place, value, piece->first, piece->end);
+    }
+}
+
+/* The columns of the tiles, and those of the tiles behind them, of which each needs two. */
+typedef struct strip_columns {
+    row_group near[MAX_GROUPS];
+    row_group far[MAX_GROUPS];
+    /* Of groups whose vectors are a piece each. */
+    bool is_simple[MAX_GROUPS];
+} strip_columns;
+
+static bool is_simple(const row_group group)
+{
+    for (int v = 0; v < TILE; v++) {
+        if (group[v].count > 1) {
+            return false;
+        }
+    }
+    return true;
+}
+
+static void find_columns(strip_columns *columns, const sfk_row_tiles *strip)
+{
+    const tile_grid near = {strip->tiles_per_row, strip->padding, strip->width, strip->width};
+    const tile_grid far = {strip->tiles_per_row, strip->padding - TILE, strip->width, strip->width};
+    cut_groups(columns->near, &near, strip);
+    cut_groups(columns->far, &far, strip);
+    for (int64_t g = 0; g < groups_of(strip); g++) {
+        columns->is_simple[g] = is_simple(columns->near[g]) && is_simple(columns->far[g]);
+    }
+}
+
+/* `simple`, a constant at every call: a vector is one piece, and no branch waits for its place. */
+SFV_INLINE sfv load_vector(const float *plane, const row_vector *vector, bool simple)
+{
+    const row_piece *piece = vector->pieces;
+    return simple ? sfv_load_set(sfv_zero(), plane + piece->place, piece->lanes)
+                  : load_pieces(plane, vector);
+}
+
+/* The values at the points of the tiles of one group and channel. */
+SFV_INLINE void transform_pieces(float *to, int64_t stride, const float *plane,
+                                 const row_group near, const row_group far, bool simple)
+{
+    sfv columns[TILE], behind[TILE], in[WINDOW];
+    SFV_UNROLL
+    for (int v = 0; v < TILE; v++) {
+        columns[v] = load_vector(plane, &near[v], simple);
+        behind[v] = load_vector(plane, &far[v], simple);
+    }
+    sort_columns(in, columns);
+    in[4] = sfv_evens(sfv_evens(behind[0], behind[1]), sfv_evens(behind[2], behind[3]));
+    in[5] = sfv_evens(sfv_odds(behind[0], behind[1]), sfv_odds(behind[2], behind[3]));
+    put_points(to, stride, in);
+}
+
+static void transform_rows(const sfk_row_tiles *strip, const strip_columns *columns,
+                           int64_t channel, int64_t count, const tile_points *points)
+{
+    const int64_t ahead = distance_ahead(strip);
+    for (int64_t c = 0; c < count; c++) {
+        const float *plane = strip->map + (channel + c) * strip->plane;
+        for (int64_t g = 0; g < points->groups; g++) {
+            const row_vector *near = columns->near[g], *far = columns->far[g];
+            float *to = points->at + c * points->span + g * SFV_LANES;
+            SFV_UNROLL
+            for (int v = 0; v < TILE; v++) {
+                __builtin_prefetch(plane + near[v].pieces[0].place + ahead);
+            }
+            if (columns->is_simple[g]) {
+                transform_pieces(to, points->stride, plane, near, far, true);
+            } else {
+                transform_pieces(to, points->stride, plane, near, far, false);
+            }
+        }
+    }
+}
+
+static void put_rows(const sfk_row_tiles *strip, const float *sums, int64_t span)
+{
+    const tile_grid grid = {strip->tiles_per_row, 0, strip->to_width, strip->to_width};
+    row_group places[MAX_GROUPS];
+    cut_groups(places, &grid, strip);
+    for (int64_t row = 0; row < strip->rows; row++) {
+        float *to = strip->to + (strip->first_row + row) * strip->to_plane;
+        for (int64_t g = 0; g < groups_of(strip); g++) {
+            sfv columns[TILE];
+            columns_of_sums(columns, sums + row * span + g * SFV_LANES, strip->rows * span);
+            SFV_UNROLL
+            for (int v = 0; v < TILE; v++) {
+                store_pieces(to, &places[g][v], columns[v], strip->accumulate);
+            }
+        }
+    }
+}
+
+#endif
