@@ -3,6 +3,8 @@
  * base/maths.c, so that all vectors give the same bits. */
 #include "sums.h"
 
+#include <string.h>
+
 typedef int64_t sfd_bits __attribute__((vector_size(SFD_LANES * 8)));
 
 #define LN2_HIGH 0x1.62e42fefa0000p-1

@@ -2,6 +2,8 @@
 #include "cuts.h"
 #include "sums.h"
 
+#include <string.h>
+
 /* Running sums of a product. */
 #define SUMS 8
 #define PER_SUMS (SUMS / SFD_LANES)

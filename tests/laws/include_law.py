@@ -30,9 +30,19 @@ BOUND = {"lib", "include", "tools", "examples"}
 SHARED_NAMES = {"meson.build", "README.md"}
 C_SUFFIXES = {".c", ".h", ".inc", ".cpp", ".hpp"}
 SCRIPT_SUFFIXES = {".py", ".sh"}
+# A file of lib/kernels that names one of these includes a header of it by itself: intrinsics of one
+# instruction set bring along what those of another do not.
+NAMES_OF_KERNELS = {
+    "NULL": {"stddef.h", "stdlib.h", "string.h"},
+    "size_t": {"stddef.h", "stdlib.h", "string.h"},
+    "memcpy": {"string.h"},
+    "memset": {"string.h"},
+    "memmove": {"string.h"},
+}
 LICENCE = "SPDX-License-Identifier: BSD-2-Clause"
 LINES = {"lib": 600, "include": 600, "tools": 600, "examples": 600, "tests": 800}
 
+COMMENT = re.compile(r"/\*.*?\*/", re.DOTALL)
 INCLUDE = re.compile(r'^[ \t]*#[ \t]*include[ \t]*(?:([<"])([^>"\n]+)[>"]|(\w+))', re.MULTILINE)
 
 
@@ -95,6 +105,17 @@ def include_faults(root, paths):
                 yield f"{path}: #include of {name or macro}: {fault}"
 
 
+def kernel_name_faults(root, paths):
+    for path in paths:
+        if path.suffix not in C_SUFFIXES or room_of(path) != "kernels":
+            continue
+        code = COMMENT.sub("", tree.text(root, path))
+        included = {name for _, name, _ in INCLUDE.findall(code)}
+        for name, headers in NAMES_OF_KERNELS.items():
+            if re.search(rf"\b{name}\b", code) and not headers & included:
+                yield f"{path}: names {name} without an #include of {sorted(headers)[0]}"
+
+
 def name_faults(paths):
     seen = {}
     for path in paths:
@@ -123,7 +144,8 @@ def form_faults(root, paths):
 
 def faults(root):
     paths = tree.files(root)
-    return [*include_faults(root, paths), *name_faults(paths), *form_faults(root, paths)]
+    return [*include_faults(root, paths), *kernel_name_faults(root, paths), *name_faults(paths),
+            *form_faults(root, paths)]
 
 
 if __name__ == "__main__":

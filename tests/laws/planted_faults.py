@@ -67,6 +67,8 @@ class Planted(unittest.TestCase):
             ("lib/net/x.c", '#include "none.h"', "no file"),
             ("lib/net/x.c", '#include "sfconv/none.h"', "does not exist"),
             ("lib/net/x.c", "#include NAME", "computed"),
+            ("lib/kernels/x.c", "int *p = NULL;", "without an #include of stddef.h"),
+            ("lib/kernels/x.c", "#include <stddef.h>\nmemcpy(a, b, c);", "of string.h"),
             ("lib/attic/x.c", "", "not in a room"),
             ("examples/x.c", '#include "graph.h"', "public headers and those of"),
             ("tools/x.c", '#include "graph.h"', "public headers and those of"),
