@@ -7,81 +7,138 @@
 #define CHANNELS SFK_ROW_TILE_CHANNELS
 /* Rows of a product, of which the stack holds the addresses. */
 #define ROWS_AT_ONCE 64
-/* Of a vector each, half of the registers. */
+/* Of tiles: a vector wide, and up to WIDE. */
 #define HIGH_ROWS (SFV_REGISTERS / 2)
+#define LOW_ROWS 8
+#define WIDE 3
+/* Of LOW_ROWS. */
+#define HAS_TILES (SFV_REGISTERS >= 32)
 
-/* Rows of a vector each: enough sums to hide the latency of the multiply-add, and no source is
- * loaded as often as for the tiles of strip_product, which are half as high. Returns the rows that
- * are done. Weights, whose rows are CHANNELS long, are used once: those of the next rows come from
- * the second or third level meanwhile. */
+/* `rows` mixed maps by `vectors`, both constants at every call, of one point and CHANNELS channels,
+ * whose weights are a row each. They are used once a strip: those of the next rows come from the
+ * second or third level meanwhile. */
+SFV_INLINE void add_tile(float *sums, const float *points, int64_t span, const float *weights,
+                         bool accumulate, int rows, int vectors)
+{
+    const float *next = weights + rows * CHANNELS;
+    sfv kept[HIGH_ROWS][WIDE];
+    SFV_UNROLL
+    for (int m = 0; m < rows; m++) {
+        SFV_UNROLL
+        for (int v = 0; v < vectors; v++) {
+            kept[m][v] = accumulate ? sfv_load(sums + m * span + v * SFV_LANES) : sfv_zero();
+        }
+    }
+    for (int64_t c = 0; c < CHANNELS; c++) {
+        sfv source[WIDE];
+        __builtin_prefetch(next);
+        SFV_UNROLL
+        for (int v = 0; v < vectors; v++) {
+            source[v] = sfv_load(points + v * SFV_LANES);
+        }
+        SFV_UNROLL
+        for (int m = 0; m < rows; m++) {
+            const sfv weight = sfv_set1(weights[m * CHANNELS]);
+            SFV_UNROLL
+            for (int v = 0; v < vectors; v++) {
+                kept[m][v] = sfv_fma(weight, source[v], kept[m][v]);
+            }
+        }
+        next += rows;
+        points += span;
+        weights++;
+        SFV_PASS_ON(weights, points);
+    }
+    SFV_UNROLL
+    for (int m = 0; m < rows; m++) {
+        SFV_UNROLL
+        for (int v = 0; v < vectors; v++) {
+            sfv_store(sums + m * span + v * SFV_LANES, kept[m][v]);
+        }
+    }
+}
+
+/* A vector of each row: half of the registers are enough sums to hide the latency of the
+ * multiply-add, and no source is loaded as often as for lower tiles. Returns the rows that are
+ * done. */
 static int64_t add_to_vectors(float *sums, const float *points, const float *weights, int64_t rows,
                               bool accumulate)
 {
     int64_t row = 0;
     for (; row + HIGH_ROWS <= rows; row += HIGH_ROWS) {
-        float *to = sums + row * SFV_LANES;
+        add_tile(sums + row * SFV_LANES, points, SFV_LANES, weights + row * CHANNELS, accumulate,
+                 HIGH_ROWS, 1);
+    }
+    return row;
+}
+
+/* The same of more vectors. */
+static int64_t add_to_tiles(float *sums, const float *points, int64_t span, const float *weights,
+                            int64_t rows, bool accumulate)
+{
+    int64_t row = 0;
+    for (; row + LOW_ROWS <= rows; row += LOW_ROWS) {
         const float *at = weights + row * CHANNELS;
-        const float *next = at + HIGH_ROWS * CHANNELS;
-        const float *source = points;
-        sfv kept[HIGH_ROWS];
-        SFV_UNROLL
-        for (int m = 0; m < HIGH_ROWS; m++) {
-            kept[m] = accumulate ? sfv_load(to + m * SFV_LANES) : sfv_zero();
-        }
-        for (int64_t c = 0; c < CHANNELS; c++) {
-            const sfv column = sfv_load(source);
-            __builtin_prefetch(next);
-            SFV_UNROLL
-            for (int m = 0; m < HIGH_ROWS; m++) {
-                kept[m] = sfv_fma(sfv_set1(at[m * CHANNELS]), column, kept[m]);
+        for (int64_t lane = 0; lane < span;) {
+            const int64_t rest = (span - lane) / SFV_LANES;
+            float *to = sums + row * span + lane;
+            /* Two of two vectors rather than one of one. */
+            if (rest == 2 || rest == WIDE + 1) {
+                add_tile(to, points + lane, span, at, accumulate, LOW_ROWS, 2);
+                lane += 2 * SFV_LANES;
+            } else {
+                add_tile(to, points + lane, span, at, accumulate, LOW_ROWS, WIDE);
+                lane += WIDE * SFV_LANES;
             }
-            next += HIGH_ROWS;
-            source += SFV_LANES;
-            at++;
-            SFV_PASS_ON(at, source);
-        }
-        SFV_UNROLL
-        for (int m = 0; m < HIGH_ROWS; m++) {
-            sfv_store(to + m * SFV_LANES, kept[m]);
         }
     }
     return row;
+}
+
+/* Rows that no tile takes. */
+static void add_rest(const sfk_row_tiles *strip, const tile_points *points, int point,
+                     const float *weights, int64_t row, int64_t count, bool accumulate, float *sums)
+{
+    const float *sources[CHANNELS];
+    const float *rows[ROWS_AT_ONCE];
+    for (int64_t c = 0; c < count; c++) {
+        sources[c] = points->at + c * points->span;
+    }
+    for (; row < strip->rows; row += ROWS_AT_ONCE) {
+        const int64_t height = smaller(ROWS_AT_ONCE, strip->rows - row);
+        for (int64_t m = 0; m < height; m++) {
+            rows[m] = weights + (row + m) * count;
+        }
+        const sfk_strip product = {.weights = rows,
+                                   .weight_step = 1,
+                                   .sources = sources,
+                                   .first = point * points->stride,
+                                   .depth = count,
+                                   .to = sums + row * points->span,
+                                   .to_stride = points->span,
+                                   .rows = height,
+                                   .columns = points->span,
+                                   .accumulate = accumulate};
+        SFK_NAME(strip_product)(&product);
+    }
 }
 
 /* Adds the products of some channels, at all points. */
 static void add_products(const sfk_row_tiles *strip, int64_t channel, int64_t count,
                          const tile_points *points, float *sums)
 {
-    const float *sources[CHANNELS];
-    const float *weights[ROWS_AT_ONCE];
-    for (int64_t c = 0; c < count; c++) {
-        sources[c] = points->at + c * points->span;
-    }
     for (int point = 0; point < WINDOW; point++) {
-        const float *at = strip->weights + WINDOW * strip->packed_rows * channel +
-                          (point * strip->packed_rows + strip->first_row) * count;
+        const float *weights = strip->weights + WINDOW * strip->packed_rows * channel +
+                               (point * strip->packed_rows + strip->first_row) * count;
+        const float *at = points->at + point * points->stride;
+        float *to = sums + point * strip->rows * points->span;
         int64_t row = 0;
-        if (points->groups == 1 && count == CHANNELS) {
-            row = add_to_vectors(sums + point * strip->rows * points->span,
-                                 points->at + point * points->stride, at, strip->rows, channel > 0);
+        if (count == CHANNELS && points->groups == 1) {
+            row = add_to_vectors(to, at, weights, strip->rows, channel > 0);
+        } else if (count == CHANNELS && HAS_TILES) {
+            row = add_to_tiles(to, at, points->span, weights, strip->rows, channel > 0);
         }
-        for (; row < strip->rows; row += ROWS_AT_ONCE) {
-            const int64_t rows = smaller(ROWS_AT_ONCE, strip->rows - row);
-            for (int64_t m = 0; m < rows; m++) {
-                weights[m] = at + (row + m) * count;
-            }
-            const sfk_strip product = {.weights = weights,
-                                       .weight_step = 1,
-                                       .sources = sources,
-                                       .first = point * points->stride,
-                                       .depth = count,
-                                       .to = sums + (point * strip->rows + row) * points->span,
-                                       .to_stride = points->span,
-                                       .rows = rows,
-                                       .columns = points->span,
-                                       .accumulate = channel > 0};
-            SFK_NAME(strip_product)(&product);
-        }
+        add_rest(strip, points, point, weights, row, count, channel > 0, to);
     }
 }
 
