@@ -2,6 +2,9 @@
 #include "vec.h"
 
 #define PANEL (SFV_PANEL_VECTORS * SFV_LANES)
+#define TAPS SFK_PANEL_TAPS
+
+typedef sfv panel_sums[SFK_MAX_PANEL_PIXELS][SFV_PANEL_VECTORS];
 
 /* The bias of each lane, 0 behind the last channel. */
 SFV_INLINE sfv lanes_of_bias(const sfk_panel_tile *tile, int vector)
@@ -14,7 +17,7 @@ SFV_INLINE sfv lanes_of_bias(const sfk_panel_tile *tile, int vector)
     return left >= SFV_LANES ? sfv_load(bias) : sfv_load_part(bias, left);
 }
 
-SFV_INLINE void start_sums(sfv (*sums)[SFV_PANEL_VECTORS], const sfk_panel_tile *tile, int rows)
+SFV_INLINE void start_sums(panel_sums sums, const sfk_panel_tile *tile, int rows)
 {
     SFV_UNROLL
     for (int v = 0; v < SFV_PANEL_VECTORS; v++) {
@@ -26,10 +29,21 @@ SFV_INLINE void start_sums(sfv (*sums)[SFV_PANEL_VECTORS], const sfk_panel_tile 
     }
 }
 
+SFV_INLINE void store_sums(const sfk_panel_tile *tile, panel_sums sums, int rows)
+{
+    SFV_UNROLL
+    for (int m = 0; m < rows; m++) {
+        SFV_UNROLL
+        for (int v = 0; v < SFV_PANEL_VECTORS; v++) {
+            sfv_store(tile->to + m * PANEL + v * SFV_LANES, sums[m][v]);
+        }
+    }
+}
+
 /* `rows` is a constant at every call, so that the arrays become registers. */
 SFV_INLINE void run_rows(const sfk_panel_tile *tile, int rows)
 {
-    sfv sums[SFV_PANEL_ROWS][SFV_PANEL_VECTORS];
+    panel_sums sums;
     const float *pixels[SFV_PANEL_ROWS];
     const float *weights = tile->weights;
     start_sums(sums, tile, rows);
@@ -55,13 +69,7 @@ SFV_INLINE void run_rows(const sfk_panel_tile *tile, int rows)
         }
         weights += PANEL;
     }
-    SFV_UNROLL
-    for (int m = 0; m < rows; m++) {
-        SFV_UNROLL
-        for (int v = 0; v < SFV_PANEL_VECTORS; v++) {
-            sfv_store(tile->to + m * PANEL + v * SFV_LANES, sums[m][v]);
-        }
-    }
+    store_sums(tile, sums, rows);
 }
 
 void SFK_NAME(panel_tile)(const sfk_panel_tile *tile)
@@ -94,5 +102,107 @@ void SFK_NAME(panel_tile)(const sfk_panel_tile *tile)
         return;
     default:
         run_rows(tile, 1);
+    }
+}
+
+/* Taps t of pixels m that see element p of their row, m + t = p where `ascending`, else
+ * m + TAPS - 1 - t = p: an element is loaded once for all of them. */
+SFV_INLINE void add_element(panel_sums sums, sfv element, sfv (*channels)[SFV_PANEL_VECTORS], int p,
+                            int pixels, bool ascending)
+{
+    SFV_UNROLL
+    for (int i = 0; i < TAPS; i++) {
+        const int m = p - i;
+        const int t = ascending ? i : TAPS - 1 - i;
+        if (m >= 0 && m < pixels) {
+            SFV_UNROLL
+            for (int v = 0; v < SFV_PANEL_VECTORS; v++) {
+                sums[m][v] = sfv_fma(element, channels[t][v], sums[m][v]);
+            }
+        }
+    }
+}
+
+/* The elements go by in the order of the taps, so that each sum is the chain of panel_tile. Both
+ * `pixels` and `ascending` are constants at every call. */
+SFV_INLINE void run_row(const sfk_panel_tile *tile, int pixels, bool ascending)
+{
+    panel_sums sums;
+    const float *weights = tile->weights;
+    const float *row = tile->pixels + tile->places[0] - (ascending ? 0 : TAPS - 1);
+    const int64_t *steps = tile->steps;
+    const int64_t *end = steps + tile->depth;
+    start_sums(sums, tile, pixels);
+    while (steps < end) {
+        const float *from = row + *steps;
+        sfv channels[TAPS][SFV_PANEL_VECTORS];
+        SFV_UNROLL
+        for (int t = 0; t < TAPS; t++) {
+            SFV_UNROLL
+            for (int v = 0; v < SFV_PANEL_VECTORS; v++) {
+                channels[t][v] = sfv_load(weights + t * PANEL + v * SFV_LANES);
+            }
+        }
+        SFV_UNROLL
+        for (int i = 0; i < pixels + TAPS - 1; i++) {
+            const int p = ascending ? i : pixels + TAPS - 2 - i;
+            add_element(sums, sfv_set1(from[p]), channels, p, pixels, ascending);
+        }
+        weights += TAPS * PANEL;
+        steps += TAPS;
+        SFV_PASS_ON(weights, steps);
+    }
+    store_sums(tile, sums, pixels);
+}
+
+SFV_INLINE void run_pixels(const sfk_panel_tile *tile, int pixels)
+{
+    if (tile->depth > 0 && tile->steps[1] < tile->steps[0]) {
+        run_row(tile, pixels, false);
+    } else {
+        run_row(tile, pixels, true);
+    }
+}
+
+void SFK_NAME(panel_row)(const sfk_panel_tile *tile)
+{
+    switch (tile->rows) {
+#if SFV_PANEL_PIXELS > 4
+    case 12:
+        run_pixels(tile, 12);
+        return;
+    case 11:
+        run_pixels(tile, 11);
+        return;
+    case 10:
+        run_pixels(tile, 10);
+        return;
+    case 9:
+        run_pixels(tile, 9);
+        return;
+    case 8:
+        run_pixels(tile, 8);
+        return;
+    case 7:
+        run_pixels(tile, 7);
+        return;
+    case 6:
+        run_pixels(tile, 6);
+        return;
+    case 5:
+        run_pixels(tile, 5);
+        return;
+#endif
+    case 4:
+        run_pixels(tile, 4);
+        return;
+    case 3:
+        run_pixels(tile, 3);
+        return;
+    case 2:
+        run_pixels(tile, 2);
+        return;
+    default:
+        run_pixels(tile, 1);
     }
 }

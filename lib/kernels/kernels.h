@@ -566,6 +566,8 @@ typedef struct sfk_table {
      * of SFK_MAX_PANEL. */
     int32_t panel_rows;
     int32_t panel_columns;
+    /* Most pixels of panel_row. */
+    int32_t panel_pixels;
     /* Columns of a strip for which quad_expand is soonest done, at most SFK_MAX_QUAD_COLUMNS. */
     int32_t quad_columns;
 #define SFK_KERNEL(name, parameters) void(*name) parameters;
@@ -576,6 +578,8 @@ typedef struct sfk_table {
 #define SFK_MAX_ROWS 8
 #define SFK_MAX_COLUMNS 48
 #define SFK_MAX_PANEL 32
+#define SFK_MAX_PANEL_PIXELS 12
+#define SFK_PANEL_TAPS 3
 #define SFK_MAX_QUAD_COLUMNS 96
 
 /* The table of SFCONV_ISA_… `isa`; NULL when it is not in this build or the processor lacks it. */

@@ -20,6 +20,7 @@ const sfk_table SFK_NAME(table) = {
     .tile_rows = SFV_TILE_ROWS,
     .tile_columns = SFV_TILE_VECTORS * SFV_LANES,
     .panel_rows = SFV_PANEL_ROWS,
+    .panel_pixels = SFV_PANEL_PIXELS,
     .panel_columns = SFV_PANEL_VECTORS * SFV_LANES,
     .quad_columns = SFV_QUAD_COLUMNS,
 #define SFK_KERNEL(name, parameters) .name = SFK_NAME(name),

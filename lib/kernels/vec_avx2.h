@@ -15,6 +15,7 @@
 #define SFV_POOLED_ROWS 3
 #define SFV_PANEL_ROWS 6
 #define SFV_PANEL_VECTORS 2
+#define SFV_PANEL_PIXELS 4
 #define SFV_QUAD_COLUMNS 16
 
 typedef __m256 sfv;

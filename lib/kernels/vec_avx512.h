@@ -15,6 +15,7 @@
 #define SFV_POOLED_ROWS 6
 #define SFV_PANEL_ROWS 8
 #define SFV_PANEL_VECTORS 2
+#define SFV_PANEL_PIXELS 12
 #define SFV_QUAD_COLUMNS 96
 
 typedef __m512 sfv;

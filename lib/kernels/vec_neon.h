@@ -15,6 +15,7 @@
 #define SFV_POOLED_ROWS 6
 #define SFV_PANEL_ROWS 6
 #define SFV_PANEL_VECTORS 4
+#define SFV_PANEL_PIXELS 4
 #define SFV_QUAD_COLUMNS 16
 
 typedef float32x4_t sfv;

@@ -19,6 +19,7 @@
 #define SFV_POOLED_ROWS 6
 #define SFV_PANEL_ROWS 8
 #define SFV_PANEL_VECTORS 2
+#define SFV_PANEL_PIXELS 12
 #define SFV_QUAD_COLUMNS 96
 #else
 #define SFV_LANES 4
@@ -29,6 +30,7 @@
 #define SFV_POOLED_ROWS 3
 #define SFV_PANEL_ROWS 4
 #define SFV_PANEL_VECTORS 2
+#define SFV_PANEL_PIXELS 4
 #define SFV_QUAD_COLUMNS 16
 #endif
 

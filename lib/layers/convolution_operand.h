@@ -83,6 +83,8 @@ typedef struct sfi_product_operand {
     int64_t depth;
     /* No block comes behind it. */
     bool last;
+    /* For panel_row. */
+    bool is_in_rows;
     int64_t rows;
     int64_t row_pitch;
     int64_t pixels;
@@ -110,6 +112,8 @@ int64_t sfi_product_neighbours(const sfi_product_operand *operand, int64_t first
 bool sfi_product_by_channels(const sfi_conv_product *product);
 /* Whether lanes over channels take pixels from patches: one copy where lines cost one a tap. */
 bool sfi_product_has_patches(const sfi_pixel_grid *grid);
+/* Whether pixels and taps of a patch lie as panel_row wants them, enough in a row for its tiles. */
+bool sfi_product_is_in_rows(const sfi_product_run *run);
 /* Of lanes over channels: target channels of a task, and wanted rows of pixels of a patch where
  * these are cut into so many blocks. */
 int64_t sfi_product_panel_rows(const sfi_conv_product *product);

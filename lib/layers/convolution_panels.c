@@ -22,6 +22,8 @@
 /* Pixels of a task that pay for packing its weights, and of tiny maps. */
 #define SMALL_PIXELS 192
 #define TINY_PIXELS 64
+/* Of a tile of panel_row: fewer would wait for each other's multiply-adds. */
+#define LEAST_PIXELS 4
 /* Most sums of a task: they fit the second-level cache. */
 #define TASK_SUMS (MORE_ROWS * MORE_PIXELS)
 #define MORE_PIXELS 640
@@ -52,6 +54,20 @@ static int64_t rows_wanted(const sfi_conv_product *product)
         return LINE_ROWS;
     }
     return tiny || strided || tasks >= SFI_TASKS_WANTED ? MORE_ROWS : TASK_ROWS;
+}
+
+static int64_t tiles_of_row(const sfk_table *kernels, int64_t pixels)
+{
+    return sfi_ceil_div(pixels, kernels->panel_pixels);
+}
+
+bool sfi_product_is_in_rows(const sfi_product_run *run)
+{
+    const sfi_pixel_axis *columns = &run->product->grid.axis[1];
+    const int64_t tiles = tiles_of_row(run->kernels, columns->size);
+    return columns->taps == SFK_PANEL_TAPS && columns->step == 1 &&
+           (columns->spacing == 1 || columns->spacing == -1) &&
+           columns->size >= LEAST_PIXELS * tiles;
 }
 
 int64_t sfi_product_panel_rows(const sfi_conv_product *product)
@@ -185,8 +201,8 @@ static void bring_nearer(const float *from, const float *end)
 
 /* Adds one block of depth to the sums of a panel; meanwhile the panel `next`, or NULL, is brought.
  * Tiles have nearly equal size, the first `higher` a pixel more: nothing is divided for each. */
-static void multiply_panel(const sfi_product_run *run, const sfi_product_operand *operand,
-                           sfk_panel_tile tile, const float *next)
+static void multiply_pixels(const sfi_product_run *run, const sfi_product_operand *operand,
+                            sfk_panel_tile tile, const float *next)
 {
     int64_t places[SFK_MAX_ROWS];
     const int64_t columns = run->kernels->panel_columns;
@@ -212,6 +228,31 @@ static void multiply_panel(const sfi_product_run *run, const sfi_product_operand
         tile.places = places;
         run->kernels->panel_tile(&tile);
         tile.to += tile.rows * columns;
+    }
+}
+
+/* The same where a tile lies in one row and pixels are shared by taps. */
+static void multiply_in_rows(const sfi_product_run *run, const sfi_product_operand *operand,
+                             sfk_panel_tile tile, const float *next)
+{
+    const int64_t columns = run->kernels->panel_columns;
+    const int64_t tiles = tiles_of_row(run->kernels, operand->pixels);
+    const int64_t width = operand->pixels / tiles;
+    const int64_t wider = operand->pixels % tiles;
+    const int64_t share = sfi_ceil_div(operand->depth * columns, tiles * operand->rows);
+    for (int64_t row = 0; row < operand->rows; row++) {
+        int64_t place = row * operand->row_pitch;
+        tile.places = &place;
+        for (int64_t i = 0; i < tiles; i++) {
+            if (next) {
+                bring_nearer(next, next + share);
+                next += share;
+            }
+            tile.rows = (int32_t)(width + (i < wider));
+            run->kernels->panel_row(&tile);
+            place += tile.rows;
+            tile.to += tile.rows * columns;
+        }
     }
 }
 
@@ -241,7 +282,11 @@ void sfi_product_multiply_panels(const sfi_product_run *run, const sfi_product_p
                                      .accumulate = product->accumulate || !begins,
                                      .channels = (int32_t)channels,
                                      .depth = operand->depth};
-        multiply_panel(run, operand, tile, next);
+        if (operand->is_in_rows) {
+            multiply_in_rows(run, operand, tile, next);
+        } else {
+            multiply_pixels(run, operand, tile, next);
+        }
         if (operand->last) {
             move_sums(run, operand, planes, channels, sums, true);
         }

@@ -338,6 +338,7 @@ static void patch_task(void *argument, int64_t index, int32_t worker)
         .rows = sfi_min(run->patch.rows, grid->axis[0].size - first_row),
         .row_pitch = grid->axis[0].step * run->patch.row_pitch,
         .pixels = grid->axis[1].size,
+        .is_in_rows = sfi_product_is_in_rows(run),
         .offsets = area.offsets,
     };
     fill_row_runs(area.runs, operand.rows, image, first_row, operand.pixels);

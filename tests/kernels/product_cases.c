@@ -67,6 +67,9 @@ void matrix_tile_cases(kernel_cases *cases)
 typedef struct panelled {
     int64_t channels;
     int64_t pixels;
+    /* Of the rows of panel_row, and from row to row; 0: panel_tile. */
+    int64_t width;
+    int64_t pitch;
     const float *from;
     const int64_t *weight_steps;
     float *panel;
@@ -74,6 +77,33 @@ typedef struct panelled {
     float *out;
     sfk_panel_tile tile;
 } panelled;
+
+static void run_panel_tiles(const sfk_table *kernels, const panelled *product, sfk_panel_tile tile)
+{
+    for (int64_t pixel = 0; pixel < product->pixels; pixel += kernels->panel_rows) {
+        tile.rows = (int32_t)smaller(kernels->panel_rows, product->pixels - pixel);
+        tile.places = product->tile.places + pixel;
+        tile.to = product->sums + pixel * kernels->panel_columns;
+        kernels->panel_tile(&tile);
+    }
+}
+
+/* Each row in tiles of nearly equal width. */
+static void run_panel_rows(const sfk_table *kernels, const panelled *product, sfk_panel_tile tile)
+{
+    const int64_t width = product->width;
+    const int64_t tiles = (width + kernels->panel_pixels - 1) / kernels->panel_pixels;
+    for (int64_t first = 0; first < product->pixels; first += width) {
+        for (int64_t i = 0; i < tiles; i++) {
+            const int64_t begin = i * width / tiles;
+            const int64_t place = first / width * product->pitch + begin;
+            tile.places = &place;
+            tile.rows = (int32_t)((i + 1) * width / tiles - begin);
+            tile.to = product->sums + (first + begin) * kernels->panel_columns;
+            kernels->panel_row(&tile);
+        }
+    }
+}
 
 static void run_panels(const sfk_table *kernels, const panelled *product)
 {
@@ -86,11 +116,10 @@ static void run_panels(const sfk_table *kernels, const panelled *product)
                                tile.depth, product->weight_steps,
                                smaller(SFK_MAX_ROWS, tile.channels - m), tile.depth);
         }
-        for (int64_t pixel = 0; pixel < product->pixels; pixel += kernels->panel_rows) {
-            tile.rows = (int32_t)smaller(kernels->panel_rows, product->pixels - pixel);
-            tile.places = product->tile.places + pixel;
-            tile.to = product->sums + pixel * columns;
-            kernels->panel_tile(&tile);
+        if (product->width) {
+            run_panel_rows(kernels, product, tile);
+        } else {
+            run_panel_tiles(kernels, product, tile);
         }
         kernels->transpose(product->out + n * product->pixels, product->pixels, product->sums,
                            columns, product->pixels, tile.channels);
@@ -98,18 +127,26 @@ static void run_panels(const sfk_table *kernels, const panelled *product)
 }
 
 static void panel_case(kernel_cases *cases, const char *label, int64_t channels, int64_t pixels,
-                       int64_t depth)
+                       int64_t width, int64_t depth)
 {
+    enum { TAPS = SFK_PANEL_TAPS };
     float *panel = case_scratch(cases, SFK_MAX_PANEL * depth);
+    int64_t *steps = case_steps(cases, pixels, depth);
+    const int64_t pitch = width + TAPS - 1;
+    for (int64_t k = 0; width && k < depth; k++) {
+        steps[k] = k / TAPS * pitch + k % TAPS;
+    }
     const panelled product = {.channels = channels,
                               .pixels = pixels,
+                              .width = width,
+                              .pitch = pitch,
                               .from = case_floats(cases, channels * depth),
                               .weight_steps = case_steps(cases, 1, depth),
                               .panel = panel,
                               .sums = case_scratch(cases, pixels * SFK_MAX_PANEL),
                               .out = case_floats(cases, channels * pixels),
                               .tile = {.pixels = case_floats(cases, pixels * depth),
-                                       .steps = case_steps(cases, pixels, depth),
+                                       .steps = steps,
                                        .places = case_steps(cases, 1, pixels),
                                        .weights = panel,
                                        .depth = depth}};
@@ -119,9 +156,16 @@ static void panel_case(kernel_cases *cases, const char *label, int64_t channels,
 
 void panel_tile_cases(kernel_cases *cases)
 {
-    panel_case(cases, "64 channels, 392 pixels, 3x3 of 32", 64, 392, 288);
-    panel_case(cases, "128 channels, 14x14, 3x3 of 32", 128, 196, 288);
-    panel_case(cases, "128 channels, 7x7, 3x3 of 32", 128, 49, 288);
+    panel_case(cases, "64 channels, 392 pixels, 3x3 of 32", 64, 392, 0, 288);
+    panel_case(cases, "128 channels, 14x14, 3x3 of 32", 128, 196, 0, 288);
+    panel_case(cases, "128 channels, 7x7, 3x3 of 32", 128, 49, 0, 288);
+}
+
+void panel_row_cases(kernel_cases *cases)
+{
+    panel_case(cases, "64 channels, 7x56, 3x3 of 32", 64, 392, 56, 288);
+    panel_case(cases, "128 channels, 14x14, 3x3 of 32", 128, 196, 14, 288);
+    panel_case(cases, "128 channels, 7x7, 3x3 of 32", 128, 49, 7, 288);
 }
 
 /* The weight [rows][channels][taps] of a convolution, by output channels, or by input channels as

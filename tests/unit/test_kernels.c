@@ -140,48 +140,57 @@ START_TEST(matrix_tile_is_one_chain_of_fma_an_element_and_writes_nothing_else)
 }
 END_TEST
 
-static void check_panel(const sfk_table *table, const struct tile_data *data, int rows,
-                        int channels, int depth, int start)
+/* Pixels and terms of a panel, and the kernel that multiplies them. */
+struct panel_product {
+    void (*run)(const sfk_panel_tile *tile);
+    const int64_t *steps;
+    const int64_t *places;
+    int depth;
+};
+
+static void check_panel(const sfk_table *table, const struct tile_data *data,
+                        const struct panel_product *product, int rows, int channels, int start)
 {
     float weights[DEPTH * SFK_MAX_PANEL];
-    float to[SFK_MAX_ROWS * SFK_MAX_PANEL];
-    float before[SFK_MAX_ROWS * SFK_MAX_PANEL];
+    float to[SFK_MAX_PANEL_PIXELS * SFK_MAX_PANEL];
+    float before[SFK_MAX_PANEL_PIXELS * SFK_MAX_PANEL];
     const int columns = table->panel_columns;
-    /* Anywhere and in any order. */
-    const int64_t places[SFK_MAX_ROWS] = {5, 2, 3, 9, 20, 0, 7, 5};
     const sfk_panel_tile tile = {.pixels = data->b,
-                                 .steps = data->b_steps,
-                                 .places = places,
+                                 .steps = product->steps,
+                                 .places = product->places,
                                  .weights = weights,
                                  .to = to,
                                  .bias = start == 1 ? data->a : NULL,
                                  .accumulate = start == 2,
                                  .rows = rows,
                                  .channels = channels,
-                                 .depth = depth};
+                                 .depth = product->depth};
     fill(weights, COUNT(weights), (sfi_random){13, 0});
     fill(to, COUNT(to), (sfi_random){13, 1});
     memcpy(before, to, sizeof to);
-    table->panel_tile(&tile);
+    product->run(&tile);
     for (int i = 0; i < COUNT(to); i++) {
         const int m = i / columns, n = i % columns;
         float expected = before[i];
         if (m < rows) {
             const float bias = start == 1 && n < channels ? data->a[n] : 0.0f;
             expected = start == 2 ? before[i] : bias;
-            for (int k = 0; k < depth; k++) {
-                expected = __builtin_fmaf(data->b[data->b_steps[k] + places[m]],
+            for (int k = 0; k < product->depth; k++) {
+                expected = __builtin_fmaf(data->b[product->steps[k] + product->places[m]],
                                           weights[k * columns + n], expected);
             }
         }
         ck_assert_msg(memcmp(&to[i], &expected, sizeof expected) == 0,
                       "isa %d, %d pixels, %d channels, depth %d: [%d][%d] is %a, expected %a",
-                      table->isa, rows, channels, depth, m, n, (double)to[i], (double)expected);
+                      table->isa, rows, channels, product->depth, m, n, (double)to[i],
+                      (double)expected);
     }
 }
 
 START_TEST(panel_tile_is_one_chain_of_fma_an_element_and_writes_nothing_else)
 {
+    /* Anywhere and in any order. */
+    const int64_t places[SFK_MAX_ROWS] = {5, 2, 3, 9, 20, 0, 7, 5};
     struct tile_data data;
     fill_tile_data(&data, false);
     for (int i = 0; i < TABLE_COUNT; i++) {
@@ -189,20 +198,57 @@ START_TEST(panel_tile_is_one_chain_of_fma_an_element_and_writes_nothing_else)
         if (!table) {
             continue;
         }
+        struct panel_product product = {table->panel_tile, data.b_steps, places, DEPTH};
         ck_assert_int_eq(SFK_MAX_PANEL % table->panel_columns, 0);
         ck_assert_int_eq(table->panel_columns % SFK_MAX_ROWS, 0);
         for (int rows = 1; rows <= table->panel_rows; rows++) {
+            product.depth = DEPTH;
             for (int channels = 1; channels <= table->panel_columns; channels++) {
-                check_panel(table, &data, rows, channels, DEPTH, channels % 3);
+                check_panel(table, &data, &product, rows, channels, channels % 3);
             }
-            check_panel(table, &data, rows, table->panel_columns, 1, 1);
-            check_panel(table, &data, rows, table->panel_columns, 0, rows % 3);
+            product.depth = 1;
+            check_panel(table, &data, &product, rows, table->panel_columns, 1);
+            product.depth = 0;
+            check_panel(table, &data, &product, rows, table->panel_columns, rows % 3);
         }
     }
 }
 END_TEST
 
-/* Each lane is a tile of winograd_output; nothing outside the pixels asked for is written. */
+START_TEST(panel_row_is_panel_tile_of_neighbours_whichever_way_the_taps_go)
+{
+    enum { WHOLE = DEPTH / SFK_PANEL_TAPS * SFK_PANEL_TAPS };
+    const int way = _i == 0 ? 1 : -1;
+    int64_t steps[WHOLE], places[SFK_MAX_PANEL_PIXELS];
+    struct tile_data data;
+    fill_tile_data(&data, false);
+    for (int m = 0; m < SFK_MAX_PANEL_PIXELS; m++) {
+        places[m] = 6 + m;
+    }
+    for (int k = 0; k < WHOLE; k++) {
+        steps[k] = data.b_steps[k / SFK_PANEL_TAPS] + way * (k % SFK_PANEL_TAPS);
+    }
+    for (int i = 0; i < TABLE_COUNT; i++) {
+        const sfk_table *table = table_number(i);
+        if (!table) {
+            continue;
+        }
+        struct panel_product product = {table->panel_row, steps, places, WHOLE};
+        ck_assert_int_le(table->panel_pixels, SFK_MAX_PANEL_PIXELS);
+        for (int pixels = 1; pixels <= table->panel_pixels; pixels++) {
+            product.depth = WHOLE;
+            for (int channels = 1; channels <= table->panel_columns; channels++) {
+                check_panel(table, &data, &product, pixels, channels, channels % 3);
+            }
+            product.depth = SFK_PANEL_TAPS;
+            check_panel(table, &data, &product, pixels, table->panel_columns, 1);
+            product.depth = 0;
+            check_panel(table, &data, &product, pixels, table->panel_columns, pixels % 3);
+        }
+    }
+}
+END_TEST
+
 START_TEST(winograd_output_panel_is_winograd_output_with_its_lanes_over_channels)
 {
     enum { PLANES = SFK_WINOGRAD_PLANES, TILE = SFK_WINOGRAD_TILE, ROW = TILE * SFK_MAX_PANEL };
@@ -550,6 +596,8 @@ int main(void)
     tcase_add_test(tests, a_table_is_given_only_where_the_processor_runs_it);
     tcase_add_test(tests, the_best_set_respects_the_limit);
     tcase_add_test(tests, panel_tile_is_one_chain_of_fma_an_element_and_writes_nothing_else);
+    tcase_add_loop_test(tests, panel_row_is_panel_tile_of_neighbours_whichever_way_the_taps_go, 0,
+                        2);
     tcase_add_test(tests, winograd_output_panel_is_winograd_output_with_its_lanes_over_channels);
     tcase_add_test(tests, winograd_input_block_is_winograd_input_with_its_lanes_over_channels);
     tcase_add_test(tests, winograd_panel_multiplies_what_winograd_weight_makes_of_the_filters);
