@@ -9,7 +9,8 @@
 
 /* Most output pixels of a patch. */
 #define SFI_PATCH_PIXELS 2048
-/* Patches of a map, or tasks where lanes run over channels, so that workers can share it. */
+/* Patches of a map, or tasks where lanes run over channels, so that workers can share it. For a
+ * single worker there is one: what patches share is copied for each. */
 #define SFI_TASKS_WANTED 8
 /* Every number of rows of a tile divides it. */
 #define SFI_TILE_MULTIPLE 24
@@ -52,6 +53,7 @@ typedef struct sfi_product_run {
     int64_t *line_steps;
     int64_t *patch_steps;
     char *areas;
+    int64_t tasks_wanted;
     int64_t row_blocks;
     int64_t rows_per_block;
     int64_t block_channels;
@@ -114,10 +116,9 @@ bool sfi_product_by_channels(const sfi_conv_product *product);
 bool sfi_product_has_patches(const sfi_pixel_grid *grid);
 /* Whether pixels and taps of a patch lie as panel_row wants them, enough in a row for its tiles. */
 bool sfi_product_is_in_rows(const sfi_product_run *run);
-/* Of lanes over channels: target channels of a task, and wanted rows of pixels of a patch where
- * these are cut into so many blocks. */
-int64_t sfi_product_panel_rows(const sfi_conv_product *product);
-int64_t sfi_product_patch_rows(const sfi_conv_product *product, int64_t row_blocks);
+/* Of lanes over channels: target channels of a task, and wanted rows of pixels of a patch. */
+int64_t sfi_product_panel_rows(const sfi_conv_product *product, int64_t tasks_wanted);
+int64_t sfi_product_patch_rows(const sfi_product_run *run);
 /* Source channels whose taps make one block of depth. */
 int64_t sfi_product_panel_depth(const sfk_table *kernels, int64_t taps);
 /* Elements of the sums of a task of any grid of these sizes. */

@@ -15,10 +15,11 @@
 #define PACKED_PIXELS 64
 /* Rows of a task; more where copying pixels for each task would show: on tiny maps, where a stride
  * parts the columns, and wherever there are tasks enough all the same; most where the first two
- * meet, and where lines are gathered for each tap. */
+ * meet, where lines are gathered for each tap, and for a single worker where all pixels of a map
+ * are then copied once. */
 #define TASK_ROWS 64
 #define MORE_ROWS 128
-#define LINE_ROWS 256
+#define MOST_ROWS 256
 /* Pixels of a task that pay for packing its weights, and of tiny maps. */
 #define SMALL_PIXELS 192
 #define TINY_PIXELS 64
@@ -43,17 +44,19 @@ bool sfi_product_has_patches(const sfi_pixel_grid *grid)
     return sfi_pixel_taps(grid) > grid->axis[0].step * grid->axis[1].step;
 }
 
-static int64_t rows_wanted(const sfi_conv_product *product)
+static int64_t rows_wanted(const sfi_conv_product *product, int64_t tasks_wanted)
 {
     const sfi_pixel_grid *grid = &product->grid;
+    const int64_t pixels = grid->axis[0].size * grid->axis[1].size;
     const int64_t tasks =
         grid->count / MORE_PIXELS * sfi_ceil_div(product->target_channels, MORE_ROWS);
-    const bool tiny = grid->count < TINY_PIXELS;
-    const bool strided = grid->axis[1].step > 1;
-    if (!sfi_product_has_patches(grid) || (tiny && strided)) {
-        return LINE_ROWS;
+    const bool is_tiny = grid->count < TINY_PIXELS;
+    const bool is_strided = grid->axis[1].step > 1;
+    const bool is_alone = tasks_wanted == 1 && pixels * MOST_ROWS <= TASK_SUMS;
+    if (!sfi_product_has_patches(grid) || (is_tiny && is_strided) || is_alone) {
+        return MOST_ROWS;
     }
-    return tiny || strided || tasks >= SFI_TASKS_WANTED ? MORE_ROWS : TASK_ROWS;
+    return is_tiny || is_strided || tasks >= tasks_wanted ? MORE_ROWS : TASK_ROWS;
 }
 
 static int64_t tiles_of_row(const sfk_table *kernels, int64_t pixels)
@@ -70,19 +73,19 @@ bool sfi_product_is_in_rows(const sfi_product_run *run)
            columns->size >= LEAST_PIXELS * tiles;
 }
 
-int64_t sfi_product_panel_rows(const sfi_conv_product *product)
+int64_t sfi_product_panel_rows(const sfi_conv_product *product, int64_t tasks_wanted)
 {
     const int64_t rows = product->target_channels;
-    const int64_t even = sfi_ceil_div(rows, sfi_ceil_div(rows, rows_wanted(product)));
+    const int64_t even = sfi_ceil_div(rows, sfi_ceil_div(rows, rows_wanted(product, tasks_wanted)));
     return sfi_ceil_div(even, SFK_MAX_PANEL) * SFK_MAX_PANEL;
 }
 
-int64_t sfi_product_patch_rows(const sfi_conv_product *product, int64_t row_blocks)
+int64_t sfi_product_patch_rows(const sfi_product_run *run)
 {
-    const sfi_pixel_axis *axis = product->grid.axis;
-    const int64_t parts = sfi_max(1, sfi_min(sfi_ceil_div(SFI_TASKS_WANTED, row_blocks),
+    const sfi_pixel_axis *axis = run->product->grid.axis;
+    const int64_t parts = sfi_max(1, sfi_min(sfi_ceil_div(run->tasks_wanted, run->row_blocks),
                                              axis[0].size * axis[1].size / SMALL_PIXELS));
-    const int64_t most = TASK_SUMS / sfi_product_panel_rows(product) / axis[1].size;
+    const int64_t most = TASK_SUMS / run->rows_per_block / axis[1].size;
     return sfi_min(sfi_ceil_div(axis[0].size, parts), sfi_max(most, 1));
 }
 
@@ -95,7 +98,7 @@ int64_t sfi_product_panel_depth(const sfk_table *kernels, int64_t taps)
 int64_t sfi_product_panel_sums(const sfi_product_sizes *sizes)
 {
     const int64_t rows = sfi_ceil_div(sizes->rows, SFK_MAX_PANEL) * SFK_MAX_PANEL;
-    const int64_t line_rows = sfi_min(rows, LINE_ROWS);
+    const int64_t line_rows = sfi_min(rows, MOST_ROWS);
     /* A row of the map is never cut. */
     const int64_t row = line_rows * sfi_min(sizes->columns, SFI_PATCH_PIXELS);
     const int64_t most = sfi_min(sfi_max(TASK_SUMS, row), line_rows * sizes->pixels);

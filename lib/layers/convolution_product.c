@@ -106,8 +106,8 @@ static bool patches_pay(const sfi_product_run *run)
 static int64_t patch_rows(const sfi_product_run *run, int64_t most)
 {
     const int64_t rows = run->product->grid.axis[0].size;
-    const int64_t wanted = run->by_channels ? sfi_product_patch_rows(run->product, run->row_blocks)
-                                            : sfi_ceil_div(rows, SFI_TASKS_WANTED);
+    const int64_t wanted =
+        run->by_channels ? sfi_product_patch_rows(run) : sfi_ceil_div(rows, run->tasks_wanted);
     return sfi_min(most, wanted);
 }
 
@@ -373,7 +373,9 @@ static void line_task(void *argument, int64_t index, int32_t worker)
 void sfi_conv_product_run(sfconv_context *context, const sfi_conv_product *product, void *scratch)
 {
     const int64_t taps = sfi_pixel_taps(&product->grid);
-    sfi_product_run run = {.kernels = context->kernels, .product = product};
+    sfi_product_run run = {.kernels = context->kernels,
+                           .product = product,
+                           .tasks_wanted = sfi_workers(context) > 1 ? SFI_TASKS_WANTED : 1};
     /* A grid that is flat has no patches, and its one row is cut into blocks. */
     const sfi_product_sizes sizes = {
         taps, product->grid.count,
@@ -387,8 +389,8 @@ void sfi_conv_product_run(sfconv_context *context, const sfi_conv_product *produ
     run.line_steps = (int64_t *)((char *)scratch + run.layout.steps_bytes);
     run.patch_steps = (int64_t *)((char *)scratch + 2 * run.layout.steps_bytes);
     run.areas = (char *)scratch + 3 * run.layout.steps_bytes;
-    run.rows_per_block =
-        run.by_channels ? sfi_product_panel_rows(product) : rows_per_task(product->target_channels);
+    run.rows_per_block = run.by_channels ? sfi_product_panel_rows(product, run.tasks_wanted)
+                                         : rows_per_task(product->target_channels);
     run.row_blocks = sfi_ceil_div(product->target_channels, run.rows_per_block);
     run.patch = make_patch(&run);
     fill_steps(&run);
