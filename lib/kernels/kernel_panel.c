@@ -124,7 +124,7 @@ SFV_INLINE void add_element(panel_sums sums, sfv element, sfv (*channels)[SFV_PA
 }
 
 /* The elements go by in the order of the taps, so that each sum is the chain of panel_tile. Both
- * `pixels` and `ascending` are constants at every call. */
+ * `pixels` and `ascending` are constants at every call but those of plain C. */
 SFV_INLINE void run_row(const sfk_panel_tile *tile, int pixels, bool ascending)
 {
     panel_sums sums;
@@ -166,6 +166,10 @@ SFV_INLINE void run_pixels(const sfk_panel_tile *tile, int pixels)
 
 void SFK_NAME(panel_row)(const sfk_panel_tile *tile)
 {
+#if defined(SFV_PLAIN)
+    /* Where no array becomes registers one body serves for all sizes. */
+    run_pixels(tile, tile->rows);
+#else
     switch (tile->rows) {
 #if SFV_PANEL_PIXELS > 4
     case 12:
@@ -205,4 +209,5 @@ void SFK_NAME(panel_row)(const sfk_panel_tile *tile)
     default:
         run_pixels(tile, 1);
     }
+#endif
 }

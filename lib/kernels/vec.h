@@ -19,6 +19,7 @@
  * then become registers. Plain C, whose time is that of fmaf(), gains nothing by it and takes
  * compilers three times as long. */
 #if defined(SFK_BUILD_REFERENCE) || defined(SFK_BUILD_WIDE)
+#define SFV_PLAIN
 #if defined(__clang__)
 #define SFV_UNROLL _Pragma("clang loop unroll(disable)")
 #else
