@@ -40,7 +40,7 @@ SFV_INLINE void store_sums(const sfk_panel_tile *tile, panel_sums sums, int rows
     }
 }
 
-/* `rows` is a constant at every call, so that the arrays become registers. */
+/* `rows` is a constant at every call but that of plain C, so that the arrays become registers. */
 SFV_INLINE void run_rows(const sfk_panel_tile *tile, int rows)
 {
     panel_sums sums;
@@ -74,6 +74,10 @@ SFV_INLINE void run_rows(const sfk_panel_tile *tile, int rows)
 
 void SFK_NAME(panel_tile)(const sfk_panel_tile *tile)
 {
+#if defined(SFV_PLAIN)
+    /* Where no array becomes registers one body serves for all sizes. */
+    run_rows(tile, tile->rows);
+#else
     switch (tile->rows) {
 #if SFV_PANEL_ROWS > 6
     case 8:
@@ -103,6 +107,7 @@ void SFK_NAME(panel_tile)(const sfk_panel_tile *tile)
     default:
         run_rows(tile, 1);
     }
+#endif
 }
 
 /* Taps t of pixels m that see element p of their row, m + t = p where `ascending`, else
@@ -167,7 +172,6 @@ SFV_INLINE void run_pixels(const sfk_panel_tile *tile, int pixels)
 void SFK_NAME(panel_row)(const sfk_panel_tile *tile)
 {
 #if defined(SFV_PLAIN)
-    /* Where no array becomes registers one body serves for all sizes. */
     run_pixels(tile, tile->rows);
 #else
     switch (tile->rows) {

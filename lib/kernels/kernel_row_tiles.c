@@ -133,7 +133,7 @@ static void add_products(const sfk_row_tiles *strip, int64_t channel, int64_t co
         const float *at = points->at + point * points->stride;
         float *to = sums + point * strip->rows * points->span;
         int64_t row = 0;
-        if (count == CHANNELS && points->groups == 1) {
+        if (count == CHANNELS && points->span == SFV_LANES) {
             row = add_to_vectors(to, at, weights, strip->rows, channel > 0);
         } else if (count == CHANNELS && HAS_TILES) {
             row = add_to_tiles(to, at, points->span, weights, strip->rows, channel > 0);
@@ -150,8 +150,7 @@ void SFK_NAME(row_tiles)(const sfk_row_tiles *strip)
     /* Points that are no power of two apart do not meet in the same sets of a cache. */
     const tile_points points = {.at = sums + WINDOW * strip->rows * span,
                                 .stride = CHANNELS * span + SFK_SLACK,
-                                .span = span,
-                                .groups = groups_of(strip)};
+                                .span = span};
     row_neighbours neighbours;
     strip_columns columns;
     if (is_filled) {

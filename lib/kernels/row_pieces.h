@@ -34,7 +34,6 @@ typedef struct tile_grid {
     int64_t per_row;
     int64_t shift;
     int64_t width;
-    int64_t row_step;
 } tile_grid;
 
 typedef struct tile_place {
@@ -69,7 +68,7 @@ static void cut_vector(row_vector *vector, const tile_grid *grid, tile_place *at
         const int64_t first = lane + larger(0, -begin);
         const int64_t end = lane + smaller(TILE * tiles, grid->width - begin);
         if (end > first) {
-            add_piece(vector, at->row * grid->row_step + begin - lane, first, end);
+            add_piece(vector, at->row * grid->width + begin - lane, first, end);
         }
         lane += TILE * tiles;
         at->left -= tiles;
@@ -145,8 +144,8 @@ static bool is_simple(const row_group group)
 
 static void find_columns(strip_columns *columns, const sfk_row_tiles *strip)
 {
-    const tile_grid near = {strip->tiles_per_row, strip->padding, strip->width, strip->width};
-    const tile_grid far = {strip->tiles_per_row, strip->padding - TILE, strip->width, strip->width};
+    const tile_grid near = {strip->tiles_per_row, strip->padding, strip->width};
+    const tile_grid far = {strip->tiles_per_row, strip->padding - TILE, strip->width};
     cut_groups(columns->near, &near, strip);
     cut_groups(columns->far, &far, strip);
     for (int64_t g = 0; g < groups_of(strip); g++) {
@@ -184,7 +183,7 @@ static void transform_rows(const sfk_row_tiles *strip, const strip_columns *colu
     const int64_t ahead = distance_ahead(strip);
     for (int64_t c = 0; c < count; c++) {
         const float *plane = strip->map + (channel + c) * strip->plane;
-        for (int64_t g = 0; g < points->groups; g++) {
+        for (int64_t g = 0; g < groups_of(strip); g++) {
             const row_vector *near = columns->near[g], *far = columns->far[g];
             float *to = points->at + c * points->span + g * SFV_LANES;
             SFV_UNROLL
@@ -202,7 +201,7 @@ static void transform_rows(const sfk_row_tiles *strip, const strip_columns *colu
 
 static void put_rows(const sfk_row_tiles *strip, const float *sums, int64_t span)
 {
-    const tile_grid grid = {strip->tiles_per_row, 0, strip->to_width, strip->to_width};
+    const tile_grid grid = {strip->tiles_per_row, 0, strip->to_width};
     row_group places[MAX_GROUPS];
     cut_groups(places, &grid, strip);
     for (int64_t row = 0; row < strip->rows; row++) {

@@ -16,7 +16,6 @@ typedef struct tile_points {
     float *at;
     int64_t stride;
     int64_t span;
-    int64_t groups;
 } tile_points;
 
 SFV_INLINE int64_t groups_of(const sfk_row_tiles *strip)

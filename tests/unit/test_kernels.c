@@ -249,6 +249,7 @@ START_TEST(panel_row_is_panel_tile_of_neighbours_whichever_way_the_taps_go)
 }
 END_TEST
 
+/* Each lane is a tile of winograd_output; nothing outside the pixels asked for is written. */
 START_TEST(winograd_output_panel_is_winograd_output_with_its_lanes_over_channels)
 {
     enum { PLANES = SFK_WINOGRAD_PLANES, TILE = SFK_WINOGRAD_TILE, ROW = TILE * SFK_MAX_PANEL };
