@@ -9,7 +9,7 @@
 #include "convolution.h"
 #include "kernels.h"
 #include "memory.h"
-#include "random.h"
+#include "random_values.h"
 #include "sizes.h"
 
 #include <math.h>
@@ -47,9 +47,7 @@ static inline struct buffer make_buffer(int64_t count)
 static inline struct buffer random_buffer(int64_t count, uint64_t seed, uint64_t stream)
 {
     const struct buffer buffer = make_buffer(count);
-    for (int64_t i = 0; i < count; i++) {
-        buffer.values[i] = (float)sfi_random_normal((sfi_random){seed, stream}, (uint64_t)i);
-    }
+    fill_random(buffer.values, count, (sfi_random){seed, stream});
     return buffer;
 }
 

@@ -3,7 +3,7 @@
 
 #include "cpu.h"
 #include "kernel_tables.h"
-#include "random.h"
+#include "random_values.h"
 
 #include <string.h>
 
@@ -56,18 +56,11 @@ struct tile_data {
     int64_t b_steps[DEPTH];
 };
 
-static void fill(float *values, int count, sfi_random random)
-{
-    for (int i = 0; i < count; i++) {
-        values[i] = (float)sfi_random_normal(random, (uint64_t)i);
-    }
-}
-
 static void fill_tile_data(struct tile_data *data, bool side_by_side)
 {
-    fill(data->a, SFK_MAX_ROWS * DEPTH, (sfi_random){11, 0});
-    fill(data->b, DEPTH * STRIDE, (sfi_random){11, 1});
-    fill(data->bias, SFK_MAX_ROWS, (sfi_random){11, 2});
+    fill_random(data->a, SFK_MAX_ROWS * DEPTH, (sfi_random){11, 0});
+    fill_random(data->b, DEPTH * STRIDE, (sfi_random){11, 1});
+    fill_random(data->bias, SFK_MAX_ROWS, (sfi_random){11, 2});
     data->a_row = side_by_side ? 1 : DEPTH;
     data->a_step = side_by_side ? SFK_MAX_ROWS : 1;
     /* In a scattered order through b: offsets are free. */
@@ -103,7 +96,7 @@ static void check_tile(const sfk_table *table, const struct tile_data *data, int
                            .rows = rows,
                            .columns = columns,
                            .depth = depth};
-    fill(c[0], SFK_MAX_ROWS * STRIDE, (sfi_random){12, 0});
+    fill_random(c[0], SFK_MAX_ROWS * STRIDE, (sfi_random){12, 0});
     memcpy(before, c, sizeof c);
     table->matrix_tile(&tile);
     for (int m = 0; m < SFK_MAX_ROWS; m++) {
@@ -165,8 +158,8 @@ static void check_panel(const sfk_table *table, const struct tile_data *data,
                                  .rows = rows,
                                  .channels = channels,
                                  .depth = product->depth};
-    fill(weights, COUNT(weights), (sfi_random){13, 0});
-    fill(to, COUNT(to), (sfi_random){13, 1});
+    fill_random(weights, COUNT(weights), (sfi_random){13, 0});
+    fill_random(to, COUNT(to), (sfi_random){13, 1});
     memcpy(before, to, sizeof to);
     product->run(&tile);
     for (int i = 0; i < COUNT(to); i++) {
@@ -254,8 +247,8 @@ START_TEST(winograd_output_panel_is_winograd_output_with_its_lanes_over_channels
 {
     enum { PLANES = SFK_WINOGRAD_PLANES, TILE = SFK_WINOGRAD_TILE, ROW = TILE * SFK_MAX_PANEL };
     float from[PLANES * SFK_MAX_PANEL], bias[SFK_MAX_PANEL], to[TILE * ROW];
-    fill(from, COUNT(from), (sfi_random){15, 0});
-    fill(bias, COUNT(bias), (sfi_random){15, 1});
+    fill_random(from, COUNT(from), (sfi_random){15, 0});
+    fill_random(bias, COUNT(bias), (sfi_random){15, 1});
     for (int i = 0; i < TABLE_COUNT * TILE * TILE; i++) {
         const sfk_table *table = table_number(i / TILE / TILE);
         const int64_t rows = i / TILE % TILE + 1, columns = i % TILE + 1;
@@ -263,7 +256,7 @@ START_TEST(winograd_output_panel_is_winograd_output_with_its_lanes_over_channels
             continue;
         }
         const int64_t panel = table->panel_columns;
-        fill(to, COUNT(to), (sfi_random){15, 2});
+        fill_random(to, COUNT(to), (sfi_random){15, 2});
         float expected[TILE * ROW];
         memcpy(expected, to, sizeof to);
         for (int64_t c = 0; c < panel; c++) {
@@ -303,7 +296,7 @@ START_TEST(winograd_input_block_is_winograd_input_with_its_lanes_over_channels)
         ROW = (WIDTH + 1) * BLOCK,
     };
     float from[SFK_WINOGRAD_WINDOW * ROW], to[PLANES * TILES * BLOCK];
-    fill(from, COUNT(from), (sfi_random){16, 0});
+    fill_random(from, COUNT(from), (sfi_random){16, 0});
     for (int i = 0; i < TABLE_COUNT; i++) {
         const sfk_table *table = table_number(i);
         float expected[PLANES * TILES * BLOCK];
@@ -381,9 +374,9 @@ static void check_winograd_panel(const sfk_table *table, struct panel_data *data
 START_TEST(winograd_panel_multiplies_what_winograd_weight_makes_of_the_filters)
 {
     static struct panel_data data;
-    fill(data.taps, COUNT(data.taps), (sfi_random){17, 0});
-    fill(data.source, COUNT(data.source), (sfi_random){17, 1});
-    fill(data.start, COUNT(data.start), (sfi_random){17, 2});
+    fill_random(data.taps, COUNT(data.taps), (sfi_random){17, 0});
+    fill_random(data.source, COUNT(data.source), (sfi_random){17, 1});
+    fill_random(data.start, COUNT(data.start), (sfi_random){17, 2});
     for (int i = 0; i < TABLE_COUNT; i++) {
         const sfk_table *table = table_number(i);
         for (int64_t tiles = 1; table && tiles <= PANEL_TILES; tiles++) {
@@ -424,7 +417,7 @@ static void check_packed(const sfk_table *table, int kind, int rows, int depth, 
     for (int k = 0; k < PACKED_DEPTH; k++) {
         steps[k] = step_of(kind, k);
     }
-    fill(from, COUNT(from), (sfi_random){15, 0});
+    fill_random(from, COUNT(from), (sfi_random){15, 0});
     fill_canaries(to, COUNT(to));
     table->pack_rows(to, to_step, from, ROW, steps, rows, depth);
     for (int k = 0; k < depth; k++) {
@@ -510,7 +503,7 @@ START_TEST(gather_shows_what_a_tap_sees_and_zeros_outside)
 {
     /* The second channel is what lies behind the first: never to be seen. */
     float image[4 * IMAGE_PLANE];
-    fill(image, 4 * IMAGE_PLANE, (sfi_random){13, 0});
+    fill_random(image, 4 * IMAGE_PLANE, (sfi_random){13, 0});
     for (int i = 0; i < TABLE_COUNT; i++) {
         const sfk_table *table = table_number(i);
         for (int64_t step = 1; table && step <= 3; step++) {
@@ -528,7 +521,7 @@ START_TEST(transpose_swaps_rows_and_columns_of_any_size)
 {
     enum { SIDE = 21, PITCH = 24 };
     float from[SIDE * PITCH], to[SIDE * PITCH];
-    fill(from, SIDE * PITCH, (sfi_random){14, 0});
+    fill_random(from, SIDE * PITCH, (sfi_random){14, 0});
     for (int i = 0; i < TABLE_COUNT; i++) {
         const sfk_table *table = table_number(i);
         for (int size = 0; table && size < SIDE * SIDE; size++) {
@@ -550,7 +543,7 @@ START_TEST(three_taps_that_lie_together_are_parted_and_brought_together)
 {
     enum { MOST = 37, PITCH = 40 };
     float from[3 * PITCH], to[3 * PITCH];
-    fill(from, 3 * PITCH, (sfi_random){15, 0});
+    fill_random(from, 3 * PITCH, (sfi_random){15, 0});
     for (int i = 0; i < TABLE_COUNT; i++) {
         const sfk_table *table = table_number(i);
         for (int count = 0; table && count <= MOST; count++) {
@@ -574,7 +567,7 @@ END_TEST
 START_TEST(add_to_adds_what_is_asked_for_and_no_more)
 {
     float x[70], sums[70];
-    fill(x, 70, (sfi_random){16, 0});
+    fill_random(x, 70, (sfi_random){16, 0});
     for (int i = 0; i < TABLE_COUNT; i++) {
         const sfk_table *table = table_number(i);
         for (int count = 0; table && count <= 69; count++) {

@@ -4,7 +4,7 @@
 #include "support.h"
 
 #include "kernel_tables.h"
-#include "random.h"
+#include "random_values.h"
 
 #include <math.h>
 
@@ -20,9 +20,7 @@ enum {
 
 static void fill(float *values, int64_t count, uint64_t stream)
 {
-    for (int64_t i = 0; i < count; i++) {
-        values[i] = (float)sfi_random_normal((sfi_random){31, stream}, (uint64_t)i);
-    }
+    fill_random(values, count, (sfi_random){31, stream});
 }
 
 /* The finite points; the last is infinity. */
