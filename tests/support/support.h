@@ -17,4 +17,13 @@ static inline double worst_of(double a, double b)
     return a > b || isnan(a) ? a : b;
 }
 
+/* For loops over elements: an assertion of Check sends a message to the runner each time it holds,
+ * which takes longer than what it looks at. */
+#define assert_each(holds, ...)                                                                    \
+    do {                                                                                           \
+        if (!(holds)) {                                                                            \
+            ck_abort_msg(__VA_ARGS__);                                                             \
+        }                                                                                          \
+    } while (0)
+
 #endif

@@ -52,10 +52,10 @@ static void check_against_naive(sfconv_context *context, const struct problem *p
                 const double expected = start + naive.sum[i];
                 const double bound =
                     (double)(naive.terms[i] + 2) * 0x1p-24 * (naive.size[i] + fabs(start)) + 1e-30;
-                ck_assert_msg(fabs(result.values[i] - expected) <= bound,
-                              "seed %llu, %s, element %lld: %g, expected %g within %g",
-                              (unsigned long long)problem->seed, pass_names[pass], (long long)i,
-                              result.values[i], expected, bound);
+                assert_each(fabs(result.values[i] - expected) <= bound,
+                            "seed %llu, %s, element %lld: %g, expected %g within %g",
+                            (unsigned long long)problem->seed, pass_names[pass], (long long)i,
+                            result.values[i], expected, bound);
             }
             free_buffer(&result);
             free_buffer(&before);

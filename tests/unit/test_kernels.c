@@ -106,9 +106,9 @@ static void check_tile(const sfk_table *table, const struct tile_data *data, int
                 const float first = start == 1 ? data->bias[m] : start == 2 ? before[m][n] : 0.0f;
                 expected = expected_element(data, m, n, depth, first);
             }
-            ck_assert_msg(memcmp(&c[m][n], &expected, sizeof expected) == 0,
-                          "isa %d, tile %dx%d, depth %d: [%d][%d] is %a, expected %a", table->isa,
-                          rows, columns, depth, m, n, (double)c[m][n], (double)expected);
+            assert_each(memcmp(&c[m][n], &expected, sizeof expected) == 0,
+                        "isa %d, tile %dx%d, depth %d: [%d][%d] is %a, expected %a", table->isa,
+                        rows, columns, depth, m, n, (double)c[m][n], (double)expected);
         }
     }
 }
@@ -173,10 +173,10 @@ static void check_panel(const sfk_table *table, const struct tile_data *data,
                                           weights[k * columns + n], expected);
             }
         }
-        ck_assert_msg(memcmp(&to[i], &expected, sizeof expected) == 0,
-                      "isa %d, %d pixels, %d channels, depth %d: [%d][%d] is %a, expected %a",
-                      table->isa, rows, channels, product->depth, m, n, (double)to[i],
-                      (double)expected);
+        assert_each(memcmp(&to[i], &expected, sizeof expected) == 0,
+                    "isa %d, %d pixels, %d channels, depth %d: [%d][%d] is %a, expected %a",
+                    table->isa, rows, channels, product->depth, m, n, (double)to[i],
+                    (double)expected);
     }
 }
 
@@ -422,12 +422,12 @@ static void check_packed(const sfk_table *table, int kind, int rows, int depth, 
     table->pack_rows(to, to_step, from, ROW, steps, rows, depth);
     for (int k = 0; k < depth; k++) {
         for (int m = 0; m < rows; m++) {
-            ck_assert_msg(to[k * to_step + m] == from[m * ROW + steps[k]],
-                          "isa %d, row %d of %d, step %d of %d", table->isa, m, rows, k, depth);
+            assert_each(to[k * to_step + m] == from[m * ROW + steps[k]],
+                        "isa %d, row %d of %d, step %d of %d", table->isa, m, rows, k, depth);
         }
     }
     for (int i = depth * to_step + SFK_SLACK; i < COUNT(to); i++) {
-        ck_assert(to[i] == CANARY);
+        assert_each(to[i] == CANARY, "isa %d: written at %d", table->isa, i);
     }
 }
 
@@ -489,10 +489,10 @@ static void check_gather(const sfk_table *table, const float *image, int64_t ste
     for (int r = 0; r < 4; r++) {
         for (int64_t pixel = 0; pixel < runs[r].length; pixel++) {
             const float expected = seen_element(image, &from, &runs[r], pixel);
-            ck_assert_msg(to[position] == expected,
-                          "isa %d, step %d, tap (%d, %d), run %d, pixel %d: %g, expected %g",
-                          table->isa, (int)step, (int)tap_row, (int)tap_column, r, (int)pixel,
-                          (double)to[position], (double)expected);
+            assert_each(to[position] == expected,
+                        "isa %d, step %d, tap (%d, %d), run %d, pixel %d: %g, expected %g",
+                        table->isa, (int)step, (int)tap_row, (int)tap_column, r, (int)pixel,
+                        (double)to[position], (double)expected);
             position++;
         }
     }
@@ -531,7 +531,9 @@ START_TEST(transpose_swaps_rows_and_columns_of_any_size)
             for (int c = 0; c < SIDE; c++) {
                 for (int r = 0; r < PITCH; r++) {
                     const bool inside = c < columns && r < rows;
-                    ck_assert_float_eq(to[c * PITCH + r], inside ? from[r * PITCH + c] : CANARY);
+                    assert_each(to[c * PITCH + r] == (inside ? from[r * PITCH + c] : CANARY),
+                                "isa %d, %dx%d: row %d, column %d", table->isa, rows, columns, r,
+                                c);
                 }
             }
         }
@@ -551,13 +553,15 @@ START_TEST(three_taps_that_lie_together_are_parted_and_brought_together)
             table->transpose(to, PITCH, from, 3, count, 3);
             for (int n = 0; n < 3 * PITCH; n++) {
                 const int at = n % PITCH, tap = n / PITCH;
-                ck_assert_float_eq(to[n], at < count ? from[3 * at + tap] : CANARY);
+                assert_each(to[n] == (at < count ? from[3 * at + tap] : CANARY),
+                            "isa %d, %d pixels: tap %d of %d", table->isa, count, tap, at);
             }
             fill_canaries(to, 3 * PITCH);
             table->transpose(to, 3, from, PITCH, 3, count);
             for (int n = 0; n < 3 * PITCH; n++) {
                 const int at = n / 3, tap = n % 3;
-                ck_assert_float_eq(to[n], at < count ? from[tap * PITCH + at] : CANARY);
+                assert_each(to[n] == (at < count ? from[tap * PITCH + at] : CANARY),
+                            "isa %d, %d pixels: tap %d of %d", table->isa, count, tap, at);
             }
         }
     }
@@ -574,7 +578,8 @@ START_TEST(add_to_adds_what_is_asked_for_and_no_more)
             fill_canaries(sums, 70);
             table->add_to(sums, x, count);
             for (int p = 0; p < 70; p++) {
-                ck_assert_float_eq(sums[p], p < count ? CANARY + x[p] : CANARY);
+                assert_each(sums[p] == (p < count ? CANARY + x[p] : CANARY),
+                            "isa %d: element %d of %d", table->isa, p, count);
             }
         }
     }
