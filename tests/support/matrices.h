@@ -7,7 +7,6 @@
 
 #include "kernels.h"
 #include "random.h"
-#include "random_values.h"
 
 #include <math.h>
 #include <string.h>
@@ -36,7 +35,10 @@ static inline void *checked_memory(size_t bytes)
 static inline float *random_matrix(int64_t rows, int64_t cols, uint64_t seed)
 {
     float *matrix = checked_memory((size_t)(rows * cols) * sizeof(float));
-    fill_random(matrix, rows * cols, (sfi_random){seed, 77});
+    const sfi_random random = {seed, 77};
+    for (int64_t i = 0; i < rows * cols; i++) {
+        matrix[i] = (float)sfi_random_normal(random, (uint64_t)i);
+    }
     return matrix;
 }
 
