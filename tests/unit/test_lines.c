@@ -81,7 +81,8 @@ static void convolve(const sfk_table *kernels, const row_case *row, const float 
                 own[i / PHASES] = (double)taps[i];
             }
             weights[phase] = (float)coefficient(own, f);
-            ck_assert(planes[f][phase][tiles] == CANARY);
+            assert_each(planes[f][phase][tiles] == CANARY, "plane (%d, %d): written behind it", f,
+                        phase);
         }
         for (int64_t t = 0; t < PITCH; t++) {
             sums[f][t] = fmaf(weights[1], planes[f][1][t], weights[0] * planes[f][0][t]);
@@ -115,11 +116,10 @@ START_TEST(rows_of_every_width_are_convolved)
                     size += fabs(product);
                 }
                 const float got = result[x % TILE][x / TILE];
-                ck_assert_msg(fabs((double)got - sum) < 2e-5 * (size + 1),
-                              "width %d, column %d: %g, not %g", (int)width, (int)x, (double)got,
-                              sum);
-                ck_assert_msg(got == first[x % TILE][x / TILE], "width %d, table %d", (int)width,
-                              i);
+                assert_each(fabs((double)got - sum) < 2e-5 * (size + 1),
+                            "width %d, column %d: %g, not %g", (int)width, (int)x, (double)got,
+                            sum);
+                assert_each(got == first[x % TILE][x / TILE], "width %d, table %d", (int)width, i);
             }
         }
     }
@@ -140,8 +140,8 @@ START_TEST(a_row_is_put_together_from_its_columns)
         kernels->line_row(row + 1, from, PITCH, 0.375f, columns);
         ck_assert(row[0] == CANARY && row[columns + 1] == CANARY);
         for (int64_t x = 0; x < columns; x++) {
-            ck_assert_msg(row[x + 1] == parted[x % TILE][x / TILE] + 0.375f, "%d columns: %d",
-                          (int)columns, (int)x);
+            assert_each(row[x + 1] == parted[x % TILE][x / TILE] + 0.375f, "%d columns: %d",
+                        (int)columns, (int)x);
         }
     }
 }
@@ -219,11 +219,11 @@ static void check_pool(const sfk_table *kernels, const sfk_line_pool *pool)
     for (int64_t x = 0; x < windows; x++) {
         int cell;
         const float expected = defined_maximum(pool, x, &cell);
-        ck_assert_msg(!cells || cells[x] == cell, "%d columns, window %d: cell %d, not %d",
-                      (int)pool->columns, (int)x, cells ? cells[x] : -1, cell);
-        ck_assert_msg(out[x + 1] == expected || (isnan(out[x + 1]) && isnan(expected)),
-                      "%d columns, window %d: %g, not %g", (int)pool->columns, (int)x,
-                      (double)out[x + 1], (double)expected);
+        assert_each(!cells || cells[x] == cell, "%d columns, window %d: cell %d, not %d",
+                    (int)pool->columns, (int)x, cells ? cells[x] : -1, cell);
+        assert_each(out[x + 1] == expected || (isnan(out[x + 1]) && isnan(expected)),
+                    "%d columns, window %d: %g, not %g", (int)pool->columns, (int)x,
+                    (double)out[x + 1], (double)expected);
     }
 }
 

@@ -171,7 +171,7 @@ START_TEST(four_rows_at_once_are_the_direct_sum_within_the_bound)
         if (is_pixel) {
             worst = worst_of(worst, excess(wanted, &data, channel, (int)row, column));
         } else {
-            ck_assert_msg(data.map[at] == CANARY, "case %d writes element %d", _i, (int)at);
+            assert_each(data.map[at] == CANARY, "case %d writes element %d", _i, (int)at);
         }
     }
     ck_assert_msg(worst <= 1, "case %d is off by %g times what the bound allows", _i, worst);

@@ -32,16 +32,16 @@ typedef struct tiles_case {
 } tiles_case;
 
 static const tiles_case cases[] = {
-    {1, 1, 1, 4, 1, 0, 1, 0, 1, false},      {3, 8, 7, 7, 1, 0, 8, 0, 14, false},
-    {64, 9, 14, 14, 1, 0, 9, 0, 56, false},  {65, 8, 19, 19, 1, 0, 8, 16, 64, true},
-    {130, 16, 5, 19, 1, 8, 16, 0, 25, true}, {5, 70, 3, 38, 1, 0, 70, 3, 27, false},
-    {12, 8, 7, 28, 1, 0, 8, 0, 49, true},    {2, 8, 9, 9, 0, 0, 8, 0, 18, false},
-    {7, 8, 10, 10, 2, 0, 8, 0, 30, false},   {4, 12, 3, 50, 1, 4, 12, 5, 30, false},
-    {70, 8, 2, 33, 2, 0, 8, 0, 18, true},    {6, 3, 6, 2, 2, 0, 3, 0, 6, false},
-    {4, 8, 13, 3, 1, 0, 8, 5, 8, false},     {3, 8, 9, 28, 1, 0, 8, 5, 20, false},
-    {2, 20, 3, 76, 1, 0, 20, 0, 18, false},  {65, 8, 12, 28, 1, 0, 8, 20, 64, true},
-    {4, 8, 7, 32, 1, 0, 8, 40, 16, true},    {5, 9, 2, 20, 1, 2, 7, 9, 1, false},
-    {66, 8, 9, 4, 1, 0, 8, 1, 7, false},     {64, 21, 9, 28, 1, 0, 21, 0, 63, true},
+    {1, 1, 1, 4, 1, 0, 1, 0, 1, false},       {3, 8, 7, 7, 1, 0, 8, 0, 14, false},
+    {64, 9, 14, 14, 1, 0, 9, 0, 56, false},   {65, 8, 19, 19, 1, 0, 8, 16, 64, true},
+    {130, 16, 5, 19, 1, 8, 16, 0, 25, true},  {5, 70, 3, 38, 1, 0, 70, 3, 27, false},
+    {12, 8, 7, 28, 1, 0, 8, 0, 49, true},     {2, 8, 9, 9, 0, 0, 8, 0, 18, false},
+    {7, 8, 10, 10, 2, 0, 8, 0, 30, false},    {4, 12, 3, 50, 1, 4, 12, 5, 30, false},
+    {70, 8, 2, 33, 2, 0, 8, 0, 18, true},     {6, 3, 6, 2, 2, 0, 3, 0, 6, false},
+    {4, 8, 13, 3, 1, 0, 8, 5, 8, false},      {3, 8, 9, 28, 1, 0, 8, 5, 20, false},
+    {2, 20, 3, 76, 1, 0, 20, 0, 18, false},   {65, 8, 12, 28, 1, 0, 8, 20, 64, true},
+    {4, 8, 7, 32, 1, 0, 8, 40, 16, true},     {5, 9, 2, 20, 1, 2, 7, 9, 1, false},
+    {66, 8, 9, 4, 1, 0, 8, 1, 7, false},      {64, 21, 9, 28, 1, 0, 21, 0, 63, true},
     {128, 19, 5, 19, 1, 3, 19, 0, 25, false},
 };
 #define CASE_COUNT ((int)(sizeof cases / sizeof *cases))
@@ -165,8 +165,8 @@ START_TEST(tiles_of_rows_are_the_direct_sum_within_the_bound)
             worst = worst_of(
                 worst, excess(wanted, &data, map, at / width_of(wanted), at % width_of(wanted)));
         } else {
-            ck_assert_msg(data.to[i] == (wanted->accumulate ? data.start[i] : CANARY),
-                          "case %d writes element %d", _i, (int)i);
+            assert_each(data.to[i] == (wanted->accumulate ? data.start[i] : CANARY),
+                        "case %d writes element %d", _i, (int)i);
         }
     }
     ck_assert_msg(worst <= 1, "case %d is off by %g times what the bound allows", _i, worst);

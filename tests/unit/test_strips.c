@@ -438,9 +438,9 @@ START_TEST(pairs_of_two_rows_are_pooled_and_a_nan_wins)
             const float left = larger_or_nan(upper[2 * x], lower[2 * x]);
             const float right = larger_or_nan(upper[2 * x + 1], lower[2 * x + 1]);
             const float largest = larger_or_nan(left, right);
-            ck_assert_msg(isnan(largest) ? isnan(out[x]) : memcmp(&out[x], &largest, 4) == 0,
-                          "isa %d, %d windows: %d is %g, expected %g", table->isa, count, x,
-                          (double)out[x], (double)largest);
+            assert_each(isnan(largest) ? isnan(out[x]) : memcmp(&out[x], &largest, 4) == 0,
+                        "isa %d, %d windows: %d is %g, expected %g", table->isa, count, x,
+                        (double)out[x], (double)largest);
         }
         ck_assert(out[count] == CANARY);
     }

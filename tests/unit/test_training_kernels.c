@@ -255,7 +255,8 @@ static void check_moments(const sfk_table *table, const row_set *set, int depth,
                 naive += (double)a[n] * (double)b[n];
             }
             expected[i * depth + j] = defined_moment(expected[i * depth + j], a, b, count);
-            ck_assert_double_eq_tol(expected[i * depth + j], naive, 1e-11);
+            assert_each(fabs(expected[i * depth + j] - naive) < 1e-11, "product (%d, %d)", (int)i,
+                        (int)j);
         }
     }
     ck_assert_msg(memcmp(products, expected, (size_t)(depth * depth) * sizeof *products) == 0 &&
@@ -386,8 +387,8 @@ static void check_lag_products(const sfk_table *table, bool in_double)
                 single = fmaf(left[m][2 * k], value, single);
                 sum += (double)left[m][2 * k] * (double)value;
             }
-            ck_assert_msg(to[i] == (in_double ? sum : (double)i + (double)single),
-                          "%d rows, %d planes, element %d", (int)rows, (int)planes, (int)i);
+            assert_each(to[i] == (in_double ? sum : (double)i + (double)single),
+                        "%d rows, %d planes, element %d", (int)rows, (int)planes, (int)i);
         }
     }
 }
@@ -431,7 +432,7 @@ START_TEST(patches_are_added_in_their_order_and_nothing_else_is_written)
             for (int64_t n = 0; row < rows && n < count; n++) {
                 sum = fmaf(factors[n], from[places[n] + row * PATCH_PITCH + column], sum);
             }
-            ck_assert_msg(to[i] == sum, "%d rows, element %d", (int)rows, (int)i);
+            assert_each(to[i] == sum, "%d rows, element %d", (int)rows, (int)i);
         }
     }
 }
