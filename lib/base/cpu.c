@@ -51,6 +51,37 @@ int32_t sfi_usable_processors(void)
     return online > 1 ? (int32_t)online : 1;
 }
 
+int32_t sfi_current_processor(void)
+{
+#if defined(__linux__)
+    return sched_getcpu();
+#else
+    return -1;
+#endif
+}
+
+void sfi_leave_processors(const int32_t *occupied, int32_t count)
+{
+#if defined(__linux__)
+    cpu_set_t usable;
+    if (count < 1 || sched_getaffinity(0, sizeof usable, &usable) != 0) {
+        return;
+    }
+    cpu_set_t others = usable;
+    for (int32_t i = 0; i < count; i++) {
+        if (occupied[i] >= 0 && (i == 0 || CPU_COUNT(&others) > 1)) {
+            CPU_CLR((size_t)occupied[i], &others);
+        }
+    }
+    if (CPU_COUNT(&others) > 0 && sched_setaffinity(0, sizeof others, &others) == 0) {
+        sched_setaffinity(0, sizeof usable, &usable);
+    }
+#else
+    (void)occupied;
+    (void)count;
+#endif
+}
+
 const char *sfi_isa_name(int32_t isa)
 {
     for (size_t i = 0; i < sizeof isa_names / sizeof isa_names[0]; i++) {

@@ -16,6 +16,8 @@
 #define NANOSECONDS_ALONE 100000
 /* The clock is read once for so many looks. */
 #define LOOKS_A_READING 32
+/* Processors that a worker leaves to others. */
+#define MOST_OCCUPIED 64
 /* Bytes between what different threads write all the time. */
 #define APART 64
 
@@ -52,6 +54,8 @@ struct sfi_pool {
         pthread_t thread;
         int32_t index;
         atomic_llong next;
+        /* Where it began with the last round. */
+        atomic_int processor;
         char after_next[APART];
     } workers[];
 };
@@ -184,12 +188,44 @@ static void go_out(struct sfi_pool *pool)
     }
 }
 
+static void note_processor(struct sfi_worker *self, int32_t processor)
+{
+    atomic_store_explicit(&self->processor, processor, memory_order_relaxed);
+}
+
+static int32_t processor_of(const struct sfi_pool *pool, int32_t worker)
+{
+    return atomic_load_explicit(&pool->workers[worker].processor, memory_order_relaxed);
+}
+
+/* A system with few processors that wakes a worker while they are busy leaves it on the caller's
+ * for as long as hundreds of rounds take, where it runs but when the caller does not. */
+static void leave_caller(struct sfi_worker *self)
+{
+    const struct sfi_pool *pool = self->pool;
+    const int32_t processor = sfi_current_processor();
+    note_processor(self, processor);
+    if (processor < 0 || processor != processor_of(pool, 0) || !pool->awake) {
+        return;
+    }
+    int32_t occupied[MOST_OCCUPIED];
+    int32_t count = 0;
+    for (int32_t i = 0; i <= pool->started && count < MOST_OCCUPIED; i++) {
+        if (i != self->index) {
+            occupied[count++] = processor_of(pool, i);
+        }
+    }
+    sfi_leave_processors(occupied, count);
+    note_processor(self, sfi_current_processor());
+}
+
 static void *worker_main(void *argument)
 {
     struct sfi_worker *self = argument;
     struct sfi_pool *pool = self->pool;
     for (uint64_t seen = 0; !(gate_of(pool) & GATE_STOP);) {
         wait_until(pool, round_began, seen, &pool->wake);
+        leave_caller(self);
         if (come_in(pool, &seen)) {
             take_tasks(pool, self->index);
             go_out(pool);
@@ -218,6 +254,7 @@ sfconv_status sfi_pool_create(struct sfi_pool **out, sfconv_context *context, in
     /* Who waits awake takes the core of who works where there are more threads than cores. */
     pool->awake = threads < sfi_usable_processors();
     atomic_init(&pool->gate, GATE_CLOSED);
+    atomic_init(&pool->workers[0].processor, -1);
     pthread_mutex_init(&pool->lock, NULL);
     pthread_mutex_init(&pool->owner, NULL);
     pthread_cond_init(&pool->wake, NULL);
@@ -226,6 +263,7 @@ sfconv_status sfi_pool_create(struct sfi_pool **out, sfconv_context *context, in
         struct sfi_worker *worker = &pool->workers[i];
         worker->pool = pool;
         worker->index = i;
+        atomic_init(&worker->processor, -1);
         if (pthread_create(&worker->thread, NULL, worker_main, worker) != 0) {
             sfi_pool_destroy(context, pool);
             return SFCONV_ERROR_UNSUPPORTED;
@@ -254,6 +292,7 @@ void sfi_pool_destroy(sfconv_context *context, struct sfi_pool *pool)
 
 static void run_on_pool(struct sfi_pool *pool, int64_t count, sfconv_task_fn task, void *argument)
 {
+    note_processor(&pool->workers[0], sfi_current_processor());
     pool->count = count;
     pool->task = task;
     pool->argument = argument;

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #include "support.h"
 
+#include "cpu.h"
 #include "maths.h"
 #include "memory.h"
 #include "parallel.h"
@@ -8,6 +9,9 @@
 #include "sizes.h"
 
 #include <math.h>
+#if defined(__linux__)
+#include <sched.h>
+#endif
 #include <string.h>
 #include <time.h>
 
@@ -170,6 +174,45 @@ START_TEST(a_caller_waits_for_tasks_that_take_long)
 }
 END_TEST
 
+#if defined(__linux__)
+START_TEST(a_thread_leaves_an_occupied_processor_and_may_use_the_same_ones_as_before)
+{
+    cpu_set_t before, after;
+    ck_assert_int_eq(sched_getaffinity(0, sizeof before, &before), 0);
+    for (int attempt = 0; attempt < 20; attempt++) {
+        const int32_t occupied[] = {sfi_current_processor(), 0, 1};
+        sfi_leave_processors(occupied, 1 + attempt % 3);
+        if (CPU_COUNT(&before) > 1) {
+            /* Where nobody else moves the thread it is elsewhere at once. */
+            int patience = 1000;
+            while (sfi_current_processor() == occupied[0] && patience-- > 0) {
+                sfi_leave_processors(occupied, 1);
+            }
+            ck_assert_int_ne(sfi_current_processor(), occupied[0]);
+        }
+        ck_assert_int_eq(sched_getaffinity(0, sizeof after, &after), 0);
+        ck_assert(CPU_EQUAL(&before, &after));
+    }
+}
+END_TEST
+
+START_TEST(a_thread_that_may_use_one_processor_stays_there)
+{
+    cpu_set_t before, one, after;
+    const int32_t here = sfi_current_processor();
+    ck_assert_int_eq(sched_getaffinity(0, sizeof before, &before), 0);
+    CPU_ZERO(&one);
+    CPU_SET((size_t)here, &one);
+    ck_assert_int_eq(sched_setaffinity(0, sizeof one, &one), 0);
+    sfi_leave_processors(&here, 1);
+    ck_assert_int_eq(sfi_current_processor(), here);
+    ck_assert_int_eq(sched_getaffinity(0, sizeof after, &after), 0);
+    ck_assert(CPU_EQUAL(&one, &after));
+    ck_assert_int_eq(sched_setaffinity(0, sizeof before, &before), 0);
+}
+END_TEST
+#endif
+
 START_TEST(growing_an_array_keeps_its_elements)
 {
     sfconv_context *context = make_context(1);
@@ -200,6 +243,11 @@ int main(void)
     tcase_add_test(tests,
                    rounds_that_follow_at_once_or_after_a_pause_are_each_done_when_the_call_returns);
     tcase_add_test(tests, a_caller_waits_for_tasks_that_take_long);
+#if defined(__linux__)
+    tcase_add_test(tests,
+                   a_thread_leaves_an_occupied_processor_and_may_use_the_same_ones_as_before);
+    tcase_add_test(tests, a_thread_that_may_use_one_processor_stays_there);
+#endif
     tcase_add_test(tests, growing_an_array_keeps_its_elements);
     suite_add_tcase(suite, tests);
     return run_suite(suite);
