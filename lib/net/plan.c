@@ -296,6 +296,9 @@ static sfconv_status list_buffers(sfi_plan *plan, const sfconv_net *net, bool tr
 {
     int64_t sum = 0;
     plan->buffer_count = 0;
+    if (plan->rank.active) {
+        plan->rank.worker_bytes = sfi_rank_worker_bytes(plan, net);
+    }
     for (int32_t i = 0; i < net->node_count; i++) {
         sfi_step *step = &plan->steps[i];
         step->value = step->gradient = step->tape = SFI_NO_BUFFER;
@@ -448,7 +451,8 @@ sfconv_status sfi_plan_make(sfi_plan *plan, const sfconv_net *net, sfi_plan_mode
     if (status < 0) {
         return status;
     }
-    plan->bytes = sfi_place_buffers(plan->buffers, plan->buffer_count);
+    plan->bytes =
+        sfi_place_buffers(plan->buffers, plan->buffer_count, sfi_workers(net->context) > 1);
     place_parameter_gradients(plan, net, training);
     return place_regularizers(plan, net, training);
 }

@@ -134,7 +134,9 @@ sfconv_status sfi_plan_cost(sfi_plan *plan, const sfconv_net *net, const sfconv_
                             int32_t count, sfconv_cost *cost);
 
 /* Places buffers so that those in use at the same time do not overlap; sets *buffers[i].offset and
- * returns the bytes needed. Reorders `buffers`. */
-int64_t sfi_place_buffers(sfi_buffer *buffers, int32_t count);
+ * returns the bytes needed. Reorders `buffers`. With `scratch_apart` scratch shares memory with
+ * scratch alone: what one worker has written there another would otherwise read or write as a map,
+ * through the caches of two cores. */
+int64_t sfi_place_buffers(sfi_buffer *buffers, int32_t count, bool scratch_apart);
 
 #endif

@@ -68,7 +68,7 @@ sfi_rank_cut sfi_rank_cut_of(const sfi_plan *plan, int32_t node)
     }
     result.channels_per_task = shape.c;
     int64_t pixels = pixels_wanted(shape);
-    if (plan->rank.nodes[node].quads && sfi_rank_joins_quads(shape)) {
+    if (plan->rank.nodes[node].quads && sfi_rank_divides_channels(shape)) {
         result.channels_per_task = sfi_rank_quad_channels(shape);
         pixels = sfi_rank_quad_pixels(shape, pixels);
     }
@@ -205,11 +205,17 @@ int64_t sfi_rank_mixed_bytes(const sfi_plan *plan, const sfconv_net *net, const 
     return (in.n * sfi_rank_mixed_count(&maps) * in.h * in.w + SFK_SLACK) * (int64_t)sizeof(float);
 }
 
-int64_t sfi_rank_worker_bytes(const sfi_plan *plan, const sfconv_net *net, int32_t node)
+int64_t sfi_rank_worker_bytes(const sfi_plan *plan, const sfconv_net *net)
 {
     sfi_rank_bench bench;
-    return sfi_max(sfi_rank_lay_out(&bench, plan, net, node, 0),
-                   sfi_rank_tiles_scratch(plan, net, node));
+    int64_t bytes = 0;
+    for (int32_t i = 0; i < net->node_count; i++) {
+        if (sfi_rank_has_step(&plan->rank, i)) {
+            bytes = sfi_max(bytes, sfi_rank_lay_out(&bench, plan, net, i, 0));
+            bytes = sfi_max(bytes, sfi_rank_tiles_scratch(plan, net, i));
+        }
+    }
+    return bytes;
 }
 
 sfi_rank_bytes sfi_rank_step_bytes(const sfi_plan *plan, const sfconv_net *net, int32_t node)
@@ -218,7 +224,7 @@ sfi_rank_bytes sfi_rank_step_bytes(const sfi_plan *plan, const sfconv_net *net, 
     if (!sfi_rank_has_step(&plan->rank, node)) {
         return bytes;
     }
-    bytes.scratch = sfi_rank_worker_bytes(plan, net, node) * (int64_t)sfi_workers(net->context);
+    bytes.scratch = plan->rank.worker_bytes * (int64_t)sfi_workers(net->context);
     for (int32_t i = 0; i < plan->rank.sink_count; i++) {
         const sfi_rank_sink *sink = &plan->rank.sinks[i];
         if (sink->base == node && sfi_rank_waits(sink)) {

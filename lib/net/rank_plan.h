@@ -136,6 +136,8 @@ typedef struct sfi_rank_plan {
     sfi_rank_sink *sinks;
     int32_t sink_count;
     int32_t sink_capacity;
+    /* Scratch of a worker in any step of forward, so that it always has the same. */
+    int64_t worker_bytes;
 } sfi_rank_plan;
 
 /* A unit as its step needs it. */

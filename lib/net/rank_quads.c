@@ -68,12 +68,21 @@ void sfi_rank_lay_out_quads(sfi_rank_bench *bench, const sfi_rank_unit *unit, ui
 /* Channels for which it is worth it to transform the sources, and whose weights stay in the
  * second-level cache. */
 #define CHANNELS_OF_TASK 128
+/* Groups of rows, for more of which it does not matter that they share lines. */
+#define FEW_GROUPS 8
 
 bool sfi_rank_joins_quads(sfi_shape shape)
 {
     const int64_t groups = sfi_ceil_div(shape.h, ROWS);
     const int64_t apart = groups * sfi_ceil_div(shape.w, LANES);
     return 6 * (apart - sfi_ceil_div(groups * shape.w, LANES)) >= apart;
+}
+
+bool sfi_rank_divides_channels(sfi_shape shape)
+{
+    const bool fills_lines = shape.h * shape.w % SFK_SLACK == 0 && ROWS * shape.w % SFK_SLACK == 0;
+    return sfi_rank_joins_quads(shape) ||
+           (!fills_lines && sfi_ceil_div(shape.h, ROWS) <= FEW_GROUPS);
 }
 
 int64_t sfi_rank_quad_channels(sfi_shape shape)

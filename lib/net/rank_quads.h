@@ -21,7 +21,11 @@ int64_t sfi_rank_quads_macs(const sfi_rank_unit *unit, sfi_shape shape);
  * few columns in the first. */
 bool sfi_rank_joins_quads(sfi_shape shape);
 
-/* Of a task where they do: channels, and pixels, of which `pixels` were wanted if it had all. */
+/* Whether a task has some channels of the map in place of some rows: where groups are joined, and
+ * on small maps whose groups of rows share lines of the cache, for which two cores would fight. */
+bool sfi_rank_divides_channels(sfi_shape shape);
+
+/* Of a task where it has: channels, and pixels, of which `pixels` were wanted if it had all. */
 int64_t sfi_rank_quad_channels(sfi_shape shape);
 int64_t sfi_rank_quad_pixels(sfi_shape shape, int64_t pixels);
 

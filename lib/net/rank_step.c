@@ -322,7 +322,7 @@ void sfi_rank_step(const sfconv_run *run, int32_t node)
     job.map = self->stored ? sfi_run_value(run, node) : NULL;
     job.averages = sfi_rank_is_averaged(plan, node) ? sfi_run_value(run, self->finished_at) : NULL;
     job.scratch = run->memory + self->scratch;
-    job.scratch_per_worker = sfi_rank_worker_bytes(&run->plan, run->net, node);
+    job.scratch_per_worker = plan->worker_bytes;
     if (!frozen) {
         sfi_rank_make_weights(&job);
     }

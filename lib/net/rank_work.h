@@ -215,8 +215,8 @@ int64_t sfi_rank_mixed_stride(const sfi_rank_cut *cut, enum sfi_rank_via via);
 /* Lays out a worker's memory from address `memory` on and returns its bytes. */
 int64_t sfi_rank_lay_out(sfi_rank_bench *bench, const sfi_plan *plan, const sfconv_net *net,
                          int32_t node, uintptr_t memory);
-/* Of that, or of sinks in tiles. */
-int64_t sfi_rank_worker_bytes(const sfi_plan *plan, const sfconv_net *net, int32_t node);
+/* The most of that, or of sinks in tiles, that a step of forward needs. */
+int64_t sfi_rank_worker_bytes(const sfi_plan *plan, const sfconv_net *net);
 /* The next block from address *at on, on its own cache lines. Sizes are found by laying out from
  * address 0, hence no pointer. */
 static inline void *sfi_rank_take(uintptr_t *at, int64_t count, size_t size)

@@ -21,7 +21,11 @@ static void make_buffers(sfi_buffer *buffers, int64_t *offsets, int32_t count, u
         const int64_t bytes = 64 * (1 + (int64_t)sfi_random_below(random, at + 2, 9));
         offsets[i] = -77;
         buffers[i] = (sfi_buffer){
-            .bytes = bytes, .first = first, .last = first + length, .offset = &offsets[i]};
+            .bytes = bytes,
+            .first = first,
+            .last = first + length,
+            .offset = &offsets[i],
+            .kind = sfi_random_below(random, at + 3, 3) == 0 ? SFI_BUFFER_SCRATCH : SFI_BUFFER_MAP};
     }
 }
 
@@ -73,7 +77,7 @@ START_TEST(buffers_of_one_time_never_overlap_and_lie_within_the_total)
         int64_t offsets[MAX_BUFFERS];
         const int32_t count = 1 + (int32_t)(stream % MAX_BUFFERS);
         make_buffers(buffers, offsets, count, stream);
-        const int64_t total = sfi_place_buffers(buffers, count);
+        const int64_t total = sfi_place_buffers(buffers, count, stream % 2 == 1);
         const char *fault = fault_of(buffers, count, total);
         if (fault) {
             ck_abort_msg("seed %u, stream %llu: %s", SEED, (unsigned long long)stream, fault);
@@ -88,7 +92,8 @@ START_TEST(a_placement_is_a_function_of_the_buffers)
     int64_t first_offsets[MAX_BUFFERS], second_offsets[MAX_BUFFERS];
     make_buffers(first, first_offsets, MAX_BUFFERS, 5);
     make_buffers(second, second_offsets, MAX_BUFFERS, 5);
-    ck_assert_int_eq(sfi_place_buffers(first, MAX_BUFFERS), sfi_place_buffers(second, MAX_BUFFERS));
+    ck_assert_int_eq(sfi_place_buffers(first, MAX_BUFFERS, true),
+                     sfi_place_buffers(second, MAX_BUFFERS, true));
     ck_assert_mem_eq(first_offsets, second_offsets, sizeof first_offsets);
 }
 END_TEST
@@ -99,8 +104,38 @@ START_TEST(buffers_of_different_times_share_memory)
     sfi_buffer buffers[] = {{.bytes = 640, .first = 0, .last = 1, .offset = &offsets[0]},
                             {.bytes = 640, .first = 2, .last = 3, .offset = &offsets[1]},
                             {.bytes = 640, .first = 4, .last = 9, .offset = &offsets[2]}};
-    ck_assert_int_eq(sfi_place_buffers(buffers, 3), 640);
-    ck_assert_int_eq(sfi_place_buffers(buffers, 0), 0);
+    ck_assert_int_eq(sfi_place_buffers(buffers, 3, false), 640);
+    ck_assert_int_eq(sfi_place_buffers(buffers, 0, false), 0);
+}
+END_TEST
+
+/* Those of one kind that lie in front of `offset`, or behind it. */
+static int32_t count_of(const sfi_buffer *buffers, bool scratch, bool in_front, int64_t offset)
+{
+    int32_t found = 0;
+    for (int32_t i = 0; i < MAX_BUFFERS; i++) {
+        const bool lies_in_front = *buffers[i].offset + buffers[i].bytes <= offset;
+        found += (buffers[i].kind == SFI_BUFFER_SCRATCH) == scratch && lies_in_front == in_front;
+    }
+    return found;
+}
+
+START_TEST(scratch_that_is_apart_shares_memory_with_scratch_alone)
+{
+    for (uint64_t stream = 0; stream < 100; stream++) {
+        sfi_buffer buffers[MAX_BUFFERS];
+        int64_t offsets[MAX_BUFFERS];
+        int64_t begin = INT64_MAX;
+        make_buffers(buffers, offsets, MAX_BUFFERS, stream);
+        sfi_place_buffers(buffers, MAX_BUFFERS, true);
+        for (int32_t i = 0; i < MAX_BUFFERS; i++) {
+            begin =
+                buffers[i].kind == SFI_BUFFER_SCRATCH ? sfi_min(begin, *buffers[i].offset) : begin;
+        }
+        ck_assert_int_gt(count_of(buffers, true, false, begin), 0);
+        ck_assert_int_eq(count_of(buffers, true, true, begin), 0);
+        ck_assert_int_eq(count_of(buffers, false, false, begin), 0);
+    }
 }
 END_TEST
 
@@ -111,6 +146,7 @@ int main(void)
     tcase_add_test(tests, buffers_of_one_time_never_overlap_and_lie_within_the_total);
     tcase_add_test(tests, a_placement_is_a_function_of_the_buffers);
     tcase_add_test(tests, buffers_of_different_times_share_memory);
+    tcase_add_test(tests, scratch_that_is_apart_shares_memory_with_scratch_alone);
     suite_add_tcase(suite, tests);
     return run_suite(suite);
 }
