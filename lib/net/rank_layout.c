@@ -58,6 +58,15 @@ static int64_t averaged_channels(sfi_shape shape, bool quads)
     return sfi_ceil_div(channels, SFK_SLACK) * SFK_SLACK;
 }
 
+/* Rows of a task, in groups of four: fewer rather than more, as seven tasks are four and three for
+ * two workers; but where a task has some of the channels more, so that points serve longer. */
+static int64_t whole_groups(int64_t rows, bool divided)
+{
+    const int64_t groups =
+        divided ? sfi_ceil_div(rows, SFK_WINOGRAD_TILE) : rows / SFK_WINOGRAD_TILE;
+    return sfi_max(1, groups) * SFK_WINOGRAD_TILE;
+}
+
 sfi_rank_cut sfi_rank_cut_of(const sfi_plan *plan, int32_t node)
 {
     const sfi_shape shape = plan->steps[node].shape;
@@ -68,20 +77,21 @@ sfi_rank_cut sfi_rank_cut_of(const sfi_plan *plan, int32_t node)
     }
     result.channels_per_task = shape.c;
     int64_t pixels = pixels_wanted(shape);
-    if (plan->rank.nodes[node].quads && sfi_rank_divides_channels(shape)) {
+    const bool quads = plan->rank.nodes[node].quads;
+    const bool divided = quads && sfi_rank_divides_channels(shape);
+    if (divided) {
         result.channels_per_task = sfi_rank_quad_channels(shape);
         pixels = sfi_rank_quad_pixels(shape, pixels);
     }
     if (sfi_rank_is_averaged(&plan->rank, node)) {
         result.averaged = true;
-        result.channels_per_task = averaged_channels(shape, plan->rank.nodes[node].quads);
+        result.channels_per_task = averaged_channels(shape, quads);
         pixels = result.plane;
     }
     const int64_t tasks = sfi_ceil_div(shape.h, sfi_ceil_div(pixels, shape.w));
     int64_t rows = sfi_ceil_div(shape.h, tasks);
     rows += result.pooled ? rows % 2 : 0;
-    rows = plan->rank.nodes[node].quads ? sfi_ceil_div(rows, SFK_WINOGRAD_TILE) * SFK_WINOGRAD_TILE
-                                        : rows;
+    rows = quads ? whole_groups(rows, divided) : rows;
     result.rows_per_task = rows;
     result.row_tasks = sfi_ceil_div(shape.h, rows);
     result.tasks_per_image = result.row_tasks * sfi_ceil_div(shape.c, result.channels_per_task);
