@@ -3,6 +3,7 @@
  */
 #include "filled_rows.h"
 #include "row_pieces.h"
+#include "row_windows.h"
 
 #define CHANNELS SFK_ROW_TILE_CHANNELS
 /* Rows of a product, of which the stack holds the addresses. */
@@ -68,6 +69,11 @@ static int64_t add_to_vectors(float *sums, const float *points, const float *wei
     for (; row + HIGH_ROWS <= rows; row += HIGH_ROWS) {
         add_tile(sums + row * SFV_LANES, points, SFV_LANES, weights + row * CHANNELS, accumulate,
                  HIGH_ROWS, 1);
+    }
+    /* Where another worker has the other half of sixteen. */
+    for (; HIGH_ROWS > LOW_ROWS && row + LOW_ROWS <= rows; row += LOW_ROWS) {
+        add_tile(sums + row * SFV_LANES, points, SFV_LANES, weights + row * CHANNELS, accumulate,
+                 LOW_ROWS, 1);
     }
     return row;
 }
@@ -152,18 +158,18 @@ void SFK_NAME(row_tiles)(const sfk_row_tiles *strip)
                                 .stride = CHANNELS * span + SFK_SLACK,
                                 .span = span};
     row_neighbours neighbours;
-    strip_columns columns;
+    row_windows windows[MAX_GROUPS];
     if (is_filled) {
         find_neighbours(&neighbours, strip);
     } else {
-        find_columns(&columns, strip);
+        find_windows(windows, strip);
     }
     for (int64_t channel = 0; channel < strip->channels; channel += CHANNELS) {
         const int64_t count = smaller(CHANNELS, strip->channels - channel);
         if (is_filled) {
             transform_filled_rows(strip, &neighbours, channel, count, &points);
         } else {
-            transform_rows(strip, &columns, channel, count, &points);
+            transform_rows(strip, windows, channel, count, &points);
         }
         add_products(strip, channel, count, &points, sums);
     }

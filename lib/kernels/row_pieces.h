@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* For row_tiles: maps of any width, whose vectors are put together of pieces of rows. */
+/* For row_tiles: mixed maps of any width, whose vectors are written in pieces of rows. */
 #ifndef SFK_ROW_PIECES_H
 #define SFK_ROW_PIECES_H
 
@@ -121,81 +121,6 @@ SFV_INLINE void store_pieces(float *plane, const row_vector *vector, sfv value, 
     for (int32_t i = 0; i < vector->count; i++) {
         const row_piece *piece = &vector->pieces[i];
         sfv_store_range(plane + piece->place, value, piece->first, piece->end);
-    }
-}
-
-/* The columns of the tiles, and those of the tiles behind them, of which each needs two. */
-typedef struct strip_columns {
-    row_group near[MAX_GROUPS];
-    row_group far[MAX_GROUPS];
-    /* Of groups whose vectors are a piece each. */
-    bool is_simple[MAX_GROUPS];
-} strip_columns;
-
-static bool is_simple(const row_group group)
-{
-    for (int v = 0; v < TILE; v++) {
-        if (group[v].count > 1) {
-            return false;
-        }
-    }
-    return true;
-}
-
-static void find_columns(strip_columns *columns, const sfk_row_tiles *strip)
-{
-    const tile_grid near = {strip->tiles_per_row, strip->padding, strip->width};
-    const tile_grid far = {strip->tiles_per_row, strip->padding - TILE, strip->width};
-    cut_groups(columns->near, &near, strip);
-    cut_groups(columns->far, &far, strip);
-    for (int64_t g = 0; g < groups_of(strip); g++) {
-        columns->is_simple[g] = is_simple(columns->near[g]) && is_simple(columns->far[g]);
-    }
-}
-
-/* `simple`, a constant at every call: a vector is one piece, and no branch waits for its place. */
-SFV_INLINE sfv load_vector(const float *plane, const row_vector *vector, bool simple)
-{
-    const row_piece *piece = vector->pieces;
-    return simple ? sfv_load_set(sfv_zero(), plane + piece->place, piece->lanes)
-                  : load_pieces(plane, vector);
-}
-
-/* The values at the points of the tiles of one group and channel. */
-SFV_INLINE void transform_pieces(float *to, int64_t stride, const float *plane,
-                                 const row_group near, const row_group far, bool simple)
-{
-    sfv columns[TILE], behind[TILE], in[WINDOW];
-    SFV_UNROLL
-    for (int v = 0; v < TILE; v++) {
-        columns[v] = load_vector(plane, &near[v], simple);
-        behind[v] = load_vector(plane, &far[v], simple);
-    }
-    sort_columns(in, columns);
-    in[4] = sfv_evens(sfv_evens(behind[0], behind[1]), sfv_evens(behind[2], behind[3]));
-    in[5] = sfv_evens(sfv_odds(behind[0], behind[1]), sfv_odds(behind[2], behind[3]));
-    put_points(to, stride, in);
-}
-
-static void transform_rows(const sfk_row_tiles *strip, const strip_columns *columns,
-                           int64_t channel, int64_t count, const tile_points *points)
-{
-    const int64_t ahead = distance_ahead(strip);
-    for (int64_t c = 0; c < count; c++) {
-        const float *plane = strip->map + (channel + c) * strip->plane;
-        for (int64_t g = 0; g < groups_of(strip); g++) {
-            const row_vector *near = columns->near[g], *far = columns->far[g];
-            float *to = points->at + c * points->span + g * SFV_LANES;
-            SFV_UNROLL
-            for (int v = 0; v < TILE; v++) {
-                __builtin_prefetch(plane + near[v].pieces[0].place + ahead);
-            }
-            if (columns->is_simple[g]) {
-                transform_pieces(to, points->stride, plane, near, far, true);
-            } else {
-                transform_pieces(to, points->stride, plane, near, far, false);
-            }
-        }
     }
 }
 

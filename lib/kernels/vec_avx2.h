@@ -135,6 +135,29 @@ SFV_INLINE sfv sfv_next_lanes(sfv a, float last)
     return _mm256_blend_ps(_mm256_permutevar8x32_ps(a, next), _mm256_set1_ps(last), 0x80);
 }
 
+SFV_INLINE sfv sfv_lanes_before(sfv a, float first)
+{
+    const __m256i before = _mm256_setr_epi32(0, 0, 1, 2, 3, 4, 5, 6);
+    return _mm256_blend_ps(_mm256_permutevar8x32_ps(a, before), _mm256_set1_ps(first), 0x01);
+}
+
+SFV_INLINE void sfv_load_fours(sfv to[4], const float *from, const int32_t *place)
+{
+    sfv half[4];
+    for (int n = 0; n < 4; n++) {
+        half[n] = _mm256_insertf128_ps(_mm256_castps128_ps256(_mm_loadu_ps(from + place[n])),
+                                       _mm_loadu_ps(from + place[4 + n]), 1);
+    }
+    const __m256d low[] = {_mm256_castps_pd(_mm256_unpacklo_ps(half[0], half[1])),
+                           _mm256_castps_pd(_mm256_unpacklo_ps(half[2], half[3]))};
+    const __m256d high[] = {_mm256_castps_pd(_mm256_unpackhi_ps(half[0], half[1])),
+                            _mm256_castps_pd(_mm256_unpackhi_ps(half[2], half[3]))};
+    to[0] = _mm256_castpd_ps(_mm256_unpacklo_pd(low[0], low[1]));
+    to[1] = _mm256_castpd_ps(_mm256_unpackhi_pd(low[0], low[1]));
+    to[2] = _mm256_castpd_ps(_mm256_unpacklo_pd(high[0], high[1]));
+    to[3] = _mm256_castpd_ps(_mm256_unpackhi_pd(high[0], high[1]));
+}
+
 SFV_INLINE sfv sfv_and(sfv a, const uint32_t *bits)
 {
     const __m256i mask = _mm256_loadu_si256((const __m256i *)(const void *)bits);

@@ -126,6 +126,34 @@ SFV_INLINE sfv sfv_next_lanes(sfv a, float last)
     return _mm512_castsi512_ps(_mm512_alignr_epi32(behind, lanes, 1));
 }
 
+SFV_INLINE sfv sfv_lanes_before(sfv a, float first)
+{
+    const __m512i before = _mm512_castps_si512(_mm512_set1_ps(first));
+    return _mm512_castsi512_ps(_mm512_alignr_epi32(_mm512_castps_si512(a), before, 15));
+}
+
+SFV_INLINE void sfv_load_fours(sfv to[4], const float *from, const int32_t *place)
+{
+    sfv quarter[4];
+    for (int n = 0; n < 4; n++) {
+        const __m128 tiles[] = {_mm_loadu_ps(from + place[n]), _mm_loadu_ps(from + place[4 + n]),
+                                _mm_loadu_ps(from + place[8 + n]),
+                                _mm_loadu_ps(from + place[12 + n])};
+        quarter[n] = _mm512_castps128_ps512(tiles[0]);
+        quarter[n] = _mm512_insertf32x4(quarter[n], tiles[1], 1);
+        quarter[n] = _mm512_insertf32x4(quarter[n], tiles[2], 2);
+        quarter[n] = _mm512_insertf32x4(quarter[n], tiles[3], 3);
+    }
+    const __m512d low[] = {_mm512_castps_pd(_mm512_unpacklo_ps(quarter[0], quarter[1])),
+                           _mm512_castps_pd(_mm512_unpacklo_ps(quarter[2], quarter[3]))};
+    const __m512d high[] = {_mm512_castps_pd(_mm512_unpackhi_ps(quarter[0], quarter[1])),
+                            _mm512_castps_pd(_mm512_unpackhi_ps(quarter[2], quarter[3]))};
+    to[0] = _mm512_castpd_ps(_mm512_unpacklo_pd(low[0], low[1]));
+    to[1] = _mm512_castpd_ps(_mm512_unpackhi_pd(low[0], low[1]));
+    to[2] = _mm512_castpd_ps(_mm512_unpacklo_pd(high[0], high[1]));
+    to[3] = _mm512_castpd_ps(_mm512_unpackhi_pd(high[0], high[1]));
+}
+
 SFV_INLINE sfv sfv_and(sfv a, const uint32_t *bits)
 {
     return _mm512_and_ps(a, _mm512_castsi512_ps(_mm512_loadu_si512(bits)));

@@ -118,6 +118,21 @@ SFV_INLINE sfv sfv_next_lanes(sfv a, float last)
     return vextq_f32(a, vdupq_n_f32(last), 1);
 }
 
+SFV_INLINE sfv sfv_lanes_before(sfv a, float first)
+{
+    return vextq_f32(vdupq_n_f32(first), a, 3);
+}
+
+SFV_INLINE void sfv_load_fours(sfv to[4], const float *from, const int32_t *place)
+{
+    const float32x4x2_t upper = vtrnq_f32(vld1q_f32(from + place[0]), vld1q_f32(from + place[1]));
+    const float32x4x2_t lower = vtrnq_f32(vld1q_f32(from + place[2]), vld1q_f32(from + place[3]));
+    for (int i = 0; i < 2; i++) {
+        to[i] = vcombine_f32(vget_low_f32(upper.val[i]), vget_low_f32(lower.val[i]));
+        to[2 + i] = vcombine_f32(vget_high_f32(upper.val[i]), vget_high_f32(lower.val[i]));
+    }
+}
+
 SFV_INLINE sfv sfv_and(sfv a, const uint32_t *bits)
 {
     return vreinterpretq_f32_u32(vandq_u32(vreinterpretq_u32_f32(a), vld1q_u32(bits)));

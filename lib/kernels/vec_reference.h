@@ -214,6 +214,26 @@ SFV_INLINE sfv sfv_next_lanes(sfv a, float last)
     return a;
 }
 
+/* Each lane but the first from the one before. */
+SFV_INLINE sfv sfv_lanes_before(sfv a, float first)
+{
+    for (int i = SFV_LANES - 1; i > 0; i--) {
+        a.lane[i] = a.lane[i - 1];
+    }
+    a.lane[0] = first;
+    return a;
+}
+
+/* Lane n of vector i is from[place[n] + i]. */
+SFV_INLINE void sfv_load_fours(sfv to[4], const float *from, const int32_t *place)
+{
+    for (int i = 0; i < 4; i++) {
+        for (int n = 0; n < SFV_LANES; n++) {
+            to[i].lane[n] = from[place[n] + i];
+        }
+    }
+}
+
 /* Those bits of each lane that are set in its mask, too. */
 SFV_INLINE sfv sfv_and(sfv a, const uint32_t *bits)
 {
