@@ -320,6 +320,7 @@ void strip_store_cases(kernel_cases *cases)
 {
     store_case(cases, "64 of 6 taps, 912 of 92416 pixels", 64, 6, 912, 92416);
     store_case(cases, "64 of 48 taps, 912 of 92416 pixels", 64, 48, 912, 92416);
+    store_case(cases, "64 of 147 taps, 784 of 12544 pixels", 64, 147, 784, 12544);
     store_case(cases, "256 of 96 taps, 760 of 5776 pixels", 256, 96, 760, 5776);
 }
 
