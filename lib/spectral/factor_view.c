@@ -4,6 +4,7 @@
 #include "products.h"
 #include "sizes.h"
 #include "symmetric.h"
+#include "tile_columns.h"
 
 #include <string.h>
 
@@ -280,14 +281,16 @@ void sfi_view_add_product(const sfk_table *kernels, const sfi_factor_view *view,
 static void multiply_tiles(const sfk_table *kernels, const sfk_tile *all, int64_t rows,
                            int64_t columns)
 {
-    for (int64_t column = 0; column < columns; column += kernels->tile_columns) {
+    int64_t width;
+    for (int64_t column = 0; column < columns; column += width) {
+        width = sfi_tile_columns(kernels, columns - column);
         for (int64_t row = 0; row < rows; row += kernels->tile_rows) {
             sfk_tile tile = *all;
             tile.a += row * all->a_row;
             tile.b += column;
             tile.c += row * all->c_stride + column;
             tile.rows = (int32_t)sfi_min(kernels->tile_rows, rows - row);
-            tile.columns = (int32_t)sfi_min(kernels->tile_columns, columns - column);
+            tile.columns = (int32_t)width;
             kernels->matrix_tile(&tile);
         }
     }

@@ -2,6 +2,7 @@
 #include "symmetric.h"
 
 #include "sizes.h"
+#include "tile_columns.h"
 
 /* Sides of the squares that are mirrored one after the other. */
 #define SQUARE 16
@@ -46,23 +47,28 @@ void sfi_symmetric_multiply(const sfk_table *kernels, int64_t n, int64_t depth, 
                             const float *right, bool accumulate, float *result, int64_t *steps)
 {
     const int64_t pitch = sfi_symmetric_pitch(n);
+    const int64_t whole = sfi_ceil_div(n, SQUARE) * SQUARE;
+    int64_t width;
     for (int64_t k = 0; k < depth; k++) {
         steps[k] = k * pitch;
     }
-    for (int64_t column = 0; column < n; column += kernels->tile_columns) {
-        const int64_t end = sfi_min(column + kernels->tile_columns, sfi_ceil_div(n, 16) * 16);
+    for (int64_t column = 0; column < whole; column += width) {
+        width = sfi_tile_columns(kernels, whole - column);
+        const int64_t end = column + width;
         const int64_t rows = sfi_min(end, n);
         for (int64_t row = 0; row < rows; row += kernels->tile_rows) {
+            /* What is left of the square on the diagonal is the mirror image of what is above. */
+            const int64_t first = sfi_max(column, row / SQUARE * SQUARE);
             const sfk_tile tile = {.a = left + row,
                                    .a_row = 1,
                                    .a_step = pitch,
-                                   .b = right + column,
+                                   .b = right + first,
                                    .b_steps = steps,
-                                   .c = result + row * pitch + column,
+                                   .c = result + row * pitch + first,
                                    .c_stride = pitch,
                                    .accumulate = accumulate,
                                    .rows = (int32_t)sfi_min(kernels->tile_rows, rows - row),
-                                   .columns = (int32_t)(end - column),
+                                   .columns = (int32_t)(end - first),
                                    .depth = depth};
             kernels->matrix_tile(&tile);
         }
