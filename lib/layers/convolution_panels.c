@@ -15,8 +15,8 @@
 #define PACKED_PIXELS 64
 /* Rows of a task; more where copying pixels for each task would show: on tiny maps, where a stride
  * parts the columns, and wherever there are tasks enough all the same; most where the first two
- * meet, where lines are gathered for each tap, and for a single worker where all pixels of a map
- * are then copied once. */
+ * meet, where lines are gathered for each tap, unless all were one task of several workers, and for
+ * a single worker where all pixels of a map are then copied once. */
 #define TASK_ROWS 64
 #define MORE_ROWS 128
 #define MOST_ROWS 256
@@ -53,6 +53,10 @@ static int64_t rows_wanted(const sfi_conv_product *product, int64_t tasks_wanted
     const bool is_tiny = grid->count < TINY_PIXELS;
     const bool is_strided = grid->axis[1].step > 1;
     const bool is_alone = tasks_wanted == 1 && pixels * MOST_ROWS <= TASK_SUMS;
+    const bool is_one_task = grid->blocks == 1 && product->target_channels <= MOST_ROWS;
+    if (!sfi_product_has_patches(grid) && is_one_task && tasks_wanted > 1) {
+        return MORE_ROWS;
+    }
     if (!sfi_product_has_patches(grid) || (is_tiny && is_strided) || is_alone) {
         return MOST_ROWS;
     }
