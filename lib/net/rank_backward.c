@@ -365,8 +365,8 @@ static void run_task(void *argument, int64_t index, int32_t worker)
          block < (index + 1) * job->blocks / job->tasks; block++) {
         const float **taps = task.bench.taps;
         task.image = block / cut->tasks_per_image;
-        task.first_row = block % cut->tasks_per_image * cut->rows_per_task;
-        task.end_row = sfi_min(cut->shape.h, task.first_row + cut->rows_per_task);
+        task.first_row = sfi_rank_first_row(cut, block % cut->tasks_per_image);
+        task.end_row = sfi_rank_first_row(cut, block % cut->tasks_per_image + 1);
         for (int32_t part = 0; part < job->unit.part_count; part++) {
             const int32_t conv = job->unit.conv[part];
             sfi_rank_point_at_taps(job->run, conv, task.image, taps);

@@ -92,7 +92,8 @@ sfi_rank_cut sfi_rank_cut_of(const sfi_plan *plan, int32_t node)
     int64_t rows = sfi_ceil_div(shape.h, tasks);
     rows += result.pooled ? rows % 2 : 0;
     rows = quads ? whole_groups(rows, divided) : rows;
-    result.rows_per_task = rows;
+    result.row_step = quads ? SFK_WINOGRAD_TILE : result.pooled ? 2 : 1;
+    result.most_rows = rows;
     result.row_tasks = sfi_ceil_div(shape.h, rows);
     result.tasks_per_image = result.row_tasks * sfi_ceil_div(shape.c, result.channels_per_task);
     return result;
@@ -100,8 +101,8 @@ sfi_rank_cut sfi_rank_cut_of(const sfi_plan *plan, int32_t node)
 
 int64_t sfi_rank_mixed_stride(const sfi_rank_cut *cut, enum sfi_rank_via via)
 {
-    const int64_t pixels = via == SFI_VIA_POOL ? cut->rows_per_task / 2 * (cut->shape.w / 2)
-                                               : cut->rows_per_task * cut->shape.w;
+    const int64_t pixels = via == SFI_VIA_POOL ? cut->most_rows / 2 * (cut->shape.w / 2)
+                                               : cut->most_rows * cut->shape.w;
     return sfi_ceil_div(pixels, SFK_SLACK) * SFK_SLACK;
 }
 

@@ -143,8 +143,8 @@ static void run_task(void *argument, int64_t index, int32_t worker)
     const sfconv_run *run = job->run;
     const int64_t part = index % cut->tasks_per_image;
     sfi_rank_task task = {.job = job, .image = index / cut->tasks_per_image};
-    task.first_row = part % cut->row_tasks * cut->rows_per_task;
-    task.end_row = sfi_min(cut->shape.h, task.first_row + cut->rows_per_task);
+    task.first_row = sfi_rank_first_row(cut, part % cut->row_tasks);
+    task.end_row = sfi_rank_first_row(cut, part % cut->row_tasks + 1);
     task.first_channel = part / cut->row_tasks * cut->channels_per_task;
     task.end_channel = sfi_min(cut->shape.c, task.first_channel + cut->channels_per_task);
     sfi_rank_lay_out(&task.bench, &run->plan, run->net, job->node,

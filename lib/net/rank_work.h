@@ -19,7 +19,9 @@
 typedef struct sfi_rank_cut {
     sfi_shape shape;
     int64_t plane;
-    int64_t rows_per_task;
+    /* Rows are cut at multiples of this. */
+    int64_t row_step;
+    int64_t most_rows;
     int64_t channels_per_task;
     /* All rows of some channels follow each other. */
     int64_t row_tasks;
@@ -28,6 +30,14 @@ typedef struct sfi_rank_cut {
     /* Tasks are channels, all rows of them. */
     bool averaged;
 } sfi_rank_cut;
+
+/* Where task `task` of row_tasks begins, or ends the one before it: tasks differ by a step, spread
+ * evenly, so that neighbours of any number have nearly equal parts of the rows. */
+static inline int64_t sfi_rank_first_row(const sfi_rank_cut *cut, int64_t task)
+{
+    const int64_t steps = sfi_ceil_div(cut->shape.h, cut->row_step);
+    return sfi_min(cut->shape.h, task * steps / cut->row_tasks * cut->row_step);
+}
 
 /* One sink during one task. */
 typedef struct sfi_rank_open {
