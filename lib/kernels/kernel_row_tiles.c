@@ -152,9 +152,9 @@ void SFK_NAME(row_tiles)(const sfk_row_tiles *strip)
 {
     const bool is_filled = has_filled_rows(strip);
     const int64_t span = groups_of(strip) * SFV_LANES;
-    float *sums = strip->scratch;
+    float *sums = strip->kept ? strip->kept : strip->scratch;
     /* Points that are no power of two apart do not meet in the same sets of a cache. */
-    const tile_points points = {.at = sums + WINDOW * strip->rows * span,
+    const tile_points points = {.at = strip->scratch + WINDOW * strip->rows * span,
                                 .stride = CHANNELS * span + SFK_SLACK,
                                 .span = span};
     row_neighbours neighbours;
@@ -173,10 +173,34 @@ void SFK_NAME(row_tiles)(const sfk_row_tiles *strip)
         }
         add_products(strip, channel, count, &points, sums);
     }
+    if (strip->kept) {
+        return;
+    }
     if (is_filled) {
         put_filled_rows(strip, sums, span);
     } else {
         put_rows(strip, sums, span);
+    }
+}
+
+void SFK_NAME(put_row_tiles)(const sfk_row_tiles *strip, const float *first, const float *second,
+                             int64_t row, int64_t end)
+{
+    const int64_t span = groups_of(strip) * SFV_LANES;
+    const int64_t stride = strip->rows * span;
+    row_group places[MAX_GROUPS];
+    find_places(places, strip);
+    for (; row < end; row++) {
+        for (int64_t g = 0; g < groups_of(strip); g++) {
+            const int64_t at = row * span + g * SFV_LANES;
+            float sums[WINDOW * SFV_LANES];
+            SFV_UNROLL
+            for (int i = 0; i < WINDOW; i++) {
+                sfv_store(sums + i * SFV_LANES, sfv_add(sfv_load(first + at + i * stride),
+                                                        sfv_load(second + at + i * stride)));
+            }
+            put_group(strip, row, places[g], sums, SFV_LANES);
+        }
     }
 }
 

@@ -124,20 +124,33 @@ SFV_INLINE void store_pieces(float *plane, const row_vector *vector, sfv value, 
     }
 }
 
-static void put_rows(const sfk_row_tiles *strip, const float *sums, int64_t span)
+/* Where the columns of the groups lie in a mixed map. */
+static void find_places(row_group places[MAX_GROUPS], const sfk_row_tiles *strip)
 {
     const tile_grid grid = {strip->tiles_per_row, 0, strip->to_width};
-    row_group places[MAX_GROUPS];
     cut_groups(places, &grid, strip);
+}
+
+/* A group of one mixed map, whose sums at the points are `stride` apart. */
+SFV_INLINE void put_group(const sfk_row_tiles *strip, int64_t row, const row_group places,
+                          const float *sums, int64_t stride)
+{
+    float *to = strip->to + (strip->first_row + row) * strip->to_plane;
+    sfv columns[TILE];
+    columns_of_sums(columns, sums, stride);
+    SFV_UNROLL
+    for (int v = 0; v < TILE; v++) {
+        store_pieces(to, &places[v], columns[v], strip->accumulate);
+    }
+}
+
+static void put_rows(const sfk_row_tiles *strip, const float *sums, int64_t span)
+{
+    row_group places[MAX_GROUPS];
+    find_places(places, strip);
     for (int64_t row = 0; row < strip->rows; row++) {
-        float *to = strip->to + (strip->first_row + row) * strip->to_plane;
         for (int64_t g = 0; g < groups_of(strip); g++) {
-            sfv columns[TILE];
-            columns_of_sums(columns, sums + row * span + g * SFV_LANES, strip->rows * span);
-            SFV_UNROLL
-            for (int v = 0; v < TILE; v++) {
-                store_pieces(to, &places[g][v], columns[v], strip->accumulate);
-            }
+            put_group(strip, row, places[g], sums + row * span + g * SFV_LANES, strip->rows * span);
         }
     }
 }

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* Arguments of the kernels row_tiles and pack_row_tiles. Part of kernels.h. */
+/* Arguments of the kernels row_tiles, put_row_tiles and pack_row_tiles. Part of kernels.h. */
 #ifndef SFK_ROW_TILES_H
 #define SFK_ROW_TILES_H
 
@@ -38,6 +38,9 @@ typedef struct sfk_row_tiles {
     bool accumulate;
     /* The map is too large for a cache: what the next tiles need is asked for meanwhile. */
     bool from_memory;
+    /* Or NULL: SFK_ROW_TILES_KEPT(rows) elements, in which the sums over the channels are left for
+     * put_row_tiles of the same table; then no map is written. For at most SFK_KEPT_TILES tiles. */
+    float *kept;
     /* SFK_ROW_TILES_SCRATCH(rows) elements. */
     float *scratch;
 } sfk_row_tiles;
@@ -45,6 +48,10 @@ typedef struct sfk_row_tiles {
 #define SFK_MAX_ROW_TILES 64
 /* Channels whose points wait in a cache. */
 #define SFK_ROW_TILE_CHANNELS 64
+
+/* As many as the widest vector has lanes. */
+#define SFK_KEPT_TILES 16
+#define SFK_ROW_TILES_KEPT(rows) (SFK_WINOGRAD_WINDOW * (rows)*SFK_KEPT_TILES)
 
 #define SFK_ROW_TILES_SCRATCH(rows)                                                                \
     (SFK_WINOGRAD_WINDOW * (((rows) + SFK_ROW_TILE_CHANNELS) * SFK_MAX_ROW_TILES + SFK_SLACK))

@@ -21,10 +21,11 @@ typedef struct row_windows {
     bool has_right;
 } row_windows;
 
-static void find_window(row_windows *windows, const sfk_row_tiles *strip, int64_t tile, int lane)
+/* Of tile `tile` of row `row`. */
+static void find_window(row_windows *windows, const sfk_row_tiles *strip, int64_t row, int64_t tile,
+                        int lane)
 {
-    const int64_t row = tile / strip->tiles_per_row;
-    const int64_t first = tile % strip->tiles_per_row * TILE - strip->padding;
+    const int64_t first = tile * TILE - strip->padding;
     const int32_t place = (int32_t)(row * strip->width + first + 1);
     windows->place[lane] = place;
     windows->lowest = (int32_t)smaller(windows->lowest, place);
@@ -37,18 +38,23 @@ static void find_window(row_windows *windows, const sfk_row_tiles *strip, int64_
 
 static void find_windows(row_windows windows[MAX_GROUPS], const sfk_row_tiles *strip)
 {
+    int64_t row = strip->first / strip->tiles_per_row;
+    int64_t tile = strip->first % strip->tiles_per_row;
     for (int64_t g = 0; g < groups_of(strip); g++) {
-        const int64_t first = strip->first + g * SFV_LANES;
         const int64_t tiles = smaller(SFV_LANES, strip->tiles - g * SFV_LANES);
         windows[g] = (row_windows){.lowest = INT32_MAX,
                                    .highest = INT32_MIN,
                                    .meet = strip->padding == 1 && strip->to_width == strip->width,
-                                   .has_left = first % strip->tiles_per_row > 0,
-                                   .has_right = tiles == SFV_LANES &&
-                                                (first + tiles) % strip->tiles_per_row > 0};
+                                   .has_left = tile > 0};
         for (int lane = 0; lane < tiles; lane++) {
-            find_window(&windows[g], strip, first + lane, lane);
+            find_window(&windows[g], strip, row, tile, lane);
+            tile++;
+            if (tile == strip->tiles_per_row) {
+                tile = 0;
+                row++;
+            }
         }
+        windows[g].has_right = tiles == SFV_LANES && tile > 0;
         /* Lanes without a tile load as if the row went on, for the last tile has a neighbour where
          * it does. */
         for (int64_t lane = tiles; lane < SFV_LANES; lane++) {

@@ -235,7 +235,8 @@ sfi_rank_bytes sfi_rank_step_bytes(const sfi_plan *plan, const sfconv_net *net, 
     if (!sfi_rank_has_step(&plan->rank, node)) {
         return bytes;
     }
-    bytes.scratch = plan->rank.worker_bytes * (int64_t)sfi_workers(net->context);
+    bytes.scratch = plan->rank.worker_bytes * (int64_t)sfi_workers(net->context) +
+                    sfi_rank_tiles_shared(plan, net, node);
     for (int32_t i = 0; i < plan->rank.sink_count; i++) {
         const sfi_rank_sink *sink = &plan->rank.sinks[i];
         if (sink->base == node && sfi_rank_waits(sink)) {

@@ -14,6 +14,11 @@
 #define VECTOR_TILES 16
 #define STRIP_VECTORS (SFK_MAX_ROW_TILES / VECTOR_TILES)
 #define LEAST_ROWS 8
+/* Channels of a map that are two chains of sums where its tiles are one vector. */
+#define CHAINED_CHANNELS 256
+#define CHAINS 2
+/* Tasks of a part whose sums are put into the maps. */
+#define PUTS 2
 
 /* Whether the map is there before the base's step mixes anything of it: a pair mixes its own while
  * it makes it. */
@@ -87,30 +92,65 @@ int64_t sfi_rank_tiles_weights(const sfi_plan *plan, const sfconv_net *net, int3
     return count;
 }
 
+/* Of an element: where few tiles leave no other work for a second worker that is not done by both,
+ * the halves of many channels are summed apart, by one worker, too. */
+static int64_t chains_of(int64_t tiles, int64_t channels)
+{
+    return tiles <= SFK_KEPT_TILES && channels >= CHAINED_CHANNELS ? CHAINS : 1;
+}
+
+/* Elements of the chains' sums of one image. */
+static int64_t kept_of(int64_t tiles, int64_t channels, int64_t rank)
+{
+    return chains_of(tiles, channels) > 1 ? CHAINS * SFK_ROW_TILES_KEPT(rank) : 0;
+}
+
 int64_t sfi_rank_tiles_scratch(const sfi_plan *plan, const sfconv_net *net, int32_t node)
 {
     const sfi_rank_sink *sink;
     int32_t index = 0;
-    int64_t rank = 0;
+    int64_t most = 0;
     while ((sink = next_tiled(&plan->rank, node, &index)) != NULL) {
-        rank = sfi_max(rank, rank_of(net, sink));
+        const int64_t rank = rank_of(net, sink);
+        const int64_t kept = kept_of(tiles_of(plan, sink), plan->steps[node].shape.c, rank);
+        most = sfi_max(most, kept + SFK_ROW_TILES_SCRATCH(rank));
     }
-    return rank ? sfi_round64(SFK_ROW_TILES_SCRATCH(rank) * (int64_t)sizeof(float)) : 0;
+    return sfi_round64(most * (int64_t)sizeof(float));
+}
+
+int64_t sfi_rank_tiles_shared(const sfi_plan *plan, const sfconv_net *net, int32_t node)
+{
+    const sfi_shape shape = plan->steps[node].shape;
+    const sfi_rank_sink *sink;
+    int32_t index = 0;
+    int64_t most = 0;
+    while ((sink = next_tiled(&plan->rank, node, &index)) != NULL) {
+        most = sfi_max(most, kept_of(tiles_of(plan, sink), shape.c, rank_of(net, sink)));
+    }
+    /* As many images as workers have one each. */
+    return shape.n < sfi_workers(net->context)
+               ? sfi_round64(shape.n * most * (int64_t)sizeof(float))
+               : 0;
 }
 
 /* One sink, and how its work is cut: into strips of tiles of one image, of nearly as many vectors
- * each, and where these are fewer than workers into parts of the mixed maps. Every element is one
- * chain of sums, so that the cut does not show. */
+ * each, and where these are fewer than workers into chains of sums, then into parts of the mixed
+ * maps. Each chain is the same whoever computes it, so that the cut does not show. */
 typedef struct tile_job {
     const sfi_rank_job *job;
     sfi_rank_maps maps;
     int64_t tiles;
     int64_t vectors;
     int64_t strips;
+    int64_t chains;
+    /* A task has one chain, whose sums wait for the other's. */
+    bool apart;
     int64_t parts;
     bool accumulate;
     const float *weights;
     float *target;
+    /* [image][part][chain] of sums that wait. */
+    float *shared;
 } tile_job;
 
 /* Units of work of the number-th of `parts` nearly equal ones begin here. */
@@ -119,56 +159,120 @@ static int64_t begin_of(int64_t number, int64_t parts, int64_t units)
     return number * (units / parts) + sfi_min(number, units % parts);
 }
 
+/* What a task has of an image. */
+typedef struct tile_task {
+    int64_t image;
+    int64_t strip;
+    int64_t part;
+} tile_task;
+
+static sfk_row_tiles work_of(const tile_job *tiled, const tile_task *task)
+{
+    const sfi_rank_job *job = tiled->job;
+    const sfi_rank_maps *maps = &tiled->maps;
+    const int64_t blocks = sfi_ceil_div(maps->count, LEAST_ROWS);
+    const int64_t first = VECTOR_TILES * begin_of(task->strip, tiled->strips, tiled->vectors);
+    const int64_t end = VECTOR_TILES * begin_of(task->strip + 1, tiled->strips, tiled->vectors);
+    const int64_t first_row = LEAST_ROWS * begin_of(task->part, tiled->parts, blocks);
+    const int64_t end_row =
+        sfi_min(maps->count, LEAST_ROWS * begin_of(task->part + 1, tiled->parts, blocks));
+    return (sfk_row_tiles){.plane = job->cut.plane,
+                           .width = job->cut.shape.w,
+                           .padding = maps->shift,
+                           .tiles_per_row = tiles_of_row(maps->width),
+                           .first = first,
+                           .tiles = sfi_min(end, tiled->tiles) - first,
+                           .packed_rows = maps->count,
+                           .first_row = first_row,
+                           .rows = end_row - first_row,
+                           .to = tiled->target + task->image * maps->image +
+                                 maps->padding * maps->width,
+                           .to_plane = maps->plane,
+                           .to_width = maps->width,
+                           .accumulate = tiled->accumulate,
+                           .from_memory = job->cut.shape.c * job->cut.plane > SFI_RANK_LARGE};
+}
+
+/* Where the sums of a chain of the task lie that several workers share. */
+static float *shared_sums(const tile_job *tiled, const tile_task *task, const sfk_row_tiles *work,
+                          int64_t chain)
+{
+    return tiled->shared +
+           CHAINS * (task->image * SFK_ROW_TILES_KEPT(tiled->maps.count) +
+                     SFK_ROW_TILES_KEPT(work->first_row)) +
+           chain * SFK_ROW_TILES_KEPT(work->rows);
+}
+
+static void run_chain(const tile_job *tiled, const tile_task *task, int64_t chain,
+                      sfk_row_tiles work, float *kept)
+{
+    const sfi_rank_job *job = tiled->job;
+    const sfi_shape shape = job->cut.shape;
+    const int64_t half = shape.c / CHAINS / SFK_ROW_TILE_CHANNELS * SFK_ROW_TILE_CHANNELS;
+    const int64_t channel = chain * half;
+    work.map = job->map + (task->image * shape.c + channel) * job->cut.plane;
+    work.channels = (chain + 1 < tiled->chains ? half : shape.c) - channel;
+    work.weights = tiled->weights + POINTS * tiled->maps.count * channel;
+    work.kept = kept;
+    job->kernels->row_tiles(&work);
+}
+
 static void run_task(void *argument, int64_t index, int32_t worker)
 {
     const tile_job *tiled = argument;
     const sfi_rank_job *job = tiled->job;
-    const sfi_rank_maps *maps = &tiled->maps;
-    const sfi_shape shape = job->cut.shape;
-    const int64_t part = index % tiled->parts;
-    const int64_t strip = index / tiled->parts % tiled->strips;
-    const int64_t image = index / tiled->parts / tiled->strips;
-    const int64_t blocks = sfi_ceil_div(maps->count, LEAST_ROWS);
-    const int64_t first = VECTOR_TILES * begin_of(strip, tiled->strips, tiled->vectors);
-    const int64_t end = VECTOR_TILES * begin_of(strip + 1, tiled->strips, tiled->vectors);
-    const int64_t first_row = LEAST_ROWS * begin_of(part, tiled->parts, blocks);
-    const int64_t end_row =
-        sfi_min(maps->count, LEAST_ROWS * begin_of(part + 1, tiled->parts, blocks));
-    const sfk_row_tiles work = {
-        .map = job->map + image * shape.c * job->cut.plane,
-        .plane = job->cut.plane,
-        .channels = shape.c,
-        .width = shape.w,
-        .padding = maps->shift,
-        .tiles_per_row = tiles_of_row(maps->width),
-        .first = first,
-        .tiles = sfi_min(end, tiled->tiles) - first,
-        .weights = tiled->weights,
-        .packed_rows = maps->count,
-        .first_row = first_row,
-        .rows = end_row - first_row,
-        .to = tiled->target + image * maps->image + maps->padding * maps->width,
-        .to_plane = maps->plane,
-        .to_width = maps->width,
-        .accumulate = tiled->accumulate,
-        .from_memory = shape.c * job->cut.plane > SFI_RANK_LARGE,
-        .scratch = (float *)(job->scratch + worker * job->scratch_per_worker)};
-    job->kernels->row_tiles(&work);
+    const int64_t turns = tiled->apart ? CHAINS : 1;
+    const int64_t chain = index / tiled->parts % turns;
+    const tile_task task = {.image = index / tiled->parts / turns / tiled->strips,
+                            .strip = index / tiled->parts / turns % tiled->strips,
+                            .part = index % tiled->parts};
+    sfk_row_tiles work = work_of(tiled, &task);
+    work.scratch = (float *)(job->scratch + worker * job->scratch_per_worker);
+    if (tiled->apart) {
+        run_chain(tiled, &task, chain, work, shared_sums(tiled, &task, &work, chain));
+    } else if (tiled->chains > 1) {
+        float *first = work.scratch + SFK_ROW_TILES_SCRATCH(work.rows);
+        float *second = first + SFK_ROW_TILES_KEPT(work.rows);
+        run_chain(tiled, &task, 0, work, first);
+        run_chain(tiled, &task, 1, work, second);
+        job->kernels->put_row_tiles(&work, first, second, 0, work.rows);
+    } else {
+        run_chain(tiled, &task, 0, work, NULL);
+    }
+}
+
+/* Some rows of a part whose chains waited for each other. */
+static void put_task(void *argument, int64_t index, int32_t worker)
+{
+    const tile_job *tiled = argument;
+    const tile_task task = {.image = index / PUTS / tiled->parts,
+                            .part = index / PUTS % tiled->parts};
+    const sfk_row_tiles work = work_of(tiled, &task);
+    const int64_t turn = index % PUTS;
+    (void)worker;
+    tiled->job->kernels->put_row_tiles(
+        &work, shared_sums(tiled, &task, &work, 0), shared_sums(tiled, &task, &work, 1),
+        begin_of(turn, PUTS, work.rows), begin_of(turn + 1, PUTS, work.rows));
 }
 
 static void cut_work(tile_job *tiled, int32_t workers)
 {
-    const int64_t images = tiled->job->cut.shape.n;
+    const sfi_shape shape = tiled->job->cut.shape;
     tiled->vectors = sfi_ceil_div(tiled->tiles, VECTOR_TILES);
-    const int64_t wanted = sfi_min(sfi_ceil_div(workers, images), tiled->vectors);
+    const int64_t wanted = sfi_min(sfi_ceil_div(workers, shape.n), tiled->vectors);
     tiled->strips = sfi_max(sfi_ceil_div(tiled->vectors, STRIP_VECTORS), wanted);
-    tiled->parts = sfi_max(
-        1, sfi_min(sfi_ceil_div(workers, images * tiled->strips), tiled->maps.count / LEAST_ROWS));
+    tiled->chains = chains_of(tiled->tiles, shape.c);
+    tiled->apart = tiled->chains > 1 && shape.n < workers;
+    const int64_t tasks = shape.n * tiled->strips * (tiled->apart ? CHAINS : 1);
+    tiled->parts =
+        sfi_max(1, sfi_min(sfi_ceil_div(workers, tasks), tiled->maps.count / LEAST_ROWS));
 }
 
 void sfi_rank_run_tiles(const sfi_rank_job *job)
 {
     const sfconv_run *run = job->run;
+    const int64_t images = job->cut.shape.n;
+    const int32_t workers = sfi_workers(run->context);
     const float *weights = job->weights.tiled;
     const sfi_rank_sink *sink;
     int32_t index = 0;
@@ -178,10 +282,15 @@ void sfi_rank_run_tiles(const sfi_rank_job *job)
                           .tiles = tiles_of(&run->plan, sink),
                           .accumulate = sink->accumulate,
                           .weights = weights,
-                          .target = sfi_rank_target(run, sink->consumer)};
-        cut_work(&tiled, sfi_workers(run->context));
-        sfi_parallel_for(run->context, job->cut.shape.n * tiled.strips * tiled.parts, run_task,
+                          .target = sfi_rank_target(run, sink->consumer),
+                          .shared = (float *)(job->scratch + workers * job->scratch_per_worker)};
+        cut_work(&tiled, workers);
+        const int64_t turns = tiled.apart ? CHAINS : 1;
+        sfi_parallel_for(run->context, images * tiled.strips * turns * tiled.parts, run_task,
                          &tiled);
+        if (tiled.apart) {
+            sfi_parallel_for(run->context, images * tiled.parts * PUTS, put_task, &tiled);
+        }
         weights += weights_of(&run->plan, run->net, sink);
     }
 }

@@ -18,6 +18,8 @@ int64_t sfi_rank_tiles_macs(const sfi_plan *plan, const sfconv_net *net, const s
 int64_t sfi_rank_tiles_weights(const sfi_plan *plan, const sfconv_net *net, int32_t node);
 /* Bytes of a worker's scratch. */
 int64_t sfi_rank_tiles_scratch(const sfi_plan *plan, const sfconv_net *net, int32_t node);
+/* Bytes of what several workers share, behind the scratch of all. */
+int64_t sfi_rank_tiles_shared(const sfi_plan *plan, const sfconv_net *net, int32_t node);
 
 /* Packs the weights of the job's base to where the job has them. */
 void sfi_rank_pack_tiles(const sfi_rank_job *job);

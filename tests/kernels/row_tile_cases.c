@@ -42,6 +42,30 @@ void row_tiles_cases(kernel_cases *cases)
     row_tiles_case(cases, "128 of 512 channels, 7x7", 512, 7, 128);
 }
 
+static void put_case(kernel_cases *cases, const char *label, int64_t size, int64_t rows)
+{
+    const int64_t plane = size * size;
+    const int64_t per_row = (size + TILE - 1) / TILE;
+    const sfk_row_tiles strip = {.width = size,
+                                 .tiles_per_row = per_row,
+                                 .tiles = size * per_row,
+                                 .rows = rows,
+                                 .to = case_floats(cases, rows * plane),
+                                 .to_plane = plane,
+                                 .to_width = size};
+    const float *first = case_floats(cases, SFK_ROW_TILES_KEPT(rows));
+    const float *second = case_floats(cases, SFK_ROW_TILES_KEPT(rows));
+    KERNEL_CASE(cases, label, moves(2 * SFK_ROW_TILES_KEPT(rows), rows * plane),
+                cases->kernels->put_row_tiles(&strip, first, second, 0, rows));
+}
+
+void put_row_tiles_cases(kernel_cases *cases)
+{
+    put_case(cases, "16 maps, 7x7", 7, 16);
+    put_case(cases, "128 maps, 7x7", 7, 128);
+    put_case(cases, "16 maps, 8x8", 8, 16);
+}
+
 void pack_row_tiles_cases(kernel_cases *cases)
 {
     enum { CHANNELS = 512, ROWS = 64 };
