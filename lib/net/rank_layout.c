@@ -67,6 +67,14 @@ static int64_t whole_groups(int64_t rows, bool divided)
     return sfi_max(1, groups) * SFK_WINOGRAD_TILE;
 }
 
+/* Whether two workers would have parts of one image so unequal that it shows, and both halves of
+ * the channels are there. */
+static bool halves_middle(sfi_shape shape, int64_t tasks)
+{
+    return shape.n == 1 && tasks > 1 && tasks < 2 * TASKS_WANTED && tasks % 2 == 1 &&
+           sfi_ceil_div(shape.c, sfi_rank_quad_channels(shape)) == 2;
+}
+
 sfi_rank_cut sfi_rank_cut_of(const sfi_plan *plan, int32_t node)
 {
     const sfi_shape shape = plan->steps[node].shape;
@@ -96,6 +104,10 @@ sfi_rank_cut sfi_rank_cut_of(const sfi_plan *plan, int32_t node)
     result.most_rows = rows;
     result.row_tasks = sfi_ceil_div(shape.h, rows);
     result.tasks_per_image = result.row_tasks * sfi_ceil_div(shape.c, result.channels_per_task);
+    if (quads && !divided && !result.averaged && halves_middle(shape, result.row_tasks)) {
+        result.halves_middle = true;
+        result.tasks_per_image++;
+    }
     return result;
 }
 

@@ -136,17 +136,32 @@ static void average(const sfi_rank_task *task)
     }
 }
 
+/* Rows and channels of part `part` of an image. */
+static void find_part(sfi_rank_task *task, int64_t part)
+{
+    const sfi_rank_cut *cut = &task->job->cut;
+    const int64_t middle = cut->row_tasks / 2;
+    const bool is_half = cut->halves_middle && (part == middle || part == middle + 1);
+    int64_t rows = part % cut->row_tasks;
+    int64_t channels = part / cut->row_tasks;
+    if (cut->halves_middle) {
+        rows = part > middle ? part - 1 : part;
+        channels = is_half ? part - middle : 0;
+    }
+    const int64_t most = is_half ? sfi_rank_quad_channels(cut->shape) : cut->channels_per_task;
+    task->first_row = sfi_rank_first_row(cut, rows);
+    task->end_row = sfi_rank_first_row(cut, rows + 1);
+    task->first_channel = channels * most;
+    task->end_channel = sfi_min(cut->shape.c, task->first_channel + most);
+}
+
 static void run_task(void *argument, int64_t index, int32_t worker)
 {
     const sfi_rank_job *job = argument;
     const sfi_rank_cut *cut = &job->cut;
     const sfconv_run *run = job->run;
-    const int64_t part = index % cut->tasks_per_image;
     sfi_rank_task task = {.job = job, .image = index / cut->tasks_per_image};
-    task.first_row = sfi_rank_first_row(cut, part % cut->row_tasks);
-    task.end_row = sfi_rank_first_row(cut, part % cut->row_tasks + 1);
-    task.first_channel = part / cut->row_tasks * cut->channels_per_task;
-    task.end_channel = sfi_min(cut->shape.c, task.first_channel + cut->channels_per_task);
+    find_part(&task, index % cut->tasks_per_image);
     sfi_rank_lay_out(&task.bench, &run->plan, run->net, job->node,
                      (uintptr_t)(job->scratch + worker * job->scratch_per_worker));
     point_at_all_taps(job, task.image, task.bench.taps);

@@ -25,6 +25,8 @@ typedef struct sfi_rank_cut {
     int64_t channels_per_task;
     /* All rows of some channels follow each other. */
     int64_t row_tasks;
+    /* Of an odd number of tasks of rows the middle one is two, of half of the channels each. */
+    bool halves_middle;
     int64_t tasks_per_image;
     bool pooled;
     /* Tasks are channels, all rows of them. */
