@@ -199,7 +199,7 @@ static int32_t processor_of(const struct sfi_pool *pool, int32_t worker)
 }
 
 /* A system with few processors that wakes a worker while they are busy leaves it on the caller's
- * for as long as hundreds of rounds take, where it runs but when the caller does not. */
+ * for as long as hundreds of rounds take, where it only runs while the caller does not. */
 static void leave_caller(struct sfi_worker *self)
 {
     const struct sfi_pool *pool = self->pool;

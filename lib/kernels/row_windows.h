@@ -8,10 +8,10 @@
 
 /* The windows of a group. */
 typedef struct row_windows {
-    /* Of the second column in a plane; it may lie outside where that column does not exist. */
+    /* Of the second column of the first tile in a plane, and from there to that of each tile, the
+     * last of which is the furthest. They may lie outside where the column does not exist. */
+    int64_t first;
     int32_t place[SFV_LANES];
-    int32_t lowest;
-    int32_t highest;
     /* All bits of the columns that exist. */
     uint32_t bits[WINDOW][SFV_LANES];
     /* The outer columns are inner ones of the neighbours, or do not exist; whether the first and
@@ -25,13 +25,14 @@ typedef struct row_windows {
 static void find_window(row_windows *windows, const sfk_row_tiles *strip, int64_t row, int64_t tile,
                         int lane)
 {
-    const int64_t first = tile * TILE - strip->padding;
-    const int32_t place = (int32_t)(row * strip->width + first + 1);
-    windows->place[lane] = place;
-    windows->lowest = (int32_t)smaller(windows->lowest, place);
-    windows->highest = (int32_t)larger(windows->highest, place);
+    const int64_t column = tile * TILE - strip->padding;
+    const int64_t place = row * strip->width + column + 1;
+    if (lane == 0) {
+        windows->first = place;
+    }
+    windows->place[lane] = (int32_t)(place - windows->first);
     for (int i = 0; i < WINDOW; i++) {
-        const bool exists = first + i >= 0 && first + i < strip->width;
+        const bool exists = column + i >= 0 && column + i < strip->width;
         windows->bits[i][lane] = exists ? UINT32_MAX : 0;
     }
 }
@@ -42,9 +43,7 @@ static void find_windows(row_windows windows[MAX_GROUPS], const sfk_row_tiles *s
     int64_t tile = strip->first % strip->tiles_per_row;
     for (int64_t g = 0; g < groups_of(strip); g++) {
         const int64_t tiles = smaller(SFV_LANES, strip->tiles - g * SFV_LANES);
-        windows[g] = (row_windows){.lowest = INT32_MAX,
-                                   .highest = INT32_MIN,
-                                   .meet = strip->padding == 1 && strip->to_width == strip->width,
+        windows[g] = (row_windows){.meet = strip->padding == 1 && strip->to_width == strip->width,
                                    .has_left = tile > 0};
         for (int lane = 0; lane < tiles; lane++) {
             find_window(&windows[g], strip, row, tile, lane);
@@ -59,7 +58,6 @@ static void find_windows(row_windows windows[MAX_GROUPS], const sfk_row_tiles *s
          * it does. */
         for (int64_t lane = tiles; lane < SFV_LANES; lane++) {
             windows[g].place[lane] = windows[g].place[tiles - 1] + TILE;
-            windows[g].highest = (int32_t)larger(windows[g].highest, windows[g].place[lane]);
         }
     }
 }
@@ -70,8 +68,8 @@ SFV_INLINE void load_columns(sfv columns[TILE], const sfk_row_tiles *strip, int6
                              const row_windows *windows, int64_t shift)
 {
     const int64_t end = strip->channels * strip->plane;
-    const int64_t at = plane + shift;
-    if (at + windows->lowest >= 0 && at + windows->highest + TILE <= end) {
+    const int64_t at = plane + windows->first + shift;
+    if (at >= 0 && at + windows->place[SFV_LANES - 1] + TILE <= end) {
         sfv_load_fours(columns, strip->map + at, windows->place);
         return;
     }
@@ -93,9 +91,9 @@ SFV_INLINE void transform_windows(float *to, int64_t stride, const sfk_row_tiles
 {
     sfv in[WINDOW];
     if (meet) {
-        const float *map = strip->map + plane;
+        const float *map = strip->map + plane + windows->first;
         load_columns(in + 1, strip, plane, windows, 0);
-        in[0] = sfv_lanes_before(in[TILE], windows->has_left ? map[windows->place[0] - 1] : 0.0f);
+        in[0] = sfv_lanes_before(in[TILE], windows->has_left ? map[-1] : 0.0f);
         in[WINDOW - 1] = sfv_next_lanes(
             in[1], windows->has_right ? map[windows->place[SFV_LANES - 1] + TILE] : 0.0f);
     } else {
@@ -122,7 +120,7 @@ SFV_INLINE void transform_channels(const sfk_row_tiles *strip, const row_windows
     const int64_t ahead = distance_ahead(strip);
     for (int64_t c = 0; c < count; c++) {
         const int64_t plane = (channel + c) * strip->plane;
-        const float *next = strip->map + plane + windows.lowest + ahead;
+        const float *next = strip->map + plane + windows.first + ahead;
         SFV_UNROLL
         for (int v = 0; v < TILE; v++) {
             __builtin_prefetch(next + v * SFV_LANES);
