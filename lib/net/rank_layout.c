@@ -59,11 +59,12 @@ static int64_t averaged_channels(sfi_shape shape, bool quads)
 }
 
 /* Rows of a task, in groups of four: fewer rather than more, as seven tasks are four and three for
- * two workers; but where a task has some of the channels more, so that points serve longer. */
-static int64_t whole_groups(int64_t rows, bool divided)
+ * two workers; but where a task has some of the channels not fewer than are wanted, as all rows of
+ * an average are, and points serve longer. */
+static int64_t whole_groups(int64_t rows, bool some_channels)
 {
     const int64_t groups =
-        divided ? sfi_ceil_div(rows, SFK_WINOGRAD_TILE) : rows / SFK_WINOGRAD_TILE;
+        some_channels ? sfi_ceil_div(rows, SFK_WINOGRAD_TILE) : rows / SFK_WINOGRAD_TILE;
     return sfi_max(1, groups) * SFK_WINOGRAD_TILE;
 }
 
@@ -99,12 +100,12 @@ sfi_rank_cut sfi_rank_cut_of(const sfi_plan *plan, int32_t node)
     const int64_t tasks = sfi_ceil_div(shape.h, sfi_ceil_div(pixels, shape.w));
     int64_t rows = sfi_ceil_div(shape.h, tasks);
     rows += result.pooled ? rows % 2 : 0;
-    rows = quads ? whole_groups(rows, divided) : rows;
+    rows = quads ? whole_groups(rows, divided || result.averaged) : rows;
     result.row_step = quads ? SFK_WINOGRAD_TILE : result.pooled ? 2 : 1;
     result.most_rows = rows;
     result.row_tasks = sfi_ceil_div(shape.h, rows);
     result.tasks_per_image = result.row_tasks * sfi_ceil_div(shape.c, result.channels_per_task);
-    if (quads && !divided && !result.averaged && halves_middle(shape, result.row_tasks)) {
+    if (quads && !divided && halves_middle(shape, result.row_tasks)) {
         result.halves_middle = true;
         result.tasks_per_image++;
     }

@@ -496,6 +496,26 @@ START_TEST(the_global_average_of_a_map_is_stored_in_its_place)
 }
 END_TEST
 
+START_TEST(all_rows_of_a_map_are_averaged_whatever_their_number)
+{
+    static const sfconv_shape shapes[] = {{2, 5, 34, 64}, {1, 5, 30, 8}, {1, 5, 37, 4}};
+    const sfconv_shape shape = shapes[_i / 2];
+    const int64_t sizes[] = {70, _i % 2 ? 16 : 2};
+    sfconv_context *context = public_context(3, SFCONV_ISA_BEST);
+    sfconv_net *net = net_with_classifier(context, sizes, false);
+    sfconv_net *other = net_with_classifier(context, sizes, true);
+    sfconv_run *run = forward_of(net, SFCONV_ENGINE_RANK_SPACE, shape);
+    sfconv_run *stored = forward_of(other, SFCONV_ENGINE_RANK_SPACE, shape);
+    const sfconv_view a = output_of(run, 0), b = output_of(stored, 0);
+    ck_assert_mem_eq(a.data, b.data, (size_t)shape.batch * 10 * sizeof(float));
+    sfconv_run_destroy(run);
+    sfconv_run_destroy(stored);
+    sfconv_net_destroy(net);
+    sfconv_net_destroy(other);
+    sfconv_context_destroy(context);
+}
+END_TEST
+
 int main(void)
 {
     Suite *suite = suite_create("virtual maps");
@@ -514,6 +534,7 @@ int main(void)
     tcase_add_loop_test(tests, average_pooling_of_a_map_is_virtual, 0, 4);
     tcase_add_test(tests, averages_that_very_many_maps_are_mixed_of_are_computed);
     tcase_add_loop_test(tests, the_global_average_of_a_map_is_stored_in_its_place, 0, 5);
+    tcase_add_loop_test(tests, all_rows_of_a_map_are_averaged_whatever_their_number, 0, 6);
     suite_add_tcase(suite, tests);
     return run_suite(suite);
 }
