@@ -203,9 +203,12 @@ static int32_t processor_of(const struct sfi_pool *pool, int32_t worker)
 static void leave_caller(struct sfi_worker *self)
 {
     const struct sfi_pool *pool = self->pool;
+    if (!pool->awake) {
+        return;
+    }
     const int32_t processor = sfi_current_processor();
     note_processor(self, processor);
-    if (processor < 0 || processor != processor_of(pool, 0) || !pool->awake) {
+    if (processor < 0 || processor != processor_of(pool, 0)) {
         return;
     }
     int32_t occupied[MOST_OCCUPIED];

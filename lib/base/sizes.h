@@ -62,4 +62,12 @@ static inline int64_t sfi_ceil_div(int64_t a, int64_t b)
     return (a + b - 1) / b;
 }
 
+/* Where part `index` of `count` things in `parts` begins, or the one before it ends: parts differ
+ * by one, and the larger ones lie among the smaller, so that neighbours of any number have nearly
+ * equal shares. */
+static inline int64_t sfi_part_begin(int64_t count, int64_t parts, int64_t index)
+{
+    return count * index / parts;
+}
+
 #endif

@@ -28,14 +28,6 @@ typedef struct row_vector {
 /* Of as many tiles as a vector has lanes. */
 typedef row_vector row_group[TILE];
 
-/* How tiles lie in a plane: `per_row` in each row, whose columns begin `shift` to the left of it.
- */
-typedef struct tile_grid {
-    int64_t per_row;
-    int64_t shift;
-    int64_t width;
-} tile_grid;
-
 typedef struct tile_place {
     int64_t row;
     int64_t tile;
@@ -58,22 +50,21 @@ static void add_piece(row_vector *vector, int64_t place, int64_t first, int64_t 
 }
 
 /* The vector whose first tile is at `at`, which moves on behind its last. */
-static void cut_vector(row_vector *vector, const tile_grid *grid, tile_place *at)
+static void cut_vector(row_vector *vector, const sfk_row_tiles *strip, tile_place *at)
 {
     *vector = (row_vector){.count = 0};
     for (int64_t lane = 0; lane < SFV_LANES && at->left > 0;) {
         const int64_t tiles =
-            smaller(smaller(grid->per_row - at->tile, at->left), (SFV_LANES - lane) / TILE);
-        const int64_t begin = TILE * at->tile - grid->shift;
-        const int64_t first = lane + larger(0, -begin);
-        const int64_t end = lane + smaller(TILE * tiles, grid->width - begin);
-        if (end > first) {
-            add_piece(vector, at->row * grid->width + begin - lane, first, end);
+            smaller(smaller(strip->tiles_per_row - at->tile, at->left), (SFV_LANES - lane) / TILE);
+        const int64_t begin = TILE * at->tile;
+        const int64_t end = lane + smaller(TILE * tiles, strip->to_width - begin);
+        if (end > lane) {
+            add_piece(vector, at->row * strip->to_width + begin - lane, lane, end);
         }
         lane += TILE * tiles;
         at->left -= tiles;
         at->tile += tiles;
-        if (at->tile == grid->per_row) {
+        if (at->tile == strip->tiles_per_row) {
             at->tile = 0;
             at->row++;
         }
@@ -81,15 +72,15 @@ static void cut_vector(row_vector *vector, const tile_grid *grid, tile_place *at
     vector->is_whole = vector->count == 1 && vector->pieces[0].lanes == (1u << SFV_LANES) - 1;
 }
 
-static void cut_groups(row_group groups[MAX_GROUPS], const tile_grid *grid,
-                       const sfk_row_tiles *strip)
+/* Where the columns of the groups lie in a mixed map. */
+static void find_places(row_group places[MAX_GROUPS], const sfk_row_tiles *strip)
 {
-    tile_place at = {.row = strip->first / grid->per_row,
-                     .tile = strip->first % grid->per_row,
+    tile_place at = {.row = strip->first / strip->tiles_per_row,
+                     .tile = strip->first % strip->tiles_per_row,
                      .left = strip->tiles};
     for (int64_t tile = 0; tile < strip->tiles; tile += SFV_LANES) {
         for (int v = 0; v < TILE; v++) {
-            cut_vector(&groups[tile / SFV_LANES][v], grid, &at);
+            cut_vector(&places[tile / SFV_LANES][v], strip, &at);
         }
     }
 }
@@ -122,13 +113,6 @@ SFV_INLINE void store_pieces(float *plane, const row_vector *vector, sfv value, 
         const row_piece *piece = &vector->pieces[i];
         sfv_store_range(plane + piece->place, value, piece->first, piece->end);
     }
-}
-
-/* Where the columns of the groups lie in a mixed map. */
-static void find_places(row_group places[MAX_GROUPS], const sfk_row_tiles *strip)
-{
-    const tile_grid grid = {strip->tiles_per_row, 0, strip->to_width};
-    cut_groups(places, &grid, strip);
 }
 
 /* A group of one mixed map, whose sums at the points are `stride` apart. */

@@ -53,11 +53,11 @@ static int64_t rows_wanted(const sfi_conv_product *product, int64_t tasks_wanted
     const bool is_tiny = grid->count < TINY_PIXELS;
     const bool is_strided = grid->axis[1].step > 1;
     const bool is_alone = tasks_wanted == 1 && pixels * MOST_ROWS <= TASK_SUMS;
-    const bool is_one_task = grid->blocks == 1 && product->target_channels <= MOST_ROWS;
-    if (!sfi_product_has_patches(grid) && is_one_task && tasks_wanted > 1) {
-        return MORE_ROWS;
+    if (!sfi_product_has_patches(grid)) {
+        const bool is_one_task = grid->blocks == 1 && product->target_channels <= MOST_ROWS;
+        return is_one_task && tasks_wanted > 1 ? MORE_ROWS : MOST_ROWS;
     }
-    if (!sfi_product_has_patches(grid) || (is_tiny && is_strided) || is_alone) {
+    if ((is_tiny && is_strided) || is_alone) {
         return MOST_ROWS;
     }
     return is_tiny || is_strided || tasks >= tasks_wanted ? MORE_ROWS : TASK_ROWS;

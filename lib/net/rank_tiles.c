@@ -153,12 +153,6 @@ typedef struct tile_job {
     float *shared;
 } tile_job;
 
-/* Units of work of the number-th of `parts` nearly equal ones begin here. */
-static int64_t begin_of(int64_t number, int64_t parts, int64_t units)
-{
-    return number * (units / parts) + sfi_min(number, units % parts);
-}
-
 /* What a task has of an image. */
 typedef struct tile_task {
     int64_t image;
@@ -171,11 +165,12 @@ static sfk_row_tiles work_of(const tile_job *tiled, const tile_task *task)
     const sfi_rank_job *job = tiled->job;
     const sfi_rank_maps *maps = &tiled->maps;
     const int64_t blocks = sfi_ceil_div(maps->count, LEAST_ROWS);
-    const int64_t first = VECTOR_TILES * begin_of(task->strip, tiled->strips, tiled->vectors);
-    const int64_t end = VECTOR_TILES * begin_of(task->strip + 1, tiled->strips, tiled->vectors);
-    const int64_t first_row = LEAST_ROWS * begin_of(task->part, tiled->parts, blocks);
+    const int64_t first = VECTOR_TILES * sfi_part_begin(tiled->vectors, tiled->strips, task->strip);
+    const int64_t end =
+        VECTOR_TILES * sfi_part_begin(tiled->vectors, tiled->strips, task->strip + 1);
+    const int64_t first_row = LEAST_ROWS * sfi_part_begin(blocks, tiled->parts, task->part);
     const int64_t end_row =
-        sfi_min(maps->count, LEAST_ROWS * begin_of(task->part + 1, tiled->parts, blocks));
+        sfi_min(maps->count, LEAST_ROWS * sfi_part_begin(blocks, tiled->parts, task->part + 1));
     return (sfk_row_tiles){.plane = job->cut.plane,
                            .width = job->cut.shape.w,
                            .padding = maps->shift,
@@ -252,7 +247,7 @@ static void put_task(void *argument, int64_t index, int32_t worker)
     (void)worker;
     tiled->job->kernels->put_row_tiles(
         &work, shared_sums(tiled, &task, &work, 0), shared_sums(tiled, &task, &work, 1),
-        begin_of(turn, PUTS, work.rows), begin_of(turn + 1, PUTS, work.rows));
+        sfi_part_begin(work.rows, PUTS, turn), sfi_part_begin(work.rows, PUTS, turn + 1));
 }
 
 static void cut_work(tile_job *tiled, int32_t workers)

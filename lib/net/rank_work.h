@@ -33,12 +33,11 @@ typedef struct sfi_rank_cut {
     bool averaged;
 } sfi_rank_cut;
 
-/* Where task `task` of row_tasks begins, or ends the one before it: tasks differ by a step, spread
- * evenly, so that neighbours of any number have nearly equal parts of the rows. */
+/* Where task `task` of row_tasks begins, or ends the one before it. */
 static inline int64_t sfi_rank_first_row(const sfi_rank_cut *cut, int64_t task)
 {
     const int64_t steps = sfi_ceil_div(cut->shape.h, cut->row_step);
-    return sfi_min(cut->shape.h, task * steps / cut->row_tasks * cut->row_step);
+    return sfi_min(cut->shape.h, sfi_part_begin(steps, cut->row_tasks, task) * cut->row_step);
 }
 
 /* One sink during one task. */
