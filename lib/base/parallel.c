@@ -68,8 +68,7 @@ static size_t pool_bytes(int32_t threads)
 /* The first task of a worker, and of the one behind the last. */
 static int64_t first_task(const struct sfi_pool *pool, int32_t worker)
 {
-    const int64_t workers = pool->started + 1;
-    return worker * (pool->count / workers) + sfi_min(worker, pool->count % workers);
+    return sfi_part_begin(pool->count, pool->started + 1, worker);
 }
 
 static void take_tasks_of(struct sfi_pool *pool, int32_t owner, int32_t worker)

@@ -63,9 +63,15 @@ static inline int64_t sfi_ceil_div(int64_t a, int64_t b)
 }
 
 /* Where part `index` of `count` things in `parts` begins, or the one before it ends: parts differ
- * by one, and the larger ones lie among the smaller, so that neighbours of any number have nearly
- * equal shares. */
+ * by at most one, the larger ones come first. */
 static inline int64_t sfi_part_begin(int64_t count, int64_t parts, int64_t index)
+{
+    return index * (count / parts) + sfi_min(index, count % parts);
+}
+
+/* The same where the larger ones lie among the smaller, so that neighbours of any number have
+ * nearly equal shares. */
+static inline int64_t sfi_spread_begin(int64_t count, int64_t parts, int64_t index)
 {
     return count * index / parts;
 }

@@ -48,8 +48,8 @@ sfi_winograd_boxes sfi_winograd_boxes_of(const sfi_conv_product *product)
 /* The part with number `index` of `count` in `parts` of nearly equal size. */
 static void part_of(int64_t *first, int64_t *size, int64_t count, int64_t parts, int64_t index)
 {
-    *first = sfi_part_begin(count, parts, index);
-    *size = sfi_part_begin(count, parts, index + 1) - *first;
+    *first = sfi_spread_begin(count, parts, index);
+    *size = sfi_spread_begin(count, parts, index + 1) - *first;
 }
 
 sfi_winograd_box sfi_winograd_box_number(const sfi_winograd_boxes *boxes, int64_t number)

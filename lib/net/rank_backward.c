@@ -361,8 +361,8 @@ static void run_task(void *argument, int64_t index, int32_t worker)
     memset(task.sums.channel, 0,
            (size_t)(job->has_unit ? job->channel_pitch : 0) * sizeof *task.sums.channel);
     open_tiles(&task);
-    const int64_t end = sfi_part_begin(job->blocks, job->tasks, index + 1);
-    for (int64_t block = sfi_part_begin(job->blocks, job->tasks, index); block < end; block++) {
+    const int64_t end = sfi_spread_begin(job->blocks, job->tasks, index + 1);
+    for (int64_t block = sfi_spread_begin(job->blocks, job->tasks, index); block < end; block++) {
         const float **taps = task.bench.taps;
         task.image = block / cut->tasks_per_image;
         task.first_row = sfi_rank_first_row(cut, block % cut->tasks_per_image);

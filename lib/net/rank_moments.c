@@ -151,8 +151,8 @@ static void sum_task(void *argument, int64_t index, int32_t worker)
     double *sums = products + depth * depth;
     const float **taps = job->taps + worker * depth;
     memset(products, 0, (size_t)job->partial_elements * sizeof *products);
-    const int64_t end = sfi_part_begin(job->blocks, job->tasks, index + 1);
-    for (int64_t block = sfi_part_begin(job->blocks, job->tasks, index); block < end; block++) {
+    const int64_t end = sfi_spread_begin(job->blocks, job->tasks, index + 1);
+    for (int64_t block = sfi_spread_begin(job->blocks, job->tasks, index); block < end; block++) {
         const int64_t image = block / job->blocks_per_image;
         const int64_t first = block % job->blocks_per_image * BLOCK_PIXELS;
         sfi_rank_point_at_taps(job->run, job->conv_node, image, taps);

@@ -37,7 +37,7 @@ typedef struct sfi_rank_cut {
 static inline int64_t sfi_rank_first_row(const sfi_rank_cut *cut, int64_t task)
 {
     const int64_t steps = sfi_ceil_div(cut->shape.h, cut->row_step);
-    return sfi_min(cut->shape.h, sfi_part_begin(steps, cut->row_tasks, task) * cut->row_step);
+    return sfi_min(cut->shape.h, sfi_spread_begin(steps, cut->row_tasks, task) * cut->row_step);
 }
 
 /* One sink during one task. */
