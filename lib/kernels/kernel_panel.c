@@ -40,12 +40,20 @@ SFV_INLINE void store_sums(const sfk_panel_tile *tile, panel_sums sums, int rows
     }
 }
 
+/* The place behind the line that was asked for; the last line is asked for again. */
+SFV_INLINE const float *ask(const float *next, const float *end)
+{
+    __builtin_prefetch(next, 0, 2);
+    return next < end ? next + SFK_CACHE_LINE : next;
+}
+
 /* `rows` is a constant at every call but that of plain C, so that the arrays become registers. */
 SFV_INLINE void run_rows(const sfk_panel_tile *tile, int rows)
 {
     panel_sums sums;
     const float *pixels[SFV_PANEL_ROWS];
     const float *weights = tile->weights;
+    const float *next = tile->next ? tile->next : tile->weights;
     start_sums(sums, tile, rows);
     SFV_UNROLL
     for (int m = 0; m < rows; m++) {
@@ -68,6 +76,7 @@ SFV_INLINE void run_rows(const sfk_panel_tile *tile, int rows)
             }
         }
         weights += PANEL;
+        next = ask(next, tile->next_end);
     }
     store_sums(tile, sums, rows);
 }
@@ -137,6 +146,7 @@ SFV_INLINE void run_row(const sfk_panel_tile *tile, int pixels, bool ascending)
     const float *row = tile->pixels + tile->places[0] - (ascending ? 0 : TAPS - 1);
     const int64_t *steps = tile->steps;
     const int64_t *end = steps + tile->depth;
+    const float *next = tile->next ? tile->next : tile->weights;
     start_sums(sums, tile, pixels);
     while (steps < end) {
         const float *from = row + *steps;
@@ -155,6 +165,7 @@ SFV_INLINE void run_row(const sfk_panel_tile *tile, int pixels, bool ascending)
         }
         weights += TAPS * PANEL;
         steps += TAPS;
+        next = ask(next, tile->next_end);
         SFV_PASS_ON(weights, steps);
     }
     store_sums(tile, sums, pixels);

@@ -43,6 +43,10 @@ typedef struct sfk_panel_tile {
     const int64_t *places;
     /* A panel, as pack_panel() of the layers lays it out. */
     const float *weights;
+    /* Asked for meanwhile, into the second-level cache: a line for each step or less, so that those
+     * of the sums need not wait for a place. Never read; NULL for nothing. */
+    const float *next;
+    const float *next_end;
     float *to;
     /* Where the chain starts: NULL: 0, otherwise bias[n] for n < channels and 0 behind; unless
      * `accumulate`: then to[m][n]. */

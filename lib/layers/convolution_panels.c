@@ -28,10 +28,10 @@
 /* Most sums of a task: they fit the second-level cache. */
 #define TASK_SUMS (MORE_ROWS * MORE_PIXELS)
 #define MORE_PIXELS 640
-/* Terms of one block, and elements of its panel: less than half of the first-level cache, where the
- * pixels of a tile and of those around it lie, too. */
+/* Terms of one block, and elements of its panel, 18 KB: the pixels of a tile and of those around it
+ * find room in the first-level cache, too. */
 #define DEPTH 216
-#define PANEL_ELEMENTS 3456
+#define PANEL_ELEMENTS 4608
 
 bool sfi_product_by_channels(const sfi_conv_product *product)
 {
@@ -196,13 +196,19 @@ static void move_sums(const sfi_product_run *run, const sfi_product_operand *ope
     }
 }
 
-/* Into the second-level cache, as the first is full. Frozen panels come from memory, each from
- * another page: without it the first tile of each would wait for them. The last block is shorter;
- * what is asked for behind it is never read, which a prefetch allows. */
-static void bring_nearer(const float *from, const float *end)
+/* Has the tile ask for `count` elements from `next` on, or for nothing. Frozen panels come from
+ * memory, each from another page: without it the first tile of each would wait for them. Lines that
+ * are more than the steps of the tile are asked for at once. The last block is shorter; what is
+ * asked for behind it is never read, which a prefetch allows. */
+static void ask_meanwhile(sfk_panel_tile *tile, const float *next, int64_t count, int64_t steps)
 {
-    for (; from < end; from += SFK_CACHE_LINE) {
-        __builtin_prefetch(from, 0, 2);
+    if (!next) {
+        return;
+    }
+    tile->next = next;
+    tile->next_end = next + count;
+    for (; tile->next_end - tile->next > steps * SFK_CACHE_LINE; tile->next += SFK_CACHE_LINE) {
+        __builtin_prefetch(tile->next, 0, 2);
     }
 }
 
@@ -221,9 +227,7 @@ static void multiply_pixels(const sfi_product_run *run, const sfi_product_operan
     int64_t column = 0;
     int64_t place = 0;
     for (int64_t i = 0; i < tiles; i++) {
-        if (next) {
-            bring_nearer(next + i * share, next + (i + 1) * share);
-        }
+        ask_meanwhile(&tile, next ? next + i * share : NULL, share, operand->depth);
         tile.rows = (int32_t)(height + (i < higher));
         for (int32_t m = 0; m < tile.rows; m++) {
             places[m] = place + column;
@@ -251,10 +255,8 @@ static void multiply_in_rows(const sfi_product_run *run, const sfi_product_opera
         int64_t place = row * operand->row_pitch;
         tile.places = &place;
         for (int64_t i = 0; i < tiles; i++) {
-            if (next) {
-                bring_nearer(next, next + share);
-                next += share;
-            }
+            ask_meanwhile(&tile, next, share, operand->depth / SFK_PANEL_TAPS);
+            next += next ? share : 0;
             tile.rows = (int32_t)(width + (i < wider));
             run->kernels->panel_row(&tile);
             place += tile.rows;
