@@ -266,8 +266,9 @@ SFCONV_API uint64_t sfconv_run_step(const sfconv_run *run);
 /**
  * The plan in words; docs/guide.md shows one. The first line names mode and engine. Then there is
  * a line a node: what becomes of it, its name, kind, output shape, bytes of its map in memory (0:
- * the map is virtual) and the multiply-adds (MACs) of its turn; of a training run, behind
- * "backward:", bytes of its map's gradient and the MACs of its backward turn.
+ * the map is virtual, or lies "in the map of" a concatenation, as the line says behind the MACs)
+ * and the multiply-adds (MACs) of its turn; of a training run, behind "backward:", bytes of its
+ * map's gradient and the MACs of its backward turn.
  *
  * "layer": computed by itself. In rank space: "expand": the end of a unit that makes a full-width
  * map from rank maps, "fused": computed within such a unit or with the layer before it, "virtual":

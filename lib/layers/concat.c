@@ -8,9 +8,9 @@
 
 #include <string.h>
 
-/* Forward, a task moves some of the output's planes; plane p is channel p % c of image p / c.
- * Backward, it moves planes of one input: the same value may be several inputs, whose gradients
- * then are one memory and add up in the order of the inputs. */
+/* Forward, a task moves some of the output's planes, those that do not lie there already; plane p
+ * is channel p % c of image p / c. Backward, it moves planes of one input: the same value may be
+ * several inputs, whose gradients then are one memory and add up in the order of the inputs. */
 typedef struct concat_job {
     const sfi_pass *pass;
     int64_t plane;
@@ -71,7 +71,11 @@ static void forward_task(void *argument, int64_t index, int32_t worker)
     for (int64_t plane = sfi_split_begin(&job->split, index); plane < end; plane++) {
         int64_t offset;
         const int32_t input = find_input(job, plane, &offset);
-        memcpy(job->pass->out + plane * job->plane, job->pass->in[input] + offset, bytes);
+        const float *from = job->pass->in[input] + offset;
+        float *to = job->pass->out + plane * job->plane;
+        if (from != to) {
+            memcpy(to, from, bytes);
+        }
     }
 }
 

@@ -30,7 +30,8 @@ bool sfi_plan_create(sfi_plan *plan, const sfconv_net *net)
                                            sizeof *plan->parameter_gradients);
     const bool ranked = sfi_rank_plan_create(&plan->rank, net);
     plan->buffers = sfi_calloc(net->context, max_buffers(plan, net), sizeof *plan->buffers);
-    if (plan->steps && plan->parameter_gradients && ranked && plan->buffers) {
+    plan->slices = sfi_calloc(net->context, (size_t)net->node_count, sizeof *plan->slices);
+    if (plan->steps && plan->parameter_gradients && ranked && plan->buffers && plan->slices) {
         return true;
     }
     sfi_plan_destroy(plan, net);
@@ -44,6 +45,7 @@ void sfi_plan_destroy(sfi_plan *plan, const sfconv_net *net)
     sfi_free(context, plan->parameter_gradients,
              ((size_t)net->parameter_count + 1) * sizeof *plan->parameter_gradients);
     sfi_free(context, plan->buffers, max_buffers(plan, net) * sizeof *plan->buffers);
+    sfi_free(context, plan->slices, (size_t)net->node_count * sizeof *plan->slices);
     sfi_rank_plan_destroy(&plan->rank, net);
     *plan = (sfi_plan){0};
 }
@@ -130,7 +132,7 @@ static void add_buffer(sfi_plan *plan, enum sfi_buffer_kind kind, int64_t *offse
     }
 }
 
-static bool is_output(const sfi_plan *plan, const sfconv_net *net, int32_t node)
+bool sfi_plan_is_output(const sfi_plan *plan, const sfconv_net *net, int32_t node)
 {
     for (int32_t i = 0; i < net->output_count; i++) {
         if (plan->steps[net->outputs[i]].holder == node) {
@@ -138,6 +140,23 @@ static bool is_output(const sfi_plan *plan, const sfconv_net *net, int32_t node)
         }
     }
     return false;
+}
+
+/* The map of a node: memory of its own, or of the concatenation that joins it. */
+static void add_map(sfi_plan *plan, int32_t node, int64_t bytes, int32_t first, int32_t last)
+{
+    sfi_step *step = &plan->steps[node];
+    if (step->slice >= 0) {
+        plan->slices[step->slice].first = first;
+        plan->slices[step->slice].last = last;
+        return;
+    }
+    add_buffer(plan, SFI_BUFFER_MAP, &step->value, bytes, first, last);
+    if (step->slice_count > 0) {
+        sfi_buffer *buffer = &plan->buffers[plan->buffer_count - 1];
+        buffer->slices = plan->slices + step->first_slice;
+        buffer->slice_count = step->slice_count;
+    }
 }
 
 /* Forward of node i is time i, its backward time 2·count − 1 − i. What the caller reads or writes
@@ -178,7 +197,7 @@ static use_times times_of(const sfi_plan *plan, const sfconv_net *net, int32_t n
             times.gradient_first = (int32_t)sfi_min(times.gradient_first, backward);
         }
     }
-    if (is_output(plan, net, node)) {
+    if (sfi_plan_is_output(plan, net, node)) {
         times.gradient_first = count;
     }
     return times;
@@ -241,8 +260,8 @@ static void list_rank_buffers(sfi_plan *plan, const sfconv_net *net, int32_t nod
     const int32_t first = self->role == SFI_RANK_SINK       ? self->first_base
                           : self->role == SFI_RANK_FINISHED ? self->finished_by
                                                             : node;
-    add_buffer(plan, SFI_BUFFER_MAP, &step->value, self->stored ? bytes : 0,
-               is_input || self->is_output ? -1 : first, kept ? after : times.value_last);
+    add_map(plan, node, self->stored ? bytes : 0, is_input || self->is_output ? -1 : first,
+            kept ? after : times.value_last);
     add_buffer(plan, SFI_BUFFER_SCRATCH, &step->scratch_forward,
                self->role == SFI_RANK_LAYER ? step->memory.scratch_forward : 0, node, node);
     add_buffer(plan, SFI_BUFFER_WEIGHTS, &self->normals,
@@ -274,15 +293,14 @@ static void list_node_buffers(sfi_plan *plan, const sfconv_net *net, int32_t nod
     const sfi_layer_memory *memory = &step->memory;
     const int64_t bytes = sfi_shape_count(step->shape) * (int64_t)sizeof(float);
     const bool is_input = !net->nodes[node].layer;
-    const bool outside = is_input || is_output(plan, net, node);
+    const bool outside = is_input || sfi_plan_is_output(plan, net, node);
     const use_times times = times_of(plan, net, node, training);
     const int32_t backward = 2 * count - 1 - node;
     /* The caller fills inputs before the first step and reads outputs after the last; an inference
      * run may use an input's memory again once nobody reads it. */
-    const bool kept = is_output(plan, net, node) || (training && is_input);
-    add_buffer(plan, SFI_BUFFER_MAP, &step->value, bytes, outside ? -1 : node,
-               kept ? after : times.value_last);
-    const bool gradient = training && (step->wants_gradient || is_output(plan, net, node));
+    const bool kept = sfi_plan_is_output(plan, net, node) || (training && is_input);
+    add_map(plan, node, bytes, outside ? -1 : node, kept ? after : times.value_last);
+    const bool gradient = training && (step->wants_gradient || sfi_plan_is_output(plan, net, node));
     add_buffer(plan, SFI_BUFFER_MAP_GRADIENT, &step->gradient, gradient ? bytes : 0,
                times.gradient_first, is_input ? after : backward);
     add_buffer(plan, SFI_BUFFER_TAPE, &step->tape, training ? memory->tape : 0, node, backward);
@@ -441,6 +459,7 @@ sfconv_status sfi_plan_make(sfi_plan *plan, const sfconv_net *net, sfi_plan_mode
     if (plan->rank.active) {
         sfi_rank_plan_make(&plan->rank, net, plan->steps, training);
     }
+    sfi_plan_join_maps(plan, net, training);
     status = ask_memory(plan, net, training);
     if (status >= 0) {
         status = list_buffers(plan, net, training);

@@ -8,6 +8,7 @@
 #include "rank_plan.h"
 
 #define SFI_NO_BUFFER (-1)
+#define SFI_NO_SLICE (-1)
 
 /* A node's part of the plan. Offsets are in bytes from the start of the run's block. */
 typedef struct sfi_step {
@@ -27,6 +28,11 @@ typedef struct sfi_step {
     int32_t holder;
     /* Something upstream wants the gradient of this node's output. */
     bool wants_gradient;
+    /* The slice of a concatenation's map that this one is, SFI_NO_SLICE otherwise; and those of its
+     * own map that others are. */
+    int32_t slice;
+    int32_t first_slice;
+    int32_t slice_count;
     int64_t value;
     int64_t gradient;
     int64_t tape;
@@ -60,6 +66,18 @@ enum sfi_buffer_kind {
     SFI_BUFFER_KINDS
 };
 
+/* A part of a buffer, from `shift` on, that is in use for a time of its own, too: the map of one
+ * node in that of another. */
+typedef struct sfi_slice {
+    int64_t shift;
+    int64_t bytes;
+    int32_t first;
+    int32_t last;
+    int64_t *offset;
+    /* Whose map it lies in. */
+    int32_t node;
+} sfi_slice;
+
 /* A piece of memory with the time it is in use, both ends included. */
 typedef struct sfi_buffer {
     int64_t bytes;
@@ -68,6 +86,8 @@ typedef struct sfi_buffer {
     int64_t *offset;
     enum sfi_buffer_kind kind;
     int32_t node;
+    sfi_slice *slices;
+    int32_t slice_count;
 } sfi_buffer;
 
 typedef struct sfi_plan {
@@ -86,6 +106,8 @@ typedef struct sfi_plan {
     int64_t frozen_bytes;
     sfi_buffer *buffers;
     int32_t buffer_count;
+    sfi_slice *slices;
+    int32_t slice_count;
     /* Inactive where the run goes layer by layer. */
     sfi_rank_plan rank;
 } sfi_plan;
@@ -120,6 +142,12 @@ static inline bool sfi_plan_goes_by_layer(const sfi_plan *plan, const sfconv_net
            (!plan->rank.active || plan->rank.nodes[node].role == SFI_RANK_LAYER);
 }
 
+/* Whether the map of `node` is an output of the net. */
+bool sfi_plan_is_output(const sfi_plan *plan, const sfconv_net *net, int32_t node);
+
+/* Decides which maps lie in those of concatenations; after shapes, holders and the rank plan. */
+void sfi_plan_join_maps(sfi_plan *plan, const sfconv_net *net, bool training);
+
 /* Infers all shapes into plan->steps[].shape and MACs into [].macs. `inputs` holds one shape for
  * each input of the net. SHAPE or OVERFLOW with the node's name. */
 sfconv_status sfi_plan_shapes(sfi_plan *plan, const sfconv_net *net, bool training,
@@ -133,10 +161,10 @@ sfconv_status sfi_plan_make(sfi_plan *plan, const sfconv_net *net, sfi_plan_mode
 sfconv_status sfi_plan_cost(sfi_plan *plan, const sfconv_net *net, const sfconv_shape *inputs,
                             int32_t count, sfconv_cost *cost);
 
-/* Places buffers so that those in use at the same time do not overlap; sets *buffers[i].offset and
- * returns the bytes needed. Reorders `buffers`. With `scratch_apart` scratch shares memory with
- * scratch alone: what one worker has written there another would otherwise read or write as a map,
- * through the caches of two cores. */
+/* Places buffers so that those in use at the same time do not overlap, slices counted with their
+ * own times; sets *buffers[i].offset and those of slices, and returns the bytes needed. Reorders
+ * `buffers`. With `scratch_apart` scratch shares memory with scratch alone: what one worker has
+ * written there another would otherwise read or write as a map, through the caches of two cores. */
 int64_t sfi_place_buffers(sfi_buffer *buffers, int32_t count, bool scratch_apart);
 
 #endif

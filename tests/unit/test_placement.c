@@ -29,10 +29,28 @@ static void make_buffers(sfi_buffer *buffers, int64_t *offsets, int32_t count, u
     }
 }
 
+/* The whole, for -1, or a slice. */
+static sfi_slice part_of(const sfi_buffer *buffer, int32_t slice)
+{
+    return slice >= 0 ? buffer->slices[slice]
+                      : (sfi_slice){.bytes = buffer->bytes,
+                                    .first = buffer->first,
+                                    .last = buffer->last,
+                                    .offset = buffer->offset};
+}
+
 static bool meet(const sfi_buffer *a, const sfi_buffer *b)
 {
-    return a->first <= b->last && b->first <= a->last && *a->offset < *b->offset + b->bytes &&
-           *b->offset < *a->offset + a->bytes;
+    for (int32_t i = -1; i < a->slice_count; i++) {
+        for (int32_t j = -1; j < b->slice_count; j++) {
+            const sfi_slice p = part_of(a, i), q = part_of(b, j);
+            if (p.first <= q.last && q.first <= p.last && *p.offset < *q.offset + q.bytes &&
+                *q.offset < *p.offset + p.bytes) {
+                return true;
+            }
+        }
+    }
+    return false;
 }
 
 /* The most that is in use at any one time: no placement takes less. */
@@ -83,6 +101,64 @@ START_TEST(buffers_of_one_time_never_overlap_and_lie_within_the_total)
             ck_abort_msg("seed %u, stream %llu: %s", SEED, (unsigned long long)stream, fault);
         }
     }
+}
+END_TEST
+
+/* Two slices for each third buffer, in use earlier than the whole, one behind the other. */
+static void make_slices(sfi_buffer *buffers, sfi_slice *slices, int64_t *offsets, int32_t count,
+                        uint64_t stream)
+{
+    const sfi_random random = {SEED + 1, stream};
+    for (int32_t i = 0; i < count; i += 3) {
+        const int64_t half = buffers[i].bytes / 128 * 64;
+        buffers[i].slices = slices + 2 * i;
+        buffers[i].slice_count = half > 0 ? 2 : 0;
+        for (int32_t j = 0; j < buffers[i].slice_count; j++) {
+            const int32_t before = (int32_t)sfi_random_below(random, 2 * (uint64_t)(i + j), 6);
+            slices[2 * i + j] = (sfi_slice){.shift = j * half,
+                                            .bytes = half,
+                                            .first = buffers[i].first - before,
+                                            .last = buffers[i].last,
+                                            .offset = &offsets[2 * i + j]};
+        }
+    }
+}
+
+START_TEST(slices_lie_in_their_buffer_and_meet_nothing_of_their_own_time)
+{
+    for (uint64_t stream = 0; stream < 3000; stream++) {
+        sfi_buffer buffers[MAX_BUFFERS];
+        sfi_slice slices[2 * MAX_BUFFERS];
+        int64_t offsets[MAX_BUFFERS], slice_offsets[2 * MAX_BUFFERS];
+        make_buffers(buffers, offsets, MAX_BUFFERS, stream);
+        make_slices(buffers, slices, slice_offsets, MAX_BUFFERS, stream);
+        const int64_t total = sfi_place_buffers(buffers, MAX_BUFFERS, stream % 2 == 1);
+        const char *fault = fault_of(buffers, MAX_BUFFERS, total);
+        for (int32_t i = 0; i < MAX_BUFFERS; i++) {
+            for (int32_t j = 0; j < buffers[i].slice_count; j++) {
+                const sfi_slice *slice = &buffers[i].slices[j];
+                ck_assert_int_eq(*slice->offset, *buffers[i].offset + slice->shift);
+            }
+        }
+        ck_assert_msg(!fault, "seed %u, stream %llu: %s", SEED, (unsigned long long)stream, fault);
+    }
+}
+END_TEST
+
+START_TEST(memory_beside_a_slice_serves_others_before_the_whole)
+{
+    int64_t offsets[2], slice_offset;
+    sfi_slice slice = {.shift = 64, .bytes = 64, .first = 1, .last = 5, .offset = &slice_offset};
+    sfi_buffer buffers[] = {{.bytes = 128,
+                             .first = 4,
+                             .last = 5,
+                             .offset = &offsets[0],
+                             .slices = &slice,
+                             .slice_count = 1},
+                            {.bytes = 64, .first = 2, .last = 3, .offset = &offsets[1]}};
+    ck_assert_int_eq(sfi_place_buffers(buffers, 2, false), 128);
+    ck_assert_int_eq(offsets[1], 0);
+    ck_assert_int_eq(slice_offset, 64);
 }
 END_TEST
 
@@ -144,6 +220,8 @@ int main(void)
     Suite *suite = suite_create("placement");
     TCase *tests = tcase_create("placement");
     tcase_add_test(tests, buffers_of_one_time_never_overlap_and_lie_within_the_total);
+    tcase_add_test(tests, slices_lie_in_their_buffer_and_meet_nothing_of_their_own_time);
+    tcase_add_test(tests, memory_beside_a_slice_serves_others_before_the_whole);
     tcase_add_test(tests, a_placement_is_a_function_of_the_buffers);
     tcase_add_test(tests, buffers_of_different_times_share_memory);
     tcase_add_test(tests, scratch_that_is_apart_shares_memory_with_scratch_alone);

@@ -1,0 +1,56 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* Inference: maps that a concatenation joins are computed where they lie in its map, so that
+ * nothing is copied. That needs a batch of one image, as the maps of an image follow each other
+ * there, and maps that are the caller's neither to write nor to read. */
+#include "layer_facts.h"
+#include "memory.h"
+#include "plan.h"
+
+static bool is_stored_layer(const sfi_plan *plan, const sfconv_net *net, int32_t node)
+{
+    return plan->steps[node].live && sfi_plan_goes_by_layer(plan, net, node);
+}
+
+/* Whether the map of `node` may lie `shift` bytes into another: not with slack behind its end. */
+static bool may_join(const sfi_plan *plan, const sfconv_net *net, int32_t node, int64_t shift)
+{
+    const sfi_rank_node *ranked = &plan->rank.nodes[node];
+    const bool is_plain = !plan->rank.active || (ranked->stored && !ranked->read_in_strips);
+    return net->nodes[node].layer && is_plain && !sfi_plan_is_output(plan, net, node) &&
+           shift % SFI_ALIGNMENT == 0 && plan->steps[node].slice < 0 &&
+           plan->steps[node].slice_count == 0;
+}
+
+static void join_inputs(sfi_plan *plan, const sfconv_net *net, int32_t node)
+{
+    const sfi_node *self = &net->nodes[node];
+    sfi_step *step = &plan->steps[node];
+    int64_t shift = 0;
+    step->first_slice = plan->slice_count;
+    for (int32_t i = 0; i < self->input_count; i++) {
+        const int32_t part = plan->steps[self->inputs[i]].holder;
+        const int64_t bytes = sfi_shape_count(plan->steps[part].shape) * (int64_t)sizeof(float);
+        if (may_join(plan, net, part, shift)) {
+            plan->steps[part].slice = plan->slice_count;
+            plan->slices[plan->slice_count++] = (sfi_slice){
+                .shift = shift, .bytes = bytes, .offset = &plan->steps[part].value, .node = node};
+        }
+        shift += bytes;
+    }
+    step->slice_count = plan->slice_count - step->first_slice;
+}
+
+void sfi_plan_join_maps(sfi_plan *plan, const sfconv_net *net, bool training)
+{
+    plan->slice_count = 0;
+    for (int32_t i = 0; i < net->node_count; i++) {
+        plan->steps[i].slice = SFI_NO_SLICE;
+        plan->steps[i].slice_count = 0;
+    }
+    for (int32_t i = 0; i < net->node_count && !training; i++) {
+        const bool joins = is_stored_layer(plan, net, i) && sfi_is_concat(net->nodes[i].layer);
+        if (joins && plan->steps[i].shape.n == 1) {
+            join_inputs(plan, net, i);
+        }
+    }
+}
