@@ -171,8 +171,10 @@ SFV_INLINE void run_tiles(const strip_view *view, const tile_place *place, int64
     const float floor = view->floor;
     const int64_t first = strip.first + place->column;
     const int64_t tail = place->tail;
+    const float *const *next = strip.next ? strip.next : strip.sources;
+    int64_t ahead = (strip.next ? strip.next_first : strip.first) + place->column;
     int64_t row = place->row;
-    for (; count > 0; count--, row += rows) {
+    for (; count > 0; count--, row += rows, ahead += SFK_CACHE_LINE) {
         sfv sums[SFV_TILE_ROWS][MAX_VECTORS];
         const float *weights[SFV_TILE_ROWS];
         SFV_UNROLL
@@ -184,6 +186,7 @@ SFV_INLINE void run_tiles(const strip_view *view, const tile_place *place, int64
         start_rows(sums, &strip, row, place->column, rows, vectors, tail);
         int64_t at = 0;
         for (int64_t k = 0; k < strip.depth; k++, at += strip.weight_step) {
+            __builtin_prefetch(next[k] + ahead);
             add_source(sums, weights, at, strip.sources[k] + first, rows, vectors);
         }
         if (strip.residual_count) {

@@ -76,6 +76,10 @@ typedef struct sfk_strip {
     const float *const *sources;
     int64_t first;
     int64_t depth;
+    /* NULL, or the sources of another product, which are asked for meanwhile from `next_first` on:
+     * as many lines of each as there are blocks of rows, of each tile of columns. */
+    const float *const *next;
+    int64_t next_first;
     const float *const *residuals;
     int64_t residual_count;
     /* From row to row of a residual. */

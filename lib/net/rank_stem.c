@@ -76,6 +76,8 @@ static void make_lines(const stem_block *block, int64_t first, int64_t rows)
     float *points = block->task->bench.points;
     const int64_t plane = stem->channels * stem->span;
     for (int64_t f = 0; f < SFK_LINE_POINTS; f++) {
+        /* Lines of the points lie in the second-level cache, too short for it to guess the next. */
+        const int64_t next = f + 1 < SFK_LINE_POINTS ? f + 1 : 0;
         const sfk_strip product = {.weights = (const float *const *)job->weights.folded.rows +
                                               block->channel,
                                    .weight_first = f * stem->depth,
@@ -83,6 +85,8 @@ static void make_lines(const stem_block *block, int64_t first, int64_t rows)
                                    .sources = block->task->bench.taps + f * stem->depth,
                                    .first = first * stem->tiles,
                                    .depth = stem->depth,
+                                   .next = block->task->bench.taps + next * stem->depth,
+                                   .next_first = (next > 0 ? first : first + rows) * stem->tiles,
                                    .to = points + f * plane,
                                    .to_stride = stem->span,
                                    .rows = block->channels,
