@@ -15,6 +15,10 @@
 /* Sizes and channels beyond which nothing is added. */
 #define RANDOM_SIZE 64
 #define RANDOM_CHANNELS 300
+/* Of a batch of maps in wide nets, more than which are slow to compute everything with; of a few.
+ */
+#define RANDOM_VALUES 40000
+#define MANY_RANDOM_VALUES 160000
 
 typedef struct random_map {
     int32_t node;
@@ -32,6 +36,11 @@ typedef struct random_net {
     random_map maps[RANDOM_NODES];
     int count;
     int wanted;
+    /* Of ranks, channels and windows as in networks that are in use: many code paths begin at 8
+     * mixed maps or at dozens of channels. */
+    bool wide;
+    /* Whether training finds those of the inputs: some stems are trained otherwise then. */
+    bool input_gradients;
     int64_t batch;
     /* Of each net input. */
     sfconv_shape shapes[RANDOM_INPUTS];
@@ -109,10 +118,28 @@ static inline void copy_window(const random_window *window, int64_t kernel[2], i
     memcpy(dilation, window->dilation, sizeof window->dilation);
 }
 
+/* Channels for a map of this size: any number up to what is quickly computed, at times a whole
+ * number of vectors; or `least` and fewer than `most` more. */
+static inline int64_t draw_channels(random_net *made, const random_map *size, int64_t least,
+                                    int64_t most)
+{
+    if (!made->wide) {
+        return least + draw(made, most);
+    }
+    const int64_t values = draw(made, 6) ? RANDOM_VALUES : MANY_RANDOM_VALUES;
+    const int64_t affordable = values / (size->height * size->width * made->batch);
+    const int64_t limit = affordable < 16 ? 16 : affordable;
+    const int64_t channels = 1 + draw(made, limit < RANDOM_CHANNELS ? limit : RANDOM_CHANNELS);
+    return draw(made, 3) || channels < 16 ? channels : channels / 16 * 16;
+}
+
 /* `keep`: as many pixels come out. */
 static inline random_window draw_window(random_net *made, bool keep)
 {
-    random_window window;
+    random_window window = {{3, 3}, {1, 1}, {1, 1}, {1, 1}};
+    if (made->wide && draw(made, 6)) {
+        return window;
+    }
     for (int axis = 0; axis < 2; axis++) {
         const bool odd = keep || draw(made, 6) > 0;
         window.kernel[axis] = odd ? 2 * draw(made, 4) + 1 : 1 + draw(made, 6);
@@ -141,13 +168,14 @@ static inline bool pass_window(random_map *map, const random_window *window)
     return true;
 }
 
-/* Rank: mostly small, at times whatever the weights can have, which may be more than channels. */
+/* Rank: mostly small, in wide nets up to 40, at times whatever the weights can have, which may be
+ * more than channels. */
 static inline int64_t draw_rank(random_net *made, const sfconv_sfconv2d_desc *desc)
 {
     const int64_t by_q = desc->in_channels * desc->kernel[1];
     const int64_t by_p = desc->out_channels * desc->kernel[0];
     const int64_t most = by_q < by_p ? by_q : by_p;
-    const int64_t usual = draw(made, 4) ? 3 : 12;
+    const int64_t usual = draw(made, 4) ? made->wide ? 40 : 3 : 12;
     const int64_t limit = draw(made, 8) == 0 ? 70 : usual;
     return 1 + draw(made, most < limit ? most : limit);
 }
@@ -164,7 +192,9 @@ static inline void put_random_sfconv(random_net *made, random_map *in, bool keep
     }
     copy_window(&window, desc.kernel, desc.stride, desc.padding, desc.dilation);
     desc.in_channels = in->channels;
-    out.channels = keep || draw(made, 2) ? in->channels : 1 + draw(made, draw(made, 8) ? 40 : 130);
+    if (!keep && draw(made, 2) == 0) {
+        out.channels = draw_channels(made, &out, 1, draw(made, 8) ? 40 : 130);
+    }
     desc.out_channels = out.channels;
     desc.rank = draw_rank(made, &desc);
     desc.has_bias = (int32_t)draw(made, 2);
@@ -191,7 +221,7 @@ static inline void put_random_conv(random_net *made, random_map *in)
     }
     copy_window(&window, desc.kernel, desc.stride, desc.padding, desc.dilation);
     desc.in_channels = in->channels;
-    out.channels = 1 + draw(made, 40);
+    out.channels = draw_channels(made, &out, 1, 40);
     const bool separable = draw(made, 6) == 0;
     if (!separable && draw(made, 6) == 0) {
         desc.groups = in->channels;
@@ -216,7 +246,7 @@ static inline void put_random_pool(random_net *made, random_map *in)
     if (draw(made, 10) == 0) {
         desc.kind = SFCONV_POOL_GLOBAL_AVERAGE;
         window = (random_window){{in->height, in->width}, {1, 1}, {0, 0}, {1, 1}};
-    } else if (draw(made, 4) == 0) {
+    } else if (draw(made, made->wide ? 2 : 4) == 0) {
         desc.kind = SFCONV_POOL_AVERAGE;
     } else if (draw(made, 3) == 0) {
         desc.kind = draw(made, 2) ? SFCONV_POOL_MAX : SFCONV_POOL_AVERAGE;

@@ -26,7 +26,7 @@ static inline void put_residual(random_net *made, random_map *in)
     put_random_relu(made);
 }
 
-/* A layer of kernel `kernel` to the maps of `out`, dense or of rank 2. */
+/* A layer of kernel `kernel` to the maps of `out`, dense or of rank 2, or any in wide nets. */
 static inline void put_strided(random_net *made, random_map *in, int64_t kernel, int64_t stride,
                                bool dense, random_map out)
 {
@@ -48,7 +48,7 @@ static inline void put_strided(random_net *made, random_map *in, int64_t kernel,
         desc.kernel[0] = desc.kernel[1] = kernel;
         desc.stride[0] = desc.stride[1] = stride;
         desc.padding[0] = desc.padding[1] = padding;
-        desc.rank = kernel == 1 ? 1 : 2;
+        desc.rank = made->wide ? draw_rank(made, &desc) : kernel == 1 ? 1 : 2;
         desc.seed = made->drawn;
         ck_assert_int_eq(sfconv_sfconv2d_create(&layer, made->context, &desc), SFCONV_OK);
     }
@@ -59,10 +59,10 @@ static inline void put_strided(random_net *made, random_map *in, int64_t kernel,
 static inline void put_down_block(random_net *made, random_map *in)
 {
     const int64_t stride = 1 + draw(made, 2);
-    const random_map out = {.channels = 4 + draw(made, 20),
-                            .height = (in->height - 1) / stride + 1,
-                            .width = (in->width - 1) / stride + 1};
+    random_map out = {.height = (in->height - 1) / stride + 1,
+                      .width = (in->width - 1) / stride + 1};
     random_map *sum[2];
+    out.channels = draw_channels(made, &out, 4, 20);
     if (!can_normalize(made, &out)) {
         return;
     }
@@ -84,6 +84,7 @@ static inline void put_down_block(random_net *made, random_map *in)
 /* sfconv([in, up-sampled relu(sfconv(pooled in))]) */
 static inline void put_skip(random_net *made, random_map *in)
 {
+    const int32_t pooling = made->wide && draw(made, 2) ? SFCONV_POOL_AVERAGE : SFCONV_POOL_MAX;
     const random_map whole = *in;
     random_map half = *in;
     put_random_sfconv(made, in, true);
@@ -91,7 +92,7 @@ static inline void put_skip(random_net *made, random_map *in)
     random_map *skip = last_map(made);
     half.height /= 2;
     half.width /= 2;
-    put_map(made, new_pool(made->context, SFCONV_POOL_MAX), &skip, 1, half);
+    put_map(made, new_pool(made->context, pooling), &skip, 1, half);
     put_random_sfconv(made, last_map(made), true);
     put_random_relu(made);
     random_map *deep = last_map(made);
@@ -124,6 +125,24 @@ static inline void put_nested_join(random_net *made, random_map *in)
         put_random_upsample(made, last_map(made));
     }
     put_random_sfconv(made, last_map(made), false);
+}
+
+/* The end of a ResNet: averages of a sum or of a factorized layer, and a dense layer of them. */
+static inline void put_classifier(random_net *made, random_map *in)
+{
+    if (draw(made, 2)) {
+        put_residual(made, in);
+    } else {
+        put_random_sfconv(made, in, true);
+        put_random_relu(made);
+    }
+    random_map *whole = last_map(made);
+    random_map one = {.channels = whole->channels, .height = 1, .width = 1};
+    put_map(made, new_pool(made->context, SFCONV_POOL_GLOBAL_AVERAGE), &whole, 1, one);
+    random_map *averages = last_map(made);
+    one.channels = 1 + draw(made, 20);
+    put_map(made, new_linear(made->context, averages->channels, one.channels, made->drawn),
+            &averages, 1, one);
 }
 
 static inline void put_random_node(random_net *made)
@@ -186,7 +205,11 @@ static inline void put_random_node(random_net *made)
         }
         break;
     default:
-        put_random_sfconv(made, in, false);
+        if (made->wide && draw(made, 4) == 0) {
+            put_random_conv(made, in);
+        } else {
+            put_random_sfconv(made, in, false);
+        }
     }
 }
 
@@ -221,6 +244,7 @@ static inline random_net begin_random_net(sfconv_context *context, uint64_t seed
     random_net made = {.context = context, .net = empty_net(context), .random = {seed, stream}};
     made.wanted = 4 + (int)draw(&made, RANDOM_NODES - RANDOM_STEP - 4);
     made.batch = 1 + draw(&made, 4);
+    made.input_gradients = true;
     return made;
 }
 
@@ -228,6 +252,9 @@ static inline void complete_random_net(random_net *made)
 {
     for (int tries = 0; made->count < made->wanted && tries < 4 * RANDOM_NODES; tries++) {
         put_random_node(made);
+    }
+    if (made->wide && draw(made, 2)) {
+        put_classifier(made, draw_map(made));
     }
     choose_outputs(made);
     settle_random_net(made);
@@ -263,9 +290,9 @@ static inline void put_random_stem(random_net *made)
     desc.out_channels = out.channels = 1 + draw(made, 80);
     desc.kernel[0] = 1 + draw(made, 7);
     desc.kernel[1] = 4 + draw(made, 5);
-    desc.stride[0] = 1 + draw(made, 2);
+    desc.stride[0] = made->wide && draw(made, 3) ? 2 : 1 + draw(made, 2);
     desc.stride[1] = 2;
-    desc.dilation[0] = 1 + draw(made, 2);
+    desc.dilation[0] = made->wide ? 1 : 1 + draw(made, 2);
     desc.padding[0] = desc.dilation[0] * (desc.kernel[0] / 2);
     desc.padding[1] = desc.kernel[1] / 2;
     desc.has_bias = (int32_t)draw(made, 2);
@@ -301,6 +328,48 @@ static inline random_net new_random_stem_net(sfconv_context *context, uint64_t s
     image.width = 5 + draw(&made, draw(&made, 4) ? 70 : 300);
     put_random_input(&made, image);
     put_random_stem(&made);
+    complete_random_net(&made);
+    return made;
+}
+
+/* From a pixel to 40x40, at times of whole vectors in a row, or a few long rows or columns. */
+static inline random_map draw_wide_image(random_net *made)
+{
+    static const int64_t largest[] = {4, 10, 16, 28, 40};
+    const int64_t most = largest[draw(made, 5)];
+    random_map image = {.height = 1 + draw(made, most), .width = 1 + draw(made, most)};
+    if (draw(made, 3) == 0) {
+        image.height = image.width;
+    } else if (draw(made, 2)) {
+        image.width = (image.width + 7) / 8 * 8;
+    } else if (draw(made, 4) == 0) {
+        image.width = 50 + draw(made, 300);
+        image.height = 1 + draw(made, 6);
+    } else if (draw(made, 4) == 0) {
+        image.height = 50 + draw(made, 300);
+        image.width = 1 + draw(made, 6);
+    }
+    image.channels = draw_channels(made, &image, 1, 1);
+    return image;
+}
+
+/* Ranks up to 40, up to 300 channels of small maps; at times with a stem or a classifier. */
+static inline random_net new_random_wide_net(sfconv_context *context, uint64_t seed)
+{
+    random_net made = begin_random_net(context, seed, 2);
+    made.wide = true;
+    made.wanted = 2 + (int)draw(&made, 12);
+    made.batch = draw(&made, 2) ? 1 : made.batch;
+    made.input_gradients = draw(&made, 4) == 0;
+    if (draw(&made, 5)) {
+        put_random_input(&made, draw_wide_image(&made));
+    } else {
+        const random_map image = {.channels = 1 + draw(&made, 3),
+                                  .height = 5 + draw(&made, 60),
+                                  .width = 5 + draw(&made, 90)};
+        put_random_input(&made, image);
+        put_random_stem(&made);
+    }
     complete_random_net(&made);
     return made;
 }

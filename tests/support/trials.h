@@ -1,29 +1,29 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* The same step of training by both engines, and what may lie between them. */
+/* The same forward, or step of training, by both engines, and what may lie between them; what it
+ * leaves as bits. */
 #ifndef TESTS_TRIALS_H
 #define TESTS_TRIALS_H
 
 #include "random_nets.h"
 
-static inline sfconv_run *training_of_sizes(sfconv_net *net, int32_t engine,
-                                            const sfconv_shape *shapes, int32_t count)
+static inline sfconv_run *training_with(sfconv_net *net, int32_t engine, sfconv_shape shape)
 {
     sfconv_run *run = new_run(net, SFCONV_MODE_TRAINING);
     ck_assert_int_eq(sfconv_run_set_engine(run, engine), SFCONV_OK);
     ck_assert_int_eq(sfconv_run_want_input_gradients(run, 1), SFCONV_OK);
-    ck_assert_int_eq(sfconv_run_reshape(run, shapes, count, NULL, 0), SFCONV_OK);
+    ck_assert_int_eq(sfconv_run_reshape(run, &shape, 1, NULL, 0), SFCONV_OK);
     return run;
 }
 
-static inline sfconv_run *training_with(sfconv_net *net, int32_t engine, sfconv_shape shape)
+static inline void forward_filled(sfconv_run *run, uint64_t stream)
 {
-    return training_of_sizes(net, engine, &shape, 1);
+    fill_inputs(run, stream);
+    run_forward(run);
 }
 
 static inline void step(sfconv_run *run, uint64_t stream)
 {
-    fill_inputs(run, stream);
-    run_forward(run);
+    forward_filled(run, stream);
     ck_assert_int_eq(sfconv_run_zero_gradients(run), SFCONV_OK);
     fill_output_gradients(run, stream + 50);
     run_backward(run);
@@ -36,16 +36,20 @@ typedef struct trial {
     int count;
     sfconv_net *nets[3];
     sfconv_run *runs[3];
+    bool input_gradients;
+    /* Where they do not agree. */
+    char fault[200];
 } trial;
 
 static inline trial open_pair(const char *name, sfconv_net *one, sfconv_net *two,
                               sfconv_shape shape)
 {
-    return (trial){name,
-                   2,
-                   {one, two},
-                   {training_with(one, SFCONV_ENGINE_LAYERS, shape),
-                    training_with(two, SFCONV_ENGINE_RANK_SPACE, shape)}};
+    return (trial){.name = name,
+                   .count = 2,
+                   .nets = {one, two},
+                   .runs = {training_with(one, SFCONV_ENGINE_LAYERS, shape),
+                            training_with(two, SFCONV_ENGINE_RANK_SPACE, shape)},
+                   .input_gradients = true};
 }
 
 static inline void close_trial(trial *made)
@@ -62,15 +66,15 @@ typedef struct views {
 } views;
 
 /* Distances count in parts of the largest number of the tensor. */
-static inline void check_views(const trial *made, const char *name, const views *all,
-                               double tolerance, double noise)
+static inline bool views_agree(trial *made, const char *name, const views *all, double tolerance,
+                               double noise)
 {
     const double distance = distance_of(&all->of[0], &all->of[1]);
     const double largest = largest_of(&all->of[0]);
     const double rounding = made->count == 3 ? 10 * distance_of(&all->of[0], &all->of[2]) : 0;
-    ck_assert_msg(distance <= fmax(tolerance * largest, rounding) + noise,
-                  "%s: %s differs by %g of %g, rounding %g", made->name, name, distance, largest,
-                  rounding);
+    snprintf(made->fault, sizeof made->fault, "%s: %s differs by %g of %g, rounding %g", made->name,
+             name, distance, largest, rounding);
+    return distance <= fmax(tolerance * largest, rounding) + noise;
 }
 
 static inline sfconv_view gradient_of(sfconv_run *run, int32_t parameter)
@@ -94,31 +98,169 @@ static inline double noise_of(trial *made)
     return noise;
 }
 
-static inline void check_trial(trial *made, double outputs, double gradients)
+static inline bool outputs_agree(trial *made, double tolerance)
 {
-    const double noise = noise_of(made);
+    bool agree = true;
     views all;
-    for (int32_t i = 0; i < sfconv_net_output_count(made->nets[0]); i++) {
+    for (int32_t i = 0; agree && i < sfconv_net_output_count(made->nets[0]); i++) {
         for (int j = 0; j < made->count; j++) {
             all.of[j] = output_of(made->runs[j], i);
         }
-        check_views(made, "an output", &all, outputs, 0);
+        agree = views_agree(made, "an output", &all, tolerance, 0);
     }
-    for (int32_t i = 0; i < sfconv_net_parameter_count(made->nets[0]); i++) {
+    return agree;
+}
+
+static inline bool input_gradients_agree(trial *made, double tolerance)
+{
+    bool agree = true;
+    views all;
+    for (int32_t i = 0; agree && i < sfconv_net_input_count(made->nets[0]); i++) {
+        for (int j = 0; j < made->count; j++) {
+            all.of[j] = input_gradient_of(made->runs[j], i);
+        }
+        agree = views_agree(made, "the gradient of an input", &all, tolerance, 0);
+    }
+    return agree;
+}
+
+static inline bool trial_agrees(trial *made, double outputs, double gradients)
+{
+    const double noise = noise_of(made);
+    bool agree = outputs_agree(made, outputs);
+    views all;
+    for (int32_t i = 0; agree && i < sfconv_net_parameter_count(made->nets[0]); i++) {
         const sfconv_parameter_info info = parameter_of(made->nets[0], i);
         for (int j = 0; j < made->count; j++) {
             all.of[j] = info.trainable ? gradient_of(made->runs[j], i)
                                        : parameter_of(made->nets[j], i).view;
         }
-        check_views(made, info.name, &all, info.trainable ? gradients : outputs,
-                    info.trainable ? noise : 0);
+        agree = views_agree(made, info.name, &all, info.trainable ? gradients : outputs,
+                            info.trainable ? noise : 0);
     }
-    for (int32_t i = 0; i < sfconv_net_input_count(made->nets[0]); i++) {
-        for (int j = 0; j < made->count; j++) {
-            all.of[j] = input_gradient_of(made->runs[j], i);
+    return agree && (!made->input_gradients || input_gradients_agree(made, gradients));
+}
+
+static inline void check_trial(trial *made, double outputs, double gradients)
+{
+    ck_assert_msg(trial_agrees(made, outputs, gradients), "%s", made->fault);
+}
+
+typedef random_net (*net_maker)(sfconv_context *context, uint64_t seed);
+
+static inline sfconv_run *run_of_random(const random_net *made, int32_t mode, int32_t engine)
+{
+    sfconv_run *run = new_run(made->net, mode);
+    ck_assert_int_eq(sfconv_run_set_engine(run, engine), SFCONV_OK);
+    if (mode == SFCONV_MODE_TRAINING) {
+        ck_assert_int_eq(sfconv_run_want_input_gradients(run, made->input_gradients), SFCONV_OK);
+    }
+    reshape_random(run, made);
+    return run;
+}
+
+/* Lays the run out again, in memory that holds the bytes `rest` and is to be freed behind it: what
+ * nobody has written must not count. */
+static inline void *lend_memory(sfconv_run *run, const random_net *made, int rest)
+{
+    int64_t bytes;
+    ck_assert_int_eq(sfconv_run_bytes(run, made->shapes, made->input_count, &bytes), SFCONV_OK);
+    void *memory = aligned_alloc(64, (size_t)(bytes + 63) / 64 * 64);
+    ck_assert_ptr_nonnull(memory);
+    memset(memory, rest, (size_t)bytes);
+    ck_assert_int_eq(sfconv_run_reshape(run, made->shapes, made->input_count, memory, bytes),
+                     SFCONV_OK);
+    return memory;
+}
+
+/* Largest distance, in parts of the largest number. */
+static inline double relative_distance(const sfconv_view *a, const sfconv_view *b)
+{
+    return distance_of(a, b) / worst_of(largest_of(a), 1e-30);
+}
+
+/* Where a net cancels so much that a rounding of its weights shows, that is allowed too. */
+static inline void check_random_inference(sfconv_context *context, net_maker make, uint64_t seed)
+{
+    static const int32_t engines[] = {SFCONV_ENGINE_LAYERS, SFCONV_ENGINE_RANK_SPACE,
+                                      SFCONV_ENGINE_LAYERS};
+    random_net made = make(context, NETS_SEED + seed);
+    sfconv_run *runs[3];
+    for (int i = 0; i < 3; i++) {
+        runs[i] = run_of_random(&made, SFCONV_MODE_INFERENCE, engines[i]);
+        if (i == 2) {
+            shake_weights(made.net);
         }
-        check_views(made, "the gradient of an input", &all, gradients, 0);
+        forward_filled(runs[i], 5);
     }
+    for (int32_t i = 0; i < sfconv_net_output_count(made.net); i++) {
+        const sfconv_view a = output_of(runs[0], i), b = output_of(runs[1], i);
+        const sfconv_view c = output_of(runs[2], i);
+        const double distance = relative_distance(&a, &b);
+        const double allowed = fmax(1e-5, 3 * relative_distance(&a, &c));
+        ck_assert_msg(distance <= allowed, "random net %d: output %d differs by %g, allowed %g",
+                      (int)seed, i, distance, allowed);
+    }
+    for (int i = 0; i < 3; i++) {
+        sfconv_run_destroy(runs[i]);
+    }
+    sfconv_net_destroy(made.net);
+}
+
+static inline trial open_random(sfconv_context *context, net_maker make, uint64_t seed)
+{
+    trial made = {.name = "random net", .count = 3};
+    for (int i = 0; i < 3; i++) {
+        const int32_t engine = i == 1 ? SFCONV_ENGINE_RANK_SPACE : SFCONV_ENGINE_LAYERS;
+        const random_net drawn = make(context, NETS_SEED + seed);
+        made.nets[i] = drawn.net;
+        made.runs[i] = run_of_random(&drawn, SFCONV_MODE_TRAINING, engine);
+        made.input_gradients = drawn.input_gradients;
+    }
+    shake_weights(made.nets[2]);
+    return made;
+}
+
+static inline bool steps_agree(trial *made, uint64_t stream)
+{
+    for (int i = 0; i < made->count; i++) {
+        step(made->runs[i], stream);
+    }
+    return trial_agrees(made, 1e-5, 1e-4);
+}
+
+/* In lent memory that holds the bytes `rest`. */
+static inline uint64_t inference_bits(sfconv_context *context, net_maker make, uint64_t seed,
+                                      int rest)
+{
+    random_net made = make(context, NETS_SEED + seed);
+    sfconv_run *run = run_of_random(&made, SFCONV_MODE_INFERENCE, SFCONV_ENGINE_RANK_SPACE);
+    void *lent = lend_memory(run, &made, rest);
+    forward_filled(run, 6);
+    const uint64_t bits = hash_outputs(run);
+    sfconv_run_destroy(run);
+    sfconv_net_destroy(made.net);
+    free(lent);
+    return bits;
+}
+
+/* Of a step and all that it leaves. */
+static inline uint64_t training_bits(sfconv_context *context, net_maker make, uint64_t seed,
+                                     int rest)
+{
+    random_net made = make(context, NETS_SEED + seed);
+    sfconv_run *run = run_of_random(&made, SFCONV_MODE_TRAINING, SFCONV_ENGINE_RANK_SPACE);
+    void *lent = lend_memory(run, &made, rest);
+    step(run, 6);
+    uint64_t bits = hash_outputs(run) ^ hash_gradients(run) ^ hash_parameters(made.net);
+    for (int32_t i = 0; made.input_gradients && i < made.input_count; i++) {
+        const sfconv_view input = input_gradient_of(run, i);
+        bits = hash_view(bits, &input);
+    }
+    sfconv_run_destroy(run);
+    sfconv_net_destroy(made.net);
+    free(lent);
+    return bits;
 }
 
 #endif

@@ -2,22 +2,7 @@
 /* Training the ready-made networks gives the same bits on every instruction set, for any number of
  * workers, and in whatever order a host's parallel_for runs the tasks. */
 #include "trainings.h"
-
-/* Runs the tasks from the last to the first, each as another worker than the one before. */
-static void run_reversed(void *user, int64_t count, sfconv_task_fn task, void *argument)
-{
-    const int32_t *workers = user;
-    for (int64_t i = count - 1; i >= 0; i--) {
-        task(argument, i, (int32_t)(i % *workers));
-    }
-}
-
-typedef struct setting {
-    const char *name;
-    int32_t workers;
-    int32_t isa;
-    bool reversed;
-} setting;
+#include "who_computes.h"
 
 /* The first is what the others are held against. */
 static const setting settings[] = {
@@ -32,23 +17,6 @@ static const setting settings[] = {
 };
 
 #define SETTING_COUNT ((int)(sizeof settings / sizeof *settings))
-
-/* A context of these settings, or NULL where the machine lacks the instruction set. */
-static sfconv_context *context_of(const setting *wanted)
-{
-    sfconv_context_desc desc = SFCONV_CONTEXT_DESC_INIT;
-    sfconv_context *context;
-    desc.workers = wanted->workers;
-    desc.isa = wanted->isa;
-    desc.parallel_for = wanted->reversed ? run_reversed : NULL;
-    desc.parallel_user = (void *)&wanted->workers;
-    const sfconv_status status = sfconv_context_create(&context, &desc);
-    if (status == SFCONV_ERROR_UNSUPPORTED) {
-        return NULL;
-    }
-    ck_assert_int_eq(status, SFCONV_OK);
-    return context;
-}
 
 /* Twenty steps of each network; a few of other methods, and of wide ranks in the large ones. */
 static const training trainings[] = {
@@ -74,7 +42,7 @@ START_TEST(training_gives_the_same_bits_whoever_computes)
     const int first = SETTING_COUNT - rounds_of(SETTING_COUNT);
     hashes expected = {0};
     for (int i = first; i < SETTING_COUNT; i++) {
-        sfconv_context *context = context_of(&settings[i]);
+        sfconv_context *context = context_of(&settings[i], SFCONV_CONVOLUTION_AUTO);
         if (!context) {
             continue;
         }
@@ -105,7 +73,7 @@ START_TEST(no_number_of_workers_changes_a_bit)
     hashes expected = {0};
     for (int32_t workers = 1; workers <= rounds_of(16); workers += stride) {
         const setting wanted = {NULL, workers, SFCONV_ISA_BEST, false};
-        sfconv_context *context = context_of(&wanted);
+        sfconv_context *context = context_of(&wanted, SFCONV_CONVOLUTION_AUTO);
         const hashes got = train(&task, context, false);
         expected = workers == 1 ? got : expected;
         ck_assert_msg(memcmp(&got, &expected, sizeof got) == 0, "%s: %d workers differ from one",
@@ -118,7 +86,7 @@ END_TEST
 START_TEST(other_inputs_or_weights_give_other_hashes)
 {
     training task = trainings[0];
-    sfconv_context *context = context_of(&settings[0]);
+    sfconv_context *context = context_of(&settings[0], SFCONV_CONVOLUTION_AUTO);
     task.steps = 1;
     const hashes one = train(&task, context, false);
     task.steps = 8;

@@ -1,33 +1,15 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* Inference in rank space: the numbers of the layer path, the same bits everywhere, less memory. */
-#include "random_nets.h"
 #include "tally.h"
+#include "trials.h"
 
 #define RANDOM_NETS 400
 
-typedef random_net (*net_maker)(sfconv_context *context, uint64_t seed);
 static const net_maker makers[] = {new_random_net, new_random_stem_net};
 
 static sfconv_run *run_with(sfconv_net *net, int32_t engine, sfconv_shape shape)
 {
     return new_run_of(net, engine, &shape, 1);
-}
-
-static sfconv_run *run_of_random(const random_net *made, int32_t engine)
-{
-    return new_run_of(made->net, engine, made->shapes, made->input_count);
-}
-
-static void forward_filled(sfconv_run *run, uint64_t stream)
-{
-    fill_inputs(run, stream);
-    run_forward(run);
-}
-
-/* Largest distance, in parts of the largest number. */
-static double relative_distance(const sfconv_view *a, const sfconv_view *b)
-{
-    return distance_of(a, b) / worst_of(largest_of(a), 1e-30);
 }
 
 static void check_engines_agree(sfconv_net *net, sfconv_shape shape, double tolerance,
@@ -46,36 +28,11 @@ static void check_engines_agree(sfconv_net *net, sfconv_shape shape, double tole
     sfconv_run_destroy(ranks);
 }
 
-/* Where a net cancels so much that a rounding of its weights shows, that is allowed too. */
-static void check_random_net(sfconv_context *context, net_maker make, uint64_t seed)
-{
-    random_net made = make(context, NETS_SEED + seed);
-    sfconv_run *layers = run_of_random(&made, SFCONV_ENGINE_LAYERS);
-    sfconv_run *ranks = run_of_random(&made, SFCONV_ENGINE_RANK_SPACE);
-    sfconv_run *shaken = run_of_random(&made, SFCONV_ENGINE_LAYERS);
-    forward_filled(layers, 5);
-    forward_filled(ranks, 5);
-    shake_weights(made.net);
-    forward_filled(shaken, 5);
-    for (int32_t i = 0; i < sfconv_net_output_count(made.net); i++) {
-        const sfconv_view a = output_of(layers, i), b = output_of(ranks, i);
-        const sfconv_view c = output_of(shaken, i);
-        const double distance = relative_distance(&a, &b);
-        const double allowed = fmax(1e-5, 3 * relative_distance(&a, &c));
-        ck_assert_msg(distance <= allowed, "random net %d: output %d differs by %g, allowed %g",
-                      (int)seed, i, distance, allowed);
-    }
-    sfconv_run_destroy(layers);
-    sfconv_run_destroy(ranks);
-    sfconv_run_destroy(shaken);
-    sfconv_net_destroy(made.net);
-}
-
 START_TEST(random_nets_agree_with_the_layer_path)
 {
     sfconv_context *context = public_context(1, SFCONV_ISA_BEST);
     for (uint64_t seed = 0; seed < (uint64_t)rounds_of(RANDOM_NETS); seed++) {
-        check_random_net(context, makers[_i], seed);
+        check_random_inference(context, makers[_i], seed);
     }
     sfconv_context_destroy(context);
 }
@@ -135,12 +92,7 @@ static uint64_t bits_of(net_maker make, int32_t workers, int32_t isa, uint64_t s
     if (!context) {
         return 0;
     }
-    random_net made = make(context, NETS_SEED + seed);
-    sfconv_run *run = run_of_random(&made, SFCONV_ENGINE_RANK_SPACE);
-    forward_filled(run, 6);
-    const uint64_t bits = hash_outputs(run);
-    sfconv_run_destroy(run);
-    sfconv_net_destroy(made.net);
+    const uint64_t bits = inference_bits(context, make, seed, workers);
     sfconv_context_destroy(context);
     return bits;
 }

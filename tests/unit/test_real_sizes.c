@@ -57,7 +57,7 @@ START_TEST(a_step_of_training_agrees_with_the_layer_path)
     const network *wanted = &networks[_i];
     const sfconv_shape shape = {2, 3, wanted->size, wanted->size};
     sfconv_context *context = public_context(2, SFCONV_ISA_BEST);
-    trial made = {.name = wanted->name, .count = 3};
+    trial made = {.name = wanted->name, .count = 3, .input_gradients = true};
     for (int i = 0; i < made.count; i++) {
         made.nets[i] = new_network(context, wanted->model, wanted->method, wanted->ratio);
         made.runs[i] = training_with(
