@@ -135,7 +135,8 @@ SFCONV_API sfconv_net *sfconv_run_net(const sfconv_run *run);
  * time, where BatchNorm, activation, 2x2 max pooling, average pooling, sums, up-sampling and
  * concatenation take part, and stored only where another kind of layer or the caller reads them. In
  * training they are made once more in backward, and BatchNorm has its statistics from moments of
- * the rank-many maps. Results and gradients agree with the layer path to rounding. */
+ * the rank-many maps; where that would take longer than to store a map, as for wide ranks on small
+ * maps, it is stored. Results and gradients agree with the layer path to rounding. */
 #define SFCONV_ENGINE_RANK_SPACE 2
 
 /**

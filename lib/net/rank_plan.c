@@ -17,6 +17,11 @@
 
 #include <string.h>
 
+/* Multiply-adds in the time that an element of a full-width map takes which is stored, normalized,
+ * activated and read again, with its gradient on the way back: a few hundred, found by measurement
+ * (docs/performance.md). A constant, as the plan decides the bits. */
+#define MAP_COST 350.0
+
 bool sfi_rank_plan_create(sfi_rank_plan *plan, const sfconv_net *net)
 {
     *plan = (sfi_rank_plan){.sink_capacity = sfi_rank_max_sinks(net)};
@@ -219,6 +224,33 @@ static void choose_trained_stems(sfi_rank_plan *plan, const sfconv_net *net, con
     }
 }
 
+/* Multiply-adds for each element of its full-width map that training takes more where that is never
+ * stored: half of the moments of K taps, P·p once more in backward, and for all pixels together
+ * products of P with K x K matrices of doubles, in all some six times C·K². */
+static double moment_cost(int64_t taps, sfi_shape shape)
+{
+    const double depth = (double)taps;
+    const double pixels = (double)(shape.n * shape.h * shape.w);
+    return depth * depth / (2 * (double)shape.c) + depth + 6 * depth * depth / pixels;
+}
+
+/* In training, factorized layers whose moments would take longer than a map in memory does are left
+ * to themselves. */
+static void leave_costly_moments(sfi_rank_plan *plan, const sfconv_net *net, const sfi_step *steps)
+{
+    for (int32_t i = 0; i < net->node_count; i++) {
+        sfi_rank_node *node = &plan->nodes[i];
+        const sfconv_layer *layer = net->nodes[i].layer;
+        const sfconv_layer *user = layer_of(net, sfi_rank_only_user(plan, i));
+        const bool has_moments =
+            node->contracts && sfi_as_const_sfconv2d(layer) && user && sfi_is_batchnorm2d(user);
+        if (has_moments && moment_cost(sfi_rank_taps(layer), steps[i].shape) > MAP_COST) {
+            node->contracts = false;
+            node->reason = SFI_REASON_MOMENTS;
+        }
+    }
+}
+
 /* The pooling behind the unit of a stem whose chain ends in `end`. */
 static void take_pooling(sfi_rank_plan *plan, const sfconv_net *net, int32_t stem, int32_t end)
 {
@@ -301,6 +333,7 @@ void sfi_rank_plan_make(sfi_rank_plan *plan, const sfconv_net *net, const sfi_st
     count_uses(plan, net, steps, training);
     if (training) {
         choose_trained_stems(plan, net, steps);
+        leave_costly_moments(plan, net, steps);
     }
     find_units(plan, net, steps);
     join_units(plan, net);

@@ -12,6 +12,7 @@
 static const char *const phrases[] = {[SFI_REASON_NONE] = "",
                                       [SFI_REASON_KIND] = "no part in rank space",
                                       [SFI_REASON_SPECTRAL_NORM] = "spectral norm",
+                                      [SFI_REASON_MOMENTS] = "moments cost more than a map",
                                       [SFI_REASON_SIZES] = "sizes overflow",
                                       [SFI_REASON_STEM] =
                                           "stem without BatchNorm and pooling to train it by",

@@ -14,6 +14,8 @@ enum sfi_rank_reason {
     /* Its kind has no part in rank space. */
     SFI_REASON_KIND,
     SFI_REASON_SPECTRAL_NORM,
+    /* In training, statistics from the moments of its many taps take longer than a stored map. */
+    SFI_REASON_MOMENTS,
     /* Sizes that a step multiplies overflow. */
     SFI_REASON_SIZES,
     /* What makes a dense convolution more than a mixing of channels, or too wide a one. */

@@ -274,6 +274,31 @@ START_TEST(a_layer_that_is_left_to_itself_says_why)
 }
 END_TEST
 
+/* A layer of a quarter of its channels, BatchNorm, ReLU, and one like it. */
+START_TEST(training_leaves_a_layer_to_itself_where_moments_cost_more_than_its_map)
+{
+    sfconv_context *context = one_worker();
+    sfconv_net *net = empty_net(context);
+    const int32_t x = put_input(net, "x", 128);
+    const int32_t a = put_after(net, "a", new_sfconv(context, 128, 128, 32, 0, 0, 1), x);
+    const int32_t norm = put_after(net, "norm", new_batchnorm(context, 128), a);
+    const int32_t relu =
+        put_after(net, "relu", new_activation(context, SFCONV_ACTIVATION_RELU), norm);
+    put_output(net, put_after(net, "b", new_sfconv(context, 128, 128, 32, 0, 0, 2), relu));
+    /* Of so many pixels moments are quickly found; products with 96 x 96 moments for 16 pixels are
+     * more than all else. */
+    const char *text = planned(net, SFCONV_MODE_TRAINING, (sfconv_shape){2, 128, 28, 28});
+    check_row(text, "expand  relu", "MACs direct");
+    text = planned(net, SFCONV_MODE_TRAINING, (sfconv_shape){1, 128, 4, 4});
+    check_row(text, "layer   a", ", by its layer: moments cost more than a map");
+    check_row(text, "layer   relu", ", by its layer: not behind a unit");
+    text = planned(net, SFCONV_MODE_INFERENCE, (sfconv_shape){1, 128, 4, 4});
+    check_row(text, "expand  relu", "MACs direct");
+    sfconv_net_destroy(net);
+    sfconv_context_destroy(context);
+}
+END_TEST
+
 /* One map directly, pooled, and beside another one that is up-sampled. */
 START_TEST(under_a_map_stands_who_gathers_of_it_and_by_which_way)
 {
@@ -387,6 +412,7 @@ int main(void)
     tcase_add_test(tests, inference_tells_nothing_of_backward);
     tcase_add_test(tests, kinds_without_products_count_none_and_two_stages_save_the_first);
     tcase_add_test(tests, a_layer_that_is_left_to_itself_says_why);
+    tcase_add_test(tests, training_leaves_a_layer_to_itself_where_moments_cost_more_than_its_map);
     tcase_add_test(tests, under_a_map_stands_who_gathers_of_it_and_by_which_way);
     tcase_add_test(tests, passes_of_layers_name_their_algorithms_and_count_their_products);
     tcase_add_test(tests, dense_convolutions_say_what_keeps_them_out_of_rank_space);

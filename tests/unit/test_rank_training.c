@@ -104,7 +104,7 @@ START_TEST(a_factorized_unet_is_trained_without_a_full_map)
 {
     sfconv_context *context = public_context(1, SFCONV_ISA_BEST);
     sfconv_net *net = new_network(context, SFCONV_MODEL_UNET, SFCONV_METHOD_SFCONV, 1.0 / 32);
-    const sfconv_shape shape = {1, 3, 64, 64};
+    const sfconv_shape shape = {1, 3, 304, 304};
     int64_t bytes[2];
     sfconv_run *run = new_run(net, SFCONV_MODE_TRAINING);
     for (int32_t engine = SFCONV_ENGINE_LAYERS; engine <= SFCONV_ENGINE_RANK_SPACE; engine++) {
