@@ -277,22 +277,18 @@ void sfi_view_add_product(const sfk_table *kernels, const sfi_factor_view *view,
     }
 }
 
-/* A whole product, in which `all` says what a tile of it does: rows and columns are those of c. */
-static void multiply_tiles(const sfk_table *kernels, const sfk_tile *all, int64_t rows,
-                           int64_t columns)
+/* Some columns of a product, in which `all` says what a tile of it does: rows are those of c. */
+static void multiply_columns(const sfk_table *kernels, const sfk_tile *all, int64_t rows,
+                             int64_t column, int64_t width)
 {
-    int64_t width;
-    for (int64_t column = 0; column < columns; column += width) {
-        width = sfi_tile_columns(kernels, columns - column);
-        for (int64_t row = 0; row < rows; row += kernels->tile_rows) {
-            sfk_tile tile = *all;
-            tile.a += row * all->a_row;
-            tile.b += column;
-            tile.c += row * all->c_stride + column;
-            tile.rows = (int32_t)sfi_min(kernels->tile_rows, rows - row);
-            tile.columns = (int32_t)width;
-            kernels->matrix_tile(&tile);
-        }
+    for (int64_t row = 0; row < rows; row += kernels->tile_rows) {
+        sfk_tile tile = *all;
+        tile.a += row * all->a_row;
+        tile.b += column;
+        tile.c += row * all->c_stride + column;
+        tile.rows = (int32_t)sfi_min(kernels->tile_rows, rows - row);
+        tile.columns = (int32_t)width;
+        kernels->matrix_tile(&tile);
     }
 }
 
@@ -312,7 +308,11 @@ static void add_lines(const sfk_table *kernels, int64_t rank, int64_t count, con
     for (int64_t k = 0; k < rank; k++) {
         room->steps[k] = k * count;
     }
-    multiply_tiles(kernels, &all, rank, count);
+    int64_t width;
+    for (int64_t column = 0; column < count; column += width) {
+        width = sfi_tile_columns(kernels, count - column);
+        multiply_columns(kernels, &all, rank, column, width);
+    }
 }
 
 /* Of Q, which lies: gradient += core * Qᵀ, lines of it. */
@@ -326,20 +326,29 @@ static void add_lying_single(const sfk_table *kernels, const sfi_factor_view *vi
     }
 }
 
-/* row_products = rows * core, all in the pitch of symmetric.h. */
-static void multiply_rows(const sfk_table *kernels, int64_t rank, int64_t count, const float *core,
-                          const struct room *room)
+/* row_products = rows of M * core, in the pitch of symmetric.h: the rows of one place of all groups
+ * at a time, whose elements are read where they lie. */
+static void multiply_rows(const sfk_table *kernels, const sfi_factor_view *view, int64_t first,
+                          int64_t groups, const float *core, const struct room *room)
 {
+    const int64_t rank = view->rank;
+    const int64_t inner = view->inner;
     const int64_t pitch = sfi_symmetric_pitch(rank);
-    const sfk_tile all = {.a = room->rows,
-                          .a_row = pitch,
-                          .a_step = 1,
-                          .b = core,
-                          .b_steps = room->steps,
-                          .c = room->row_products,
-                          .c_stride = pitch,
-                          .depth = rank};
-    multiply_tiles(kernels, &all, count, rank);
+    sfk_tile all = {.a_row = rank * inner,
+                    .a_step = inner,
+                    .b = core,
+                    .b_steps = room->steps,
+                    .c_stride = inner * pitch,
+                    .depth = rank};
+    int64_t width;
+    for (int64_t column = 0; column < rank; column += width) {
+        width = sfi_tile_columns(kernels, rank - column);
+        for (int64_t i = 0; i < inner; i++) {
+            all.a = view->weight + first * rank * inner + i;
+            all.c = room->row_products + i * pitch;
+            multiply_columns(kernels, &all, groups, column, width);
+        }
+    }
 }
 
 /* Of P, which stands: gradient += P * core, rows of it. */
@@ -355,8 +364,7 @@ static void add_standing_single(const sfk_table *kernels, const sfi_factor_view 
     }
     for (int64_t first = 0; first < view->count; first += step) {
         const int64_t groups = sfi_min(step, view->count - first);
-        load_single_rows(kernels, view, first, groups, room->rows);
-        multiply_rows(kernels, rank, groups * inner, core, room);
+        multiply_rows(kernels, view, first, groups, core, room);
         for (int64_t group = 0; group < groups; group++) {
             kernels->transpose(room->chunk, inner, room->row_products + group * inner * pitch,
                                pitch, inner, rank);
