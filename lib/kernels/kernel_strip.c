@@ -20,6 +20,10 @@
 #endif
 #define MAX_HELD_VECTORS 4
 
+/* Whether the sources of the next product are asked for: where a step has many multiply-adds to do
+ * it between; with few it takes longer than it saves. */
+#define ASKS_FOR_NEXT (TILE_SUMS > 16)
+
 /* What a tile needs of its strip, in registers or on the stack: a store could change the strip as
  * far as the compiler knows. */
 typedef struct strip_view {
@@ -186,7 +190,9 @@ SFV_INLINE void run_tiles(const strip_view *view, const tile_place *place, int64
         start_rows(sums, &strip, row, place->column, rows, vectors, tail);
         int64_t at = 0;
         for (int64_t k = 0; k < strip.depth; k++, at += strip.weight_step) {
-            __builtin_prefetch(next[k] + ahead);
+            if (ASKS_FOR_NEXT) {
+                __builtin_prefetch(next[k] + ahead);
+            }
             add_source(sums, weights, at, strip.sources[k] + first, rows, vectors);
         }
         if (strip.residual_count) {
