@@ -40,7 +40,7 @@ SFV_INLINE void store_sums(const sfk_panel_tile *tile, panel_sums sums, int rows
     }
 }
 
-/* The place behind the line that was asked for; the last line is asked for again. */
+/* The place behind the line that was asked for; from `end` on the same again. */
 SFV_INLINE const float *ask(const float *next, const float *end)
 {
     __builtin_prefetch(next, 0, 2);
@@ -54,6 +54,7 @@ SFV_INLINE void run_rows(const sfk_panel_tile *tile, int rows)
     const float *pixels[SFV_PANEL_ROWS];
     const float *weights = tile->weights;
     const float *next = tile->next ? tile->next : tile->weights;
+    const float *next_end = tile->next ? tile->next_end : tile->weights;
     start_sums(sums, tile, rows);
     SFV_UNROLL
     for (int m = 0; m < rows; m++) {
@@ -76,7 +77,7 @@ SFV_INLINE void run_rows(const sfk_panel_tile *tile, int rows)
             }
         }
         weights += PANEL;
-        next = ask(next, tile->next_end);
+        next = ask(next, next_end);
     }
     store_sums(tile, sums, rows);
 }
@@ -147,6 +148,7 @@ SFV_INLINE void run_row(const sfk_panel_tile *tile, int pixels, bool ascending)
     const int64_t *steps = tile->steps;
     const int64_t *end = steps + tile->depth;
     const float *next = tile->next ? tile->next : tile->weights;
+    const float *next_end = tile->next ? tile->next_end : tile->weights;
     start_sums(sums, tile, pixels);
     while (steps < end) {
         const float *from = row + *steps;
@@ -165,7 +167,7 @@ SFV_INLINE void run_row(const sfk_panel_tile *tile, int pixels, bool ascending)
         }
         weights += TAPS * PANEL;
         steps += TAPS;
-        next = ask(next, tile->next_end);
+        next = ask(next, next_end);
         SFV_PASS_ON(weights, steps);
     }
     store_sums(tile, sums, pixels);

@@ -175,10 +175,12 @@ SFV_INLINE void run_tiles(const strip_view *view, const tile_place *place, int64
     const float floor = view->floor;
     const int64_t first = strip.first + place->column;
     const int64_t tail = place->tail;
+    /* Without a next product, lines that come anyway: no branch in the sums. */
     const float *const *next = strip.next ? strip.next : strip.sources;
+    const int64_t line = strip.next ? SFK_CACHE_LINE : 0;
     int64_t ahead = (strip.next ? strip.next_first : strip.first) + place->column;
     int64_t row = place->row;
-    for (; count > 0; count--, row += rows, ahead += SFK_CACHE_LINE) {
+    for (; count > 0; count--, row += rows, ahead += line) {
         sfv sums[SFV_TILE_ROWS][MAX_VECTORS];
         const float *weights[SFV_TILE_ROWS];
         SFV_UNROLL

@@ -38,8 +38,8 @@ static sfi_slice part_of(const sfi_buffer *buffer, int32_t index)
                : (sfi_slice){.bytes = buffer->bytes, .first = buffer->first, .last = buffer->last};
 }
 
-/* How far `buffer` must move up from `offset` so that no part of it meets one of `other`; 0 if none
- * does. */
+/* How far `buffer` must move up from `offset` to be past those parts of `other` that its own meet
+ * there; 0 if none do. */
 static int64_t way_past(const sfi_buffer *buffer, int64_t offset, const sfi_buffer *other)
 {
     int64_t way = 0;

@@ -9,6 +9,7 @@
 #include "rank_training.h"
 #include "sizes.h"
 
+#include <assert.h>
 #include <string.h>
 
 /* Values, gradients, tape and two scratches a node; in rank space maps and their gradients, folded
@@ -146,13 +147,14 @@ bool sfi_plan_is_output(const sfi_plan *plan, const sfconv_net *net, int32_t nod
 static void add_map(sfi_plan *plan, int32_t node, int64_t bytes, int32_t first, int32_t last)
 {
     sfi_step *step = &plan->steps[node];
-    if (step->slice >= 0) {
+    if (step->slice != SFI_NO_SLICE) {
         plan->slices[step->slice].first = first;
         plan->slices[step->slice].last = last;
         return;
     }
     add_buffer(plan, SFI_BUFFER_MAP, &step->value, bytes, first, last);
     if (step->slice_count > 0) {
+        assert(bytes > 0);
         sfi_buffer *buffer = &plan->buffers[plan->buffer_count - 1];
         buffer->slices = plan->slices + step->first_slice;
         buffer->slice_count = step->slice_count;
@@ -343,6 +345,35 @@ static sfconv_status list_buffers(sfi_plan *plan, const sfconv_net *net, bool tr
     return SFCONV_OK;
 }
 
+static sfconv_status list_and_place(sfi_plan *plan, const sfconv_net *net, bool training)
+{
+    const sfconv_status status = list_buffers(plan, net, training);
+    if (status >= 0) {
+        plan->bytes =
+            sfi_place_buffers(plan->buffers, plan->buffer_count, sfi_workers(net->context) > 1);
+    }
+    return status;
+}
+
+/* With maps in concatenations if that takes no more memory. */
+static sfconv_status place_all(sfi_plan *plan, const sfconv_net *net, bool training)
+{
+    sfi_plan_part_maps(plan, net);
+    sfconv_status status = list_and_place(plan, net, training);
+    const int64_t apart = plan->bytes;
+    if (status >= 0 && !training) {
+        sfi_plan_join_maps(plan, net);
+    }
+    if (plan->slice_count > 0) {
+        status = list_and_place(plan, net, training);
+    }
+    if (status >= 0 && plan->slice_count > 0 && plan->bytes > apart) {
+        sfi_plan_part_maps(plan, net);
+        status = list_and_place(plan, net, training);
+    }
+    return status;
+}
+
 /* Behind the shared part: parameter gradients, which live from call to call. */
 static void place_parameter_gradients(sfi_plan *plan, const sfconv_net *net, bool training)
 {
@@ -459,10 +490,9 @@ sfconv_status sfi_plan_make(sfi_plan *plan, const sfconv_net *net, sfi_plan_mode
     if (plan->rank.active) {
         sfi_rank_plan_make(&plan->rank, net, plan->steps, training);
     }
-    sfi_plan_join_maps(plan, net, training);
     status = ask_memory(plan, net, training);
     if (status >= 0) {
-        status = list_buffers(plan, net, training);
+        status = place_all(plan, net, training);
     }
     if (status >= 0) {
         status = place_frozen(plan, net, training);
@@ -470,8 +500,6 @@ sfconv_status sfi_plan_make(sfi_plan *plan, const sfconv_net *net, sfi_plan_mode
     if (status < 0) {
         return status;
     }
-    plan->bytes =
-        sfi_place_buffers(plan->buffers, plan->buffer_count, sfi_workers(net->context) > 1);
     place_parameter_gradients(plan, net, training);
     return place_regularizers(plan, net, training);
 }

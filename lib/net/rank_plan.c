@@ -230,7 +230,7 @@ static void choose_trained_stems(sfi_rank_plan *plan, const sfconv_net *net, con
 static double moment_cost(int64_t taps, sfi_shape shape)
 {
     const double depth = (double)taps;
-    const double pixels = (double)(shape.n * shape.h * shape.w);
+    const double pixels = (double)shape.n * (double)shape.h * (double)shape.w;
     return depth * depth / (2 * (double)shape.c) + depth + 6 * depth * depth / pixels;
 }
 

@@ -118,7 +118,7 @@ static int64_t buffer_bytes(const sfi_plan *plan, enum sfi_buffer_kind kind, int
  * without what pads it. */
 static int64_t map_bytes(const sfi_step *step, int64_t offset)
 {
-    if (step->slice >= 0) {
+    if (step->slice != SFI_NO_SLICE) {
         return 0;
     }
     return offset == SFI_NO_BUFFER ? 0 : sfi_shape_count(step->shape) * (int64_t)sizeof(float);
@@ -174,7 +174,7 @@ static void append_row(const sfconv_run *run, int32_t index, work done, text *ou
         append(out, ", backward: gradient %11" PRId64 " B ", map_bytes(step, step->gradient));
         append_macs(out, done.backward, 14);
     }
-    if (step->slice >= 0) {
+    if (step->slice != SFI_NO_SLICE) {
         append(out, ", in the map of %s", run->net->nodes[run->plan.slices[step->slice].node].name);
     }
     append_reason(run, index, out);

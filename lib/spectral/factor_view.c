@@ -25,8 +25,8 @@ struct room {
     double *wide;         /* chunk_rows x pitch(rank), or rank x pitch(chunk_rows) */
     double *wide_product; /* pitch(rank) x pitch(chunk_rows) */
     double *sums;         /* pitch(rank) squared */
-    float *rows;          /* of the longest chunk in the pitch of symmetric.h, and slack */
-    float *row_products;  /* the same, of the shortest chunk */
+    float *rows;          /* of a chunk of Gram, in the pitch of symmetric.h, and slack */
+    float *row_products;  /* the same, of a chunk of products */
     int64_t *steps;       /* one for each row, or for each column */
 };
 
@@ -61,7 +61,7 @@ static bool room_sizes(const sfi_factor_view *view, int64_t bytes[ROOM_BLOCKS])
     lines = (lines + SFK_SLACK) * (int64_t)sizeof(float);
     wide *= (int64_t)sizeof(double);
     square *= (int64_t)sizeof(double);
-    gram = sfi_max(gram, products) * (int64_t)sizeof(float);
+    gram *= (int64_t)sizeof(float);
     products *= (int64_t)sizeof(float);
     const int64_t steps = sfi_max(most * view->inner, rank) * (int64_t)sizeof(int64_t);
     memcpy(bytes, (int64_t[]){lines, lines, wide, wide, square, gram, products, steps},

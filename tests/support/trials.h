@@ -229,6 +229,18 @@ static inline bool steps_agree(trial *made, uint64_t stream)
     return trial_agrees(made, 1e-5, 1e-4);
 }
 
+/* Outputs agree with every image, gradients with one of `images`: of many values rounding takes one
+ * to the other side of a kink now and then, by either engine, and a gradient with it. */
+static inline void check_but_for_kinks(trial *made, uint64_t stream, uint64_t images)
+{
+    bool agree = false;
+    for (uint64_t image = 0; !agree && image < images; image++) {
+        agree = steps_agree(made, stream + 10 * image);
+        ck_assert_msg(agree || outputs_agree(made, 1e-5), "%s", made->fault);
+    }
+    ck_assert_msg(agree, "%s", made->fault);
+}
+
 /* In lent memory that holds the bytes `rest`. */
 static inline uint64_t inference_bits(sfconv_context *context, net_maker make, uint64_t seed,
                                       int rest)

@@ -83,6 +83,53 @@ START_TEST(parts_take_no_memory_of_their_own)
 }
 END_TEST
 
+/* Convolutions to a few maps of x, made first; each joined late with a map that the one before has
+ * grown out of. In place of each other those concatenations would take no more than one. */
+static sfconv_net *new_late_joins(sfconv_context *context, int joins)
+{
+    sfconv_net *net = empty_net(context);
+    int32_t early[16];
+    char name[16];
+    const int32_t x = put_input(net, "x", 3);
+    for (int i = 0; i < joins; i++) {
+        snprintf(name, sizeof name, "early%d", i);
+        early[i] = put_after(net, name, new_conv(context, 3, 4, 1, 7), x);
+    }
+    int32_t last = put_after(net, "first", new_conv(context, 3, 60, 1, 7), x);
+    for (int i = 0; i < joins; i++) {
+        snprintf(name, sizeof name, "join%d", i);
+        last = put_pair(net, name, new_concat(context), early[i], last);
+        snprintf(name, sizeof name, "conv%d", i);
+        last = put_after(net, name, new_conv(context, 64, 60, 1, 7), last);
+    }
+    put_output(net, last);
+    return net;
+}
+
+static int64_t bytes_for(const sfconv_net *net, int64_t batch)
+{
+    const sfconv_shape shape = {batch, 3, 64, 64};
+    int64_t bytes = 0;
+    ck_assert_int_eq(sfconv_net_run_bytes(net, SFCONV_MODE_INFERENCE, &shape, 1, &bytes),
+                     SFCONV_OK);
+    return bytes;
+}
+
+/* Of two images no map lies in another. */
+START_TEST(maps_join_only_where_the_run_takes_no_more_memory)
+{
+    sfconv_context *context = one_worker();
+    for (int joins = 1; joins <= 16; joins *= 2) {
+        sfconv_net *net = new_late_joins(context, joins);
+        const int64_t bytes = bytes_for(net, 1);
+        ck_assert_msg(bytes <= bytes_for(net, 2) * 7 / 10, "%d: %lld, %lld for two images", joins,
+                      (long long)bytes, (long long)bytes_for(net, 2));
+        sfconv_net_destroy(net);
+    }
+    sfconv_context_destroy(context);
+}
+END_TEST
+
 START_TEST(maps_that_the_caller_reads_or_that_cannot_lie_there_keep_their_memory)
 {
     joining made = new_joining(1, 16);
@@ -120,6 +167,71 @@ START_TEST(a_map_lies_in_one_concatenation_and_once)
     const int32_t all = put_pair(made.net, "all", new_concat(made.context), made.joined, twice);
     put_output(made.net, put_after(made.net, "more", new_conv(made.context, 22, 2, 1, 7), all));
     ck_assert_int_eq(joined_in(made.net, made.shape), 3);
+    end_joining(&made);
+}
+END_TEST
+
+/* Whether both engines compute the same. */
+static void check_engines(sfconv_net *net, sfconv_shape shape)
+{
+    sfconv_run *layers = forward_of(net, SFCONV_ENGINE_LAYERS, shape);
+    sfconv_run *ranks = forward_of(net, SFCONV_ENGINE_RANK_SPACE, shape);
+    const sfconv_view a = output_of(layers, 0), b = output_of(ranks, 0);
+    ck_assert_double_le(distance_of(&a, &b), 1e-5 * largest_of(&a));
+    sfconv_run_destroy(layers);
+    sfconv_run_destroy(ranks);
+}
+
+/* The convolution that ends in `relu` writes its map before `beside` is computed and read. */
+START_TEST(a_map_that_its_convolution_finishes_is_there_from_then_on)
+{
+    sfconv_context *context = one_worker();
+    sfconv_net *net = empty_net(context);
+    const sfconv_shape shape = {1, 3, 32, 32};
+    const int32_t x = put_input(net, "x", 3);
+    const int32_t a = put_after(net, "a", new_conv(context, 3, 8, 1, 7), x);
+    const int32_t norm = put_after(net, "norm", new_batchnorm(context, 8), a);
+    const int32_t beside = put_after(net, "beside", new_conv(context, 3, 16, 1, 8), x);
+    const int32_t small = put_after(net, "small", new_conv(context, 16, 8, 1, 9), beside);
+    const int32_t relu =
+        put_after(net, "relu", new_activation(context, SFCONV_ACTIVATION_RELU), norm);
+    const int32_t both = put_pair(net, "both", new_concat(context), relu, small);
+    put_output(net, put_after(net, "out", new_conv(context, 16, 2, 1, 10), both));
+    settle_statistics(net);
+    ck_assert_int_eq(joined_in(net, shape), 2);
+    check_engines(net, shape);
+    sfconv_net_destroy(net);
+    sfconv_context_destroy(context);
+}
+END_TEST
+
+/* The pointwise convolution is computed while its input is made, before `beside` is. */
+START_TEST(a_map_that_is_mixed_with_its_input_is_there_from_then_on)
+{
+    sfconv_context *context = one_worker();
+    sfconv_net *net = empty_net(context);
+    const sfconv_shape shape = {1, 3, 32, 32};
+    const int32_t x = put_input(net, "x", 3);
+    const int32_t a = put_after(net, "a", new_sfconv(context, 3, 8, 2, 0, 0, 1), x);
+    const int32_t beside = put_after(net, "beside", new_conv(context, 3, 16, 1, 8), x);
+    const int32_t small = put_after(net, "small", new_conv(context, 16, 8, 1, 9), beside);
+    const int32_t mixed = put_after(net, "mixed", new_pointwise(context, 8, 8), a);
+    const int32_t both = put_pair(net, "both", new_concat(context), mixed, small);
+    put_output(net, put_after(net, "out", new_conv(context, 16, 2, 1, 10), both));
+    ck_assert_int_eq(joined_in(net, shape), 2);
+    check_engines(net, shape);
+    sfconv_net_destroy(net);
+    sfconv_context_destroy(context);
+}
+END_TEST
+
+/* Whole vectors are read of it, behind its end. */
+START_TEST(a_map_that_a_factorized_layer_reads_too_keeps_its_memory)
+{
+    joining made = new_joining(1, 16);
+    put_output(made.net,
+               put_after(made.net, "reader", new_sfconv(made.context, 5, 8, 2, 0, 0, 1), made.a));
+    ck_assert_int_eq(joined_in(made.net, made.shape), 1);
     end_joining(&made);
 }
 END_TEST
@@ -179,7 +291,11 @@ int main(void)
     TCase *tests = tcase_create("joined_maps");
     tcase_add_test(tests, both_parts_of_a_concatenation_lie_in_it);
     tcase_add_test(tests, parts_take_no_memory_of_their_own);
+    tcase_add_test(tests, maps_join_only_where_the_run_takes_no_more_memory);
     tcase_add_test(tests, maps_that_the_caller_reads_or_that_cannot_lie_there_keep_their_memory);
+    tcase_add_test(tests, a_map_that_its_convolution_finishes_is_there_from_then_on);
+    tcase_add_test(tests, a_map_that_is_mixed_with_its_input_is_there_from_then_on);
+    tcase_add_test(tests, a_map_that_a_factorized_layer_reads_too_keeps_its_memory);
     tcase_add_test(tests, training_keeps_parts_apart);
     tcase_add_test(tests, a_map_lies_in_one_concatenation_and_once);
     tcase_add_test(tests, maps_have_the_same_bits_wherever_they_lie);

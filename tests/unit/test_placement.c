@@ -104,7 +104,8 @@ START_TEST(buffers_of_one_time_never_overlap_and_lie_within_the_total)
 }
 END_TEST
 
-/* Two slices for each third buffer, in use earlier than the whole, one behind the other. */
+/* Two slices for each third buffer, one behind the other, in use earlier than the whole and until
+ * before or after its end. */
 static void make_slices(sfi_buffer *buffers, sfi_slice *slices, int64_t *offsets, int32_t count,
                         uint64_t stream)
 {
@@ -114,12 +115,15 @@ static void make_slices(sfi_buffer *buffers, sfi_slice *slices, int64_t *offsets
         buffers[i].slices = slices + 2 * i;
         buffers[i].slice_count = half > 0 ? 2 : 0;
         for (int32_t j = 0; j < buffers[i].slice_count; j++) {
-            const int32_t before = (int32_t)sfi_random_below(random, 2 * (uint64_t)(i + j), 6);
-            slices[2 * i + j] = (sfi_slice){.shift = j * half,
-                                            .bytes = half,
-                                            .first = buffers[i].first - before,
-                                            .last = buffers[i].last,
-                                            .offset = &offsets[2 * i + j]};
+            const uint64_t at = 2 * (uint64_t)(2 * i + j);
+            const int32_t before = (int32_t)sfi_random_below(random, at, 6);
+            const int32_t after = (int32_t)sfi_random_below(random, at + 1, 9) - 4;
+            slices[2 * i + j] = (sfi_slice){
+                .shift = j * half,
+                .bytes = half,
+                .first = buffers[i].first - before,
+                .last = (int32_t)sfi_max(buffers[i].first - before, buffers[i].last + after),
+                .offset = &offsets[2 * i + j]};
         }
     }
 }

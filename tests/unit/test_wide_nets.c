@@ -7,8 +7,9 @@
 static const int32_t convolutions[] = {SFCONV_CONVOLUTION_AUTO, SFCONV_CONVOLUTION_WINOGRAD,
                                        SFCONV_CONVOLUTION_DIRECT};
 
-/* The first is what the others are held against; memory that is lent to them holds other bytes. The
- * second shows what threads show by chance: tasks that write the same or wait for each other. */
+/* The first is what the others are held against; each second one has memory that held other bytes.
+ * The second shows what threads show by chance: tasks that write the same or wait for each other.
+ */
 static const setting settings[] = {
     {"1 worker", 1, SFCONV_ISA_BEST, false},
     {"5 workers of the host, reversed", 5, SFCONV_ISA_BEST, true},
@@ -35,12 +36,13 @@ static void check_inference(sfconv_context *context, uint64_t seed)
     check_random_inference(context, new_random_wide_net, seed);
 }
 
-/* Rounding may take one of so many values to the other side of a kink, and a gradient with it: that
- * does not happen with the next image too. */
 static void check_training(sfconv_context *context, uint64_t seed)
 {
+    char name[32];
     trial made = open_random(context, new_random_wide_net, seed);
-    ck_assert_msg(steps_agree(&made, 5) || steps_agree(&made, 15), "%d, %s", (int)seed, made.fault);
+    snprintf(name, sizeof name, "random net %d", (int)seed);
+    made.name = name;
+    check_but_for_kinks(&made, 5, 2);
     close_trial(&made);
 }
 
