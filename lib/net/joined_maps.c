@@ -47,7 +47,7 @@ void sfi_plan_part_maps(sfi_plan *plan, const sfconv_net *net)
     }
 }
 
-void sfi_plan_join_maps(sfi_plan *plan, const sfconv_net *net)
+bool sfi_plan_join_maps(sfi_plan *plan, const sfconv_net *net)
 {
     for (int32_t i = 0; i < net->node_count; i++) {
         const sfi_step *step = &plan->steps[i];
@@ -56,4 +56,5 @@ void sfi_plan_join_maps(sfi_plan *plan, const sfconv_net *net)
             join_inputs(plan, net, i);
         }
     }
+    return plan->slice_count > 0;
 }

@@ -361,13 +361,11 @@ static sfconv_status place_all(sfi_plan *plan, const sfconv_net *net, bool train
     sfi_plan_part_maps(plan, net);
     sfconv_status status = list_and_place(plan, net, training);
     const int64_t apart = plan->bytes;
-    if (status >= 0 && !training) {
-        sfi_plan_join_maps(plan, net);
+    if (status < 0 || training || !sfi_plan_join_maps(plan, net)) {
+        return status;
     }
-    if (plan->slice_count > 0) {
-        status = list_and_place(plan, net, training);
-    }
-    if (status >= 0 && plan->slice_count > 0 && plan->bytes > apart) {
+    status = list_and_place(plan, net, training);
+    if (status >= 0 && plan->bytes > apart) {
         sfi_plan_part_maps(plan, net);
         status = list_and_place(plan, net, training);
     }

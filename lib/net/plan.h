@@ -146,9 +146,9 @@ static inline bool sfi_plan_goes_by_layer(const sfi_plan *plan, const sfconv_net
 bool sfi_plan_is_output(const sfi_plan *plan, const sfconv_net *net, int32_t node);
 
 /* No map lies in that of a concatenation; or all that can, in inference, when shapes, holders and
- * the rank plan are known. Takes effect when buffers are listed. */
+ * the rank plan are known: false if there are none. Takes effect when buffers are listed. */
 void sfi_plan_part_maps(sfi_plan *plan, const sfconv_net *net);
-void sfi_plan_join_maps(sfi_plan *plan, const sfconv_net *net);
+bool sfi_plan_join_maps(sfi_plan *plan, const sfconv_net *net);
 
 /* Infers all shapes into plan->steps[].shape and MACs into [].macs. `inputs` holds one shape for
  * each input of the net. SHAPE or OVERFLOW with the node's name. */
