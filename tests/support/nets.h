@@ -360,14 +360,19 @@ static inline uint64_t hash_view(uint64_t hash, const sfconv_view *view)
     return hash_floats(hash, view->data, sfconv_view_count(view));
 }
 
-static inline uint64_t hash_outputs(sfconv_run *run)
+static inline uint64_t hash_first_outputs(sfconv_run *run, int32_t count)
 {
     uint64_t hash = HASH_START;
-    for (int32_t i = 0; i < sfconv_net_output_count(sfconv_run_net(run)); i++) {
+    for (int32_t i = 0; i < count; i++) {
         const sfconv_view view = output_of(run, i);
         hash = hash_view(hash, &view);
     }
     return hash;
+}
+
+static inline uint64_t hash_outputs(sfconv_run *run)
+{
+    return hash_first_outputs(run, sfconv_net_output_count(sfconv_run_net(run)));
 }
 
 static inline sfconv_parameter_info parameter_of(const sfconv_net *net, int32_t index)

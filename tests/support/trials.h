@@ -98,30 +98,31 @@ static inline double noise_of(trial *made)
     return noise;
 }
 
-static inline bool outputs_agree(trial *made, double tolerance)
+/* What `of` gives of every run, for 0 … count - 1. */
+static inline bool all_agree(trial *made, const char *name, int32_t count,
+                             sfconv_view (*of)(sfconv_run *, int32_t), double tolerance)
 {
     bool agree = true;
     views all;
-    for (int32_t i = 0; agree && i < sfconv_net_output_count(made->nets[0]); i++) {
+    for (int32_t i = 0; agree && i < count; i++) {
         for (int j = 0; j < made->count; j++) {
-            all.of[j] = output_of(made->runs[j], i);
+            all.of[j] = of(made->runs[j], i);
         }
-        agree = views_agree(made, "an output", &all, tolerance, 0);
+        agree = views_agree(made, name, &all, tolerance, 0);
     }
     return agree;
 }
 
+static inline bool outputs_agree(trial *made, double tolerance)
+{
+    return all_agree(made, "an output", sfconv_net_output_count(made->nets[0]), output_of,
+                     tolerance);
+}
+
 static inline bool input_gradients_agree(trial *made, double tolerance)
 {
-    bool agree = true;
-    views all;
-    for (int32_t i = 0; agree && i < sfconv_net_input_count(made->nets[0]); i++) {
-        for (int j = 0; j < made->count; j++) {
-            all.of[j] = input_gradient_of(made->runs[j], i);
-        }
-        agree = views_agree(made, "the gradient of an input", &all, tolerance, 0);
-    }
-    return agree;
+    return all_agree(made, "the gradient of an input", sfconv_net_input_count(made->nets[0]),
+                     input_gradient_of, tolerance);
 }
 
 static inline bool trial_agrees(trial *made, double outputs, double gradients)
@@ -177,6 +178,22 @@ static inline void *lend_memory(sfconv_run *run, const random_net *made, int res
 static inline double relative_distance(const sfconv_view *a, const sfconv_view *b)
 {
     return distance_of(a, b) / worst_of(largest_of(a), 1e-30);
+}
+
+static inline void check_engines_agree(sfconv_net *net, sfconv_shape shape, double tolerance,
+                                       const char *name)
+{
+    sfconv_run *layers = new_run_of(net, SFCONV_ENGINE_LAYERS, &shape, 1);
+    sfconv_run *ranks = new_run_of(net, SFCONV_ENGINE_RANK_SPACE, &shape, 1);
+    forward_filled(layers, 5);
+    forward_filled(ranks, 5);
+    for (int32_t i = 0; i < sfconv_net_output_count(net); i++) {
+        const sfconv_view a = output_of(layers, i), b = output_of(ranks, i);
+        const double distance = relative_distance(&a, &b);
+        ck_assert_msg(distance <= tolerance, "%s: output %d differs by %g", name, i, distance);
+    }
+    sfconv_run_destroy(layers);
+    sfconv_run_destroy(ranks);
 }
 
 /* Where a net cancels so much that a rounding of its weights shows, that is allowed too. */

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* In inference maps that are concatenated are computed where they lie in the concatenation. */
-#include "random_nets.h"
+#include "trials.h"
 
 #define RANDOM_NETS 300
 
@@ -64,21 +64,22 @@ START_TEST(both_parts_of_a_concatenation_lie_in_it)
 }
 END_TEST
 
-static int64_t run_bytes(const joining *made)
+static int64_t run_bytes(const sfconv_net *net, sfconv_shape shape)
 {
     int64_t bytes = 0;
-    ck_assert_int_eq(
-        sfconv_net_run_bytes(made->net, SFCONV_MODE_INFERENCE, &made->shape, 1, &bytes), SFCONV_OK);
+    ck_assert_int_eq(sfconv_net_run_bytes(net, SFCONV_MODE_INFERENCE, &shape, 1, &bytes),
+                     SFCONV_OK);
     return bytes;
 }
 
 START_TEST(parts_take_no_memory_of_their_own)
 {
     joining made = new_joining(1, 64);
-    const int64_t bytes = run_bytes(&made);
+    const int64_t bytes = run_bytes(made.net, made.shape);
     put_output(made.net, made.a);
     put_output(made.net, made.b);
-    ck_assert_int_ge(run_bytes(&made) - bytes, (5 + 7) * 64 * 64 * (int64_t)sizeof(float));
+    ck_assert_int_ge(run_bytes(made.net, made.shape) - bytes,
+                     (5 + 7) * 64 * 64 * (int64_t)sizeof(float));
     end_joining(&made);
 }
 END_TEST
@@ -106,24 +107,16 @@ static sfconv_net *new_late_joins(sfconv_context *context, int joins)
     return net;
 }
 
-static int64_t bytes_for(const sfconv_net *net, int64_t batch)
-{
-    const sfconv_shape shape = {batch, 3, 64, 64};
-    int64_t bytes = 0;
-    ck_assert_int_eq(sfconv_net_run_bytes(net, SFCONV_MODE_INFERENCE, &shape, 1, &bytes),
-                     SFCONV_OK);
-    return bytes;
-}
-
 /* Of two images no map lies in another. */
 START_TEST(maps_join_only_where_the_run_takes_no_more_memory)
 {
     sfconv_context *context = one_worker();
     for (int joins = 1; joins <= 16; joins *= 2) {
         sfconv_net *net = new_late_joins(context, joins);
-        const int64_t bytes = bytes_for(net, 1);
-        ck_assert_msg(bytes <= bytes_for(net, 2) * 7 / 10, "%d: %lld, %lld for two images", joins,
-                      (long long)bytes, (long long)bytes_for(net, 2));
+        const int64_t bytes = run_bytes(net, (sfconv_shape){1, 3, 64, 64});
+        const int64_t two = run_bytes(net, (sfconv_shape){2, 3, 64, 64});
+        ck_assert_msg(bytes <= two * 7 / 10, "%d: %lld, %lld for two images", joins,
+                      (long long)bytes, (long long)two);
         sfconv_net_destroy(net);
     }
     sfconv_context_destroy(context);
@@ -171,15 +164,25 @@ START_TEST(a_map_lies_in_one_concatenation_and_once)
 }
 END_TEST
 
-/* Whether both engines compute the same. */
-static void check_engines(sfconv_net *net, sfconv_shape shape)
+/* A map that is computed by way of a larger one. */
+static int32_t put_small(sfconv_net *net, sfconv_context *context, int32_t x)
 {
-    sfconv_run *layers = forward_of(net, SFCONV_ENGINE_LAYERS, shape);
-    sfconv_run *ranks = forward_of(net, SFCONV_ENGINE_RANK_SPACE, shape);
-    const sfconv_view a = output_of(layers, 0), b = output_of(ranks, 0);
-    ck_assert_double_le(distance_of(&a, &b), 1e-5 * largest_of(&a));
-    sfconv_run_destroy(layers);
-    sfconv_run_destroy(ranks);
+    const int32_t beside = put_after(net, "beside", new_conv(context, 3, 16, 1, 8), x);
+    return put_after(net, "small", new_conv(context, 16, 8, 1, 9), beside);
+}
+
+/* `part`, which was begun before `small`, and that lie in their concatenation, and the engines
+ * agree. */
+static void check_early_part(sfconv_net *net, sfconv_context *context, int32_t part, int32_t small)
+{
+    const sfconv_shape shape = {1, 3, 32, 32};
+    const int32_t both = put_pair(net, "both", new_concat(context), part, small);
+    put_output(net, put_after(net, "out", new_conv(context, 16, 2, 1, 10), both));
+    settle_statistics(net);
+    ck_assert_int_eq(joined_in(net, shape), 2);
+    check_engines_agree(net, shape, 1e-5, "an early part");
+    sfconv_net_destroy(net);
+    sfconv_context_destroy(context);
 }
 
 /* The convolution that ends in `relu` writes its map before `beside` is computed and read. */
@@ -187,21 +190,13 @@ START_TEST(a_map_that_its_convolution_finishes_is_there_from_then_on)
 {
     sfconv_context *context = one_worker();
     sfconv_net *net = empty_net(context);
-    const sfconv_shape shape = {1, 3, 32, 32};
     const int32_t x = put_input(net, "x", 3);
     const int32_t a = put_after(net, "a", new_conv(context, 3, 8, 1, 7), x);
     const int32_t norm = put_after(net, "norm", new_batchnorm(context, 8), a);
-    const int32_t beside = put_after(net, "beside", new_conv(context, 3, 16, 1, 8), x);
-    const int32_t small = put_after(net, "small", new_conv(context, 16, 8, 1, 9), beside);
+    const int32_t small = put_small(net, context, x);
     const int32_t relu =
         put_after(net, "relu", new_activation(context, SFCONV_ACTIVATION_RELU), norm);
-    const int32_t both = put_pair(net, "both", new_concat(context), relu, small);
-    put_output(net, put_after(net, "out", new_conv(context, 16, 2, 1, 10), both));
-    settle_statistics(net);
-    ck_assert_int_eq(joined_in(net, shape), 2);
-    check_engines(net, shape);
-    sfconv_net_destroy(net);
-    sfconv_context_destroy(context);
+    check_early_part(net, context, relu, small);
 }
 END_TEST
 
@@ -210,18 +205,10 @@ START_TEST(a_map_that_is_mixed_with_its_input_is_there_from_then_on)
 {
     sfconv_context *context = one_worker();
     sfconv_net *net = empty_net(context);
-    const sfconv_shape shape = {1, 3, 32, 32};
     const int32_t x = put_input(net, "x", 3);
     const int32_t a = put_after(net, "a", new_sfconv(context, 3, 8, 2, 0, 0, 1), x);
-    const int32_t beside = put_after(net, "beside", new_conv(context, 3, 16, 1, 8), x);
-    const int32_t small = put_after(net, "small", new_conv(context, 16, 8, 1, 9), beside);
-    const int32_t mixed = put_after(net, "mixed", new_pointwise(context, 8, 8), a);
-    const int32_t both = put_pair(net, "both", new_concat(context), mixed, small);
-    put_output(net, put_after(net, "out", new_conv(context, 16, 2, 1, 10), both));
-    ck_assert_int_eq(joined_in(net, shape), 2);
-    check_engines(net, shape);
-    sfconv_net_destroy(net);
-    sfconv_context_destroy(context);
+    const int32_t small = put_small(net, context, x);
+    check_early_part(net, context, put_after(net, "mixed", new_pointwise(context, 8, 8), a), small);
 }
 END_TEST
 
@@ -244,17 +231,6 @@ static void make_all_outputs(sfconv_net *net)
     }
 }
 
-static uint64_t hash_first(sfconv_run *run, int32_t outputs)
-{
-    uint64_t hash = 0;
-    for (int32_t i = 0; i < outputs; i++) {
-        sfconv_view view;
-        ck_assert_int_eq(sfconv_run_output(run, i, &view), SFCONV_OK);
-        hash = hash_view(hash, &view);
-    }
-    return hash;
-}
-
 START_TEST(maps_have_the_same_bits_wherever_they_lie)
 {
     sfconv_context *context = one_worker();
@@ -269,14 +245,14 @@ START_TEST(maps_have_the_same_bits_wherever_they_lie)
         joined += count_joined(run);
         fill_inputs(run, seed);
         run_forward(run);
-        const uint64_t hash = hash_first(run, outputs);
+        const uint64_t hash = hash_first_outputs(run, outputs);
         sfconv_run_destroy(run);
         make_all_outputs(made.net);
         run = new_run_of(made.net, SFCONV_ENGINE_LAYERS, made.shapes, made.input_count);
         ck_assert_int_eq(count_joined(run), 0);
         fill_inputs(run, seed);
         run_forward(run);
-        ck_assert_msg(hash_first(run, outputs) == hash, "random net %d", (int)seed);
+        ck_assert_msg(hash_first_outputs(run, outputs) == hash, "random net %d", (int)seed);
         sfconv_run_destroy(run);
         sfconv_net_destroy(made.net);
     }

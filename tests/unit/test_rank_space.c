@@ -12,22 +12,6 @@ static sfconv_run *run_with(sfconv_net *net, int32_t engine, sfconv_shape shape)
     return new_run_of(net, engine, &shape, 1);
 }
 
-static void check_engines_agree(sfconv_net *net, sfconv_shape shape, double tolerance,
-                                const char *name)
-{
-    sfconv_run *layers = run_with(net, SFCONV_ENGINE_LAYERS, shape);
-    sfconv_run *ranks = run_with(net, SFCONV_ENGINE_RANK_SPACE, shape);
-    forward_filled(layers, 5);
-    forward_filled(ranks, 5);
-    for (int32_t i = 0; i < sfconv_net_output_count(net); i++) {
-        const sfconv_view a = output_of(layers, i), b = output_of(ranks, i);
-        const double distance = relative_distance(&a, &b);
-        ck_assert_msg(distance <= tolerance, "%s: output %d differs by %g", name, i, distance);
-    }
-    sfconv_run_destroy(layers);
-    sfconv_run_destroy(ranks);
-}
-
 START_TEST(random_nets_agree_with_the_layer_path)
 {
     sfconv_context *context = public_context(1, SFCONV_ISA_BEST);

@@ -472,47 +472,55 @@ static sfconv_net *net_with_classifier(sfconv_context *context, const int64_t si
     return net;
 }
 
+/* Forwards of a net with a classifier and of one whose map is wanted as well, with the same bits.
+ */
+typedef struct average_pair {
+    sfconv_context *context;
+    sfconv_net *nets[2];
+    sfconv_run *runs[2];
+} average_pair;
+
+static average_pair open_averages(int32_t workers, const int64_t sizes[2], sfconv_shape shape)
+{
+    average_pair made = {.context = public_context(workers, SFCONV_ISA_BEST)};
+    for (int i = 0; i < 2; i++) {
+        made.nets[i] = net_with_classifier(made.context, sizes, i == 1);
+        made.runs[i] = forward_of(made.nets[i], SFCONV_ENGINE_RANK_SPACE, shape);
+    }
+    const sfconv_view a = output_of(made.runs[0], 0), b = output_of(made.runs[1], 0);
+    ck_assert_mem_eq(a.data, b.data, (size_t)shape.batch * 10 * sizeof(float));
+    return made;
+}
+
+static void close_averages(average_pair *made)
+{
+    for (int i = 0; i < 2; i++) {
+        sfconv_run_destroy(made->runs[i]);
+        sfconv_net_destroy(made->nets[i]);
+    }
+    sfconv_context_destroy(made->context);
+}
+
 START_TEST(the_global_average_of_a_map_is_stored_in_its_place)
 {
     const int64_t *sizes = averaged[_i];
-    sfconv_context *context = one_worker();
-    sfconv_net *net = net_with_classifier(context, sizes, false);
-    sfconv_net *other = net_with_classifier(context, sizes, true);
-    sfconv_run *run = forward_of(net, SFCONV_ENGINE_RANK_SPACE, image);
-    sfconv_run *stored = forward_of(other, SFCONV_ENGINE_RANK_SPACE, image);
-    const sfconv_view a = output_of(run, 0), b = output_of(stored, 0);
-    ck_assert_mem_eq(a.data, b.data, IMAGES * 10 * sizeof(float));
-    const char *text = plan_of(run);
+    average_pair made = open_averages(1, sizes, image);
+    const char *text = plan_of(made.runs[0]);
     check_node(text, "expand", "rb", 0);
     check_node(text, "fused", "mean", IMAGES * sizes[0] * (int64_t)sizeof(float));
-    text = plan_of(stored);
+    text = plan_of(made.runs[1]);
     check_node(text, "layer", "mean", IMAGES * sizes[0] * (int64_t)sizeof(float));
-    check_inference(net);
-    sfconv_run_destroy(run);
-    sfconv_run_destroy(stored);
-    sfconv_net_destroy(net);
-    sfconv_net_destroy(other);
-    sfconv_context_destroy(context);
+    check_inference(made.nets[0]);
+    close_averages(&made);
 }
 END_TEST
 
 START_TEST(all_rows_of_a_map_are_averaged_whatever_their_number)
 {
     static const sfconv_shape shapes[] = {{2, 5, 34, 64}, {1, 5, 30, 8}, {1, 5, 37, 4}};
-    const sfconv_shape shape = shapes[_i / 2];
     const int64_t sizes[] = {70, _i % 2 ? 16 : 2};
-    sfconv_context *context = public_context(3, SFCONV_ISA_BEST);
-    sfconv_net *net = net_with_classifier(context, sizes, false);
-    sfconv_net *other = net_with_classifier(context, sizes, true);
-    sfconv_run *run = forward_of(net, SFCONV_ENGINE_RANK_SPACE, shape);
-    sfconv_run *stored = forward_of(other, SFCONV_ENGINE_RANK_SPACE, shape);
-    const sfconv_view a = output_of(run, 0), b = output_of(stored, 0);
-    ck_assert_mem_eq(a.data, b.data, (size_t)shape.batch * 10 * sizeof(float));
-    sfconv_run_destroy(run);
-    sfconv_run_destroy(stored);
-    sfconv_net_destroy(net);
-    sfconv_net_destroy(other);
-    sfconv_context_destroy(context);
+    average_pair made = open_averages(3, sizes, shapes[_i / 2]);
+    close_averages(&made);
 }
 END_TEST
 
