@@ -13,8 +13,9 @@
  *   D N C H BUDGET_us                 the same of a depthwise separable layer
  *   R  peak resident kB      F  free what is cached      Q  quit
  *
- * Answer: `OK t1 t2 … # note`, microseconds of each run, or `ERR text`. "layers" as second argument
- * turns rank space off; without it each mode runs by its default engine. */
+ * Answer: `OK t1 t2 … # note`, microseconds of each run, or `ERR text`; the bytes of a run in the
+ * note are with an input that inference keeps. "layers" as second argument turns rank space off;
+ * without it each mode runs by its default engine. */
 #include "sfconv/sfconv.h"
 
 #include <stdbool.h>
