@@ -32,16 +32,24 @@ SFV_INLINE void start_sums(sfv (*sums)[SFV_TILE_VECTORS], const sfk_tile *tile, 
     }
 }
 
+/* Callers go down the rows: so the next sums have come when their tile's turn has. */
+SFV_INLINE void ask_for_next(const sfk_tile *tile, int rows, int lines)
+{
+    const float *next = tile->c + rows * tile->c_stride;
+    SFV_UNROLL
+    for (int m = 0; m < rows; m++) {
+        for (int v = 0; v < lines; v++) {
+            __builtin_prefetch(next + m * tile->c_stride + v * SFV_LANES, 1);
+        }
+    }
+}
+
 SFV_INLINE void run_tile(const sfk_tile *tile, int rows, int vectors, int64_t tail)
 {
     sfv sums[SFV_TILE_ROWS][SFV_TILE_VECTORS];
     const float *a[POINTERS];
     const int64_t a_row = tile->a_row;
-    SFV_UNROLL
-    for (int m = 0; m < rows; m++) {
-        /* Callers go down the rows: so the next sums have come when their tile's turn has. */
-        __builtin_prefetch(tile->c + (rows + m) * tile->c_stride, 1);
-    }
+    ask_for_next(tile, rows, tile->accumulate ? vectors : 1);
     start_sums(sums, tile, rows, vectors, tail);
     SFV_UNROLL
     for (int i = 0; i < POINTERS; i++) {
