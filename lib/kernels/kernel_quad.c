@@ -183,16 +183,18 @@ SFV_INLINE const quad_piece *end_of(const quad_tile *tile, int v)
     return pieces_of(tile, v + 1);
 }
 
-/* Of row `row` of four in the map. */
-SFV_INLINE int64_t place_of(const quad_tile *tile, const quad_piece *piece, int64_t row)
+/* Of row `row` of four, in maps of such planes. */
+SFV_INLINE int64_t place_of(const quad_tile *tile, const quad_piece *piece, int64_t plane,
+                            int64_t row)
 {
-    return tile->channel * tile->quad.plane + piece->place + row * tile->quad.width;
+    return tile->channel * plane + piece->place + row * tile->quad.width;
 }
 
 SFV_INLINE void add_residuals(quad_sums sums, const quad_tile *tile, int row, int rows, int vectors)
 {
     /* Behind the last channel the last is as good. */
     const int64_t last = tile->quad.channels - 1 - tile->channel;
+    const int64_t plane = tile->quad.residual_plane;
     for (int64_t i = 0; i < tile->quad.residual_count; i++) {
         SFV_UNROLL
         for (int v = 0; v < vectors; v++) {
@@ -205,11 +207,11 @@ SFV_INLINE void add_residuals(quad_sums sums, const quad_tile *tile, int row, in
             for (const quad_piece *piece = pieces_of(tile, v); piece < end; piece++) {
                 /* Its rows that do not exist are the last again. */
                 const int64_t upper = smaller(row, piece->rows - 1);
-                const float *from = tile->quad.residuals[i] + place_of(tile, piece, upper);
+                const float *from = tile->quad.residuals[i] + place_of(tile, piece, plane, upper);
                 SFV_UNROLL
                 for (int m = 0; m < rows; m++) {
-                    more[m] = sfv_load_onto(more[m], from + smaller(m, last) * tile->quad.plane,
-                                            piece->first, piece->end);
+                    more[m] = sfv_load_onto(more[m], from + smaller(m, last) * plane, piece->first,
+                                            piece->end);
                 }
             }
             SFV_UNROLL
@@ -247,7 +249,7 @@ SFV_INLINE void keep_run(const quad_tile *tile, quad_sums sums, int row, int row
 {
     const quad_piece *piece = tile->pieces->all;
     const int64_t channels = row < piece->rows ? tile->quad.channels - tile->channel : 0;
-    float *to = tile->quad.map + place_of(tile, piece, row) + tile->lane;
+    float *to = tile->quad.map + place_of(tile, piece, tile->quad.plane, row) + tile->lane;
     SFV_UNROLL
     for (int m = 0; m < rows; m++) {
         SFV_UNROLL
@@ -272,7 +274,7 @@ SFV_INLINE void keep_pieces(const quad_tile *tile, quad_sums sums, int row, int 
             if (row >= piece->rows) {
                 continue;
             }
-            float *to = tile->quad.map + place_of(tile, piece, row);
+            float *to = tile->quad.map + place_of(tile, piece, plane, row);
             SFV_UNROLL
             for (int m = 0; m < rows; m++) {
                 if (m < channels) {

@@ -212,7 +212,7 @@ typedef struct sfk_pair_weights {
  * values of the sources at six points of six rows, points[i][k][n], and the weights at these, of
  * three vertical taps each,
  *   y_q[c][n] = bias[c] + row q of Aᵀ · (Σ_k weights[c][i][k] · points[i][k][n])_i,
- *   a[c][q][n] = activation(y_q[c][n] + Σ_i residuals[i][c·plane + at(q, n)]).
+ *   a[c][q][n] = activation(y_q[c][n] + Σ_i residuals[i][c·residual_plane + at(q, n)]).
  * The columns n go on from one group of rows to the next: n is column x = (column + n) % width of
  * the rows from `row` + 4·((column + n) / width) on, and at(q, n) row q of these, column x.
  * The sums of points 0 and ∞ are one chain of fma each on top of what the inner points give to the
@@ -235,6 +235,7 @@ typedef struct sfk_quad {
     /* Whole vectors are read: up to 15 elements behind the last column must exist. */
     const float *const *residuals;
     int64_t residual_count;
+    int64_t residual_plane;
     int64_t plane;
     int64_t width;
     /* Rows from here on do not exist. */

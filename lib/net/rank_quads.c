@@ -147,6 +147,7 @@ void sfi_rank_run_quads(const sfi_rank_task *task)
                      .span = strip,
                      .residuals = task->bench.residuals,
                      .residual_count = job->unit.residual_count,
+                     .residual_plane = job->cut.plane,
                      .plane = job->cut.plane,
                      .map = task->map,
                      .from_memory = shape.c * job->cut.plane > near,
