@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
+#include "rank_bands.h"
 #include "rank_quads.h"
 #include "rank_tiles.h"
 #include "rank_transport.h"
@@ -82,9 +83,15 @@ sfi_rank_cut sfi_rank_cut_of(const sfi_plan *plan, int32_t node)
     sfi_rank_cut result = {.shape = shape, .plane = shape.h * shape.w};
     for (int32_t i = 0; i < plan->rank.sink_count; i++) {
         const sfi_rank_sink *sink = &plan->rank.sinks[i];
-        result.pooled |= sink->base == node && sink->via == SFI_VIA_POOL;
+        result.pooled |= sink->base == node && sink->via == SFI_VIA_POOL && !sink->tiled;
     }
     result.channels_per_task = shape.c;
+    if (plan->rank.nodes[node].band == SFI_BAND_OF_ROWS) {
+        result.row_step = SFK_WINOGRAD_TILE;
+        result.most_rows = sfi_rank_band_rows(shape);
+        result.row_tasks = result.tasks_per_image = sfi_rank_bands(shape);
+        return result;
+    }
     int64_t pixels = pixels_wanted(shape);
     const bool quads = plan->rank.nodes[node].quads;
     const bool divided = quads && sfi_rank_divides_channels(shape);
@@ -188,6 +195,10 @@ int64_t sfi_rank_lay_out(sfi_rank_bench *bench, const sfi_plan *plan, const sfco
     bench->residuals = sfi_rank_take(&at, unit.residual_count, sizeof(float *));
     if (unit.quads) {
         sfi_rank_lay_out_quads(bench, &unit, &at);
+        if (unit.band == SFI_BAND_OF_ROWS) {
+            sfi_rank_lay_out_band(bench, plan, net, node, &at);
+            lay_out_strip(bench, &mixing, shape, &at);
+        }
     } else if (sfi_rank_is_pair(&unit)) {
         lay_out_pair(bench, &unit, &mixing, shape, &at);
     } else {
@@ -249,7 +260,7 @@ sfi_rank_bytes sfi_rank_step_bytes(const sfi_plan *plan, const sfconv_net *net, 
         return bytes;
     }
     bytes.scratch = plan->rank.worker_bytes * (int64_t)sfi_workers(net->context) +
-                    sfi_rank_tiles_shared(plan, net, node);
+                    sfi_rank_tiles_shared(plan, net, node) + sfi_rank_waiting_bytes(plan, node);
     for (int32_t i = 0; i < plan->rank.sink_count; i++) {
         const sfi_rank_sink *sink = &plan->rank.sinks[i];
         if (sink->base == node && sfi_rank_waits(sink)) {

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-#include "rank_quads.h"
+#include "rank_bands.h"
 
 #include "conv2d.h"
 #include "convolution_lines.h"
@@ -9,6 +9,7 @@
 #include "plan.h"
 #include "rank_finish.h"
 #include "rank_kinds.h"
+#include "rank_quads.h"
 #include "rank_sinks.h"
 #include "rank_stem_back.h"
 #include "rank_tiles.h"
@@ -327,6 +328,21 @@ static void find_stored(sfi_rank_plan *plan, const sfconv_net *net, const sfi_st
     }
 }
 
+/* What goes through Winograd's F(4, 3): units along the columns, their sinks along the rows. */
+static void choose_transforms(sfi_rank_plan *plan, const sfconv_net *net, const sfi_step *steps)
+{
+    for (int32_t i = 0; i < net->node_count; i++) {
+        sfi_rank_node *node = &plan->nodes[i];
+        const bool fits = sfi_rank_quads_fit(plan, net, steps, i);
+        node->band = fits ? sfi_rank_band_of(plan, net, steps, i) : SFI_BAND_NONE;
+        node->quads = fits && (node->band != SFI_BAND_NONE || !sfi_rank_has_sinks(plan, i));
+    }
+    for (int32_t i = 0; i < plan->sink_count; i++) {
+        sfi_rank_sink *sink = &plan->sinks[i];
+        sink->tiled = sfi_rank_is_tiled(plan, net, steps, sink);
+    }
+}
+
 void sfi_rank_plan_make(sfi_rank_plan *plan, const sfconv_net *net, const sfi_step *steps,
                         bool training)
 {
@@ -340,14 +356,8 @@ void sfi_rank_plan_make(sfi_rank_plan *plan, const sfconv_net *net, const sfi_st
     sfi_rank_find_virtual(plan, net, steps);
     find_stored(plan, net, steps);
     sfi_rank_list_sinks(plan, net, steps);
-    for (int32_t i = 0; i < net->node_count; i++) {
-        plan->nodes[i].quads = !training && sfi_rank_quads_fit(plan, net, steps[i].shape, i);
-    }
-    for (int32_t i = 0; i < plan->sink_count; i++) {
-        sfi_rank_sink *sink = &plan->sinks[i];
-        sink->tiled = !training && sfi_rank_tiles_fit(plan, net, steps, sink);
-    }
     if (!training) {
+        choose_transforms(plan, net, steps);
         sfi_rank_find_finishes(plan, net);
     }
 }
@@ -382,7 +392,7 @@ void sfi_rank_unit_of(sfi_rank_unit *unit, const sfi_rank_plan *plan, const sfco
     const sfi_rank_node *self = &plan->nodes[node];
     int32_t which;
     const int32_t full = self->unpooled >= 0 ? self->unpooled : node;
-    *unit = (sfi_rank_unit){.activation = SFK_IDENTITY, .quads = self->quads};
+    *unit = (sfi_rank_unit){.activation = SFK_IDENTITY, .quads = self->quads, .band = self->band};
     if (sfi_activation_facts(net->nodes[full].layer, &which, &unit->slope)) {
         unit->activation = unit->slope > 0.0f ? SFK_LEAKY_RELU : SFK_RELU;
     }

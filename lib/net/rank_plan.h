@@ -10,8 +10,9 @@
  * convolution, is a sink: it is computed while a piece of the map is in registers, also through a
  * 2x2 max pooling, an average pooling or up-sampling (which commute with mixing) or a concatenation
  * (whose parts add). The map itself is stored only if somebody else reads it; where that is a
- * global average, the averages are. A map that an ordinary layer has stored, or an input, may feed
- * sinks too. */
+ * global average, the averages are. Where many maps are read and mixed, both halves go through a
+ * Winograd transform instead, a band of rows at a time (rank_bands.h). A map that an ordinary layer
+ * has stored, or an input, may feed sinks too. */
 #ifndef SFI_RANK_PLAN_H
 #define SFI_RANK_PLAN_H
 
@@ -46,6 +47,16 @@ enum sfi_rank_via {
     SFI_VIA_AVERAGE,
     /* The base's stored map, copied once for each horizontal tap of a stem. */
     SFI_VIA_COPY
+};
+
+/* Where the map of a unit by Winograd's F(4, 3) is when tiles of rows mix it (rank_bands.h). */
+enum sfi_rank_band {
+    /* They do not. */
+    SFI_BAND_NONE,
+    /* A band of rows of it, in the memory of the worker that has made them. */
+    SFI_BAND_OF_ROWS,
+    /* All of it, in memory of the step or, where somebody reads it, where it is stored. */
+    SFI_BAND_OF_ALL
 };
 
 /* One contraction (or copy): channels `channel` … of the consumer's input come from node `base`. */
@@ -90,6 +101,7 @@ typedef struct sfi_rank_node {
     bool copies;
     /* A unit whose columns go through Winograd's F(4, 3), see rank_quads.c. */
     bool quads;
+    enum sfi_rank_band band;
     /* A stem whose rows go through Winograd's F(4, 4); its unit ends in a pooling. */
     bool lines;
     /* Of a virtual node: it or one behind it, on the way to some sink, pools or up-samples. */
@@ -157,6 +169,7 @@ typedef struct sfi_rank_unit {
     bool lines;
     /* Four rows at once. */
     bool quads;
+    enum sfi_rank_band band;
 } sfi_rank_unit;
 
 /* The maps a consumer gathers: [image][map][residue of the padded row by the vertical stride][row]

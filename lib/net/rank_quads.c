@@ -35,11 +35,12 @@ static int64_t point_stride(const sfi_rank_unit *unit)
     return sources_of(unit) * SFK_MAX_QUAD_COLUMNS + SFK_SLACK;
 }
 
-bool sfi_rank_quads_fit(const sfi_rank_plan *plan, const sfconv_net *net, sfi_shape shape,
+bool sfi_rank_quads_fit(const sfi_rank_plan *plan, const sfconv_net *net, const sfi_step *steps,
                         int32_t node)
 {
+    const int64_t height = steps[node].shape.h;
     sfi_rank_unit unit;
-    if (plan->nodes[node].role != SFI_RANK_UNIT || sfi_rank_has_sinks(plan, node) ||
+    if (plan->nodes[node].role != SFI_RANK_UNIT ||
         net->context->convolution == SFCONV_CONVOLUTION_DIRECT) {
         return false;
     }
@@ -49,8 +50,8 @@ bool sfi_rank_quads_fit(const sfi_rank_plan *plan, const sfconv_net *net, sfi_sh
             return false;
         }
     }
-    const int64_t computed = sfi_ceil_div(shape.h, ROWS) * ROWS;
-    return sources_of(&unit) >= LEAST_SOURCES && 4 * computed <= 5 * shape.h;
+    const int64_t computed = sfi_ceil_div(height, ROWS) * ROWS;
+    return sources_of(&unit) >= LEAST_SOURCES && 4 * computed <= 5 * height;
 }
 
 int64_t sfi_rank_quads_macs(const sfi_rank_unit *unit, sfi_shape shape)
@@ -112,19 +113,20 @@ static void run_joined(const sfi_rank_task *task, sfk_quad *quad)
 {
     const sfi_rank_job *job = task->job;
     const int64_t width = job->cut.shape.w;
+    const int64_t first = task->first_row - task->map_row;
     const int64_t end = sfi_ceil_div(task->end_row - task->first_row, ROWS) * width;
     const int64_t strips = sfi_ceil_div(end, job->kernels->quad_columns);
     quad->span = sfi_ceil_div(sfi_ceil_div(end, strips), LANES) * LANES;
     for (int64_t n = 0; n < end; n += quad->span) {
-        run_strip(task, quad, task->first_row + n / width * ROWS, n % width,
-                  sfi_min(quad->span, end - n));
+        run_strip(task, quad, first + n / width * ROWS, n % width, sfi_min(quad->span, end - n));
     }
 }
 
 static void run_by_rows(const sfi_rank_task *task, sfk_quad *quad)
 {
     const int64_t width = task->job->cut.shape.w;
-    for (int64_t row = task->first_row; row < task->end_row; row += ROWS) {
+    for (int64_t row = task->first_row - task->map_row; row < task->end_row - task->map_row;
+         row += ROWS) {
         for (int64_t column = 0; column < width; column += quad->span) {
             run_strip(task, quad, row, column, sfi_min(quad->span, width - column));
         }
@@ -148,11 +150,11 @@ void sfi_rank_run_quads(const sfi_rank_task *task)
                      .residuals = task->bench.residuals,
                      .residual_count = job->unit.residual_count,
                      .residual_plane = job->cut.plane,
-                     .plane = job->cut.plane,
+                     .plane = task->map_plane,
                      .map = task->map,
-                     .from_memory = shape.c * job->cut.plane > near,
+                     .from_memory = shape.c * task->map_plane > near,
                      .width = shape.w,
-                     .height = shape.h,
+                     .height = shape.h - task->map_row,
                      .activation = job->unit.activation,
                      .slope = job->unit.slope};
     if (sfi_rank_joins_quads(shape)) {

@@ -5,10 +5,9 @@
 
 #include "rank_work.h"
 
-/* Whether a unit is computed so: its map is stored and nothing is mixed of it, its vertical halves
- * have three taps without stride and maps enough for them, and the context does not ask for direct
- * sums. */
-bool sfi_rank_quads_fit(const sfi_rank_plan *plan, const sfconv_net *net, sfi_shape shape,
+/* Whether `node` is a unit that can be computed so: its vertical halves have three taps without
+ * stride and maps enough for them, and the context does not ask for direct sums. */
+bool sfi_rank_quads_fit(const sfi_rank_plan *plan, const sfconv_net *net, const sfi_step *steps,
                         int32_t node);
 
 void sfi_rank_lay_out_quads(sfi_rank_bench *bench, const sfi_rank_unit *unit, uintptr_t *at);

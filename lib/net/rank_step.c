@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
+#include "rank_bands.h"
 #include "rank_quads.h"
 #include "rank_tiles.h"
 #include "rank_transport.h"
@@ -170,8 +171,11 @@ static void run_task(void *argument, int64_t index, int32_t worker)
                                   (task.image * cut->shape.c + task.first_channel) * cut->plane;
     }
     task.map = map_of_task(&task);
+    task.map_plane = cut->plane;
     task.sink_count = open_sinks(&task);
-    if (job->unit.quads) {
+    if (job->unit.band == SFI_BAND_OF_ROWS) {
+        sfi_rank_run_band(&task);
+    } else if (job->unit.quads) {
         sfi_rank_run_quads(&task);
     } else if (sfi_rank_is_pair(&job->unit)) {
         sfi_rank_run_pairs(&task);
@@ -338,6 +342,10 @@ void sfi_rank_step(const sfconv_run *run, int32_t node)
     job.averages = sfi_rank_is_averaged(plan, node) ? sfi_run_value(run, self->finished_at) : NULL;
     job.scratch = run->memory + self->scratch;
     job.scratch_per_worker = plan->worker_bytes;
+    if (sfi_rank_waiting_bytes(&run->plan, node) > 0) {
+        job.map = (float *)(job.scratch + sfi_workers(run->context) * job.scratch_per_worker +
+                            sfi_rank_tiles_shared(&run->plan, run->net, node));
+    }
     if (!frozen) {
         sfi_rank_make_weights(&job);
     }
@@ -345,7 +353,9 @@ void sfi_rank_step(const sfconv_run *run, int32_t node)
     if (self->role == SFI_RANK_UNIT || job.mixing.sinks > 0) {
         sfi_parallel_for(run->context, job.cut.shape.n * job.cut.tasks_per_image, run_task, &job);
     }
-    sfi_rank_run_tiles(&job);
+    if (job.unit.band != SFI_BAND_OF_ROWS) {
+        sfi_rank_run_tiles(&job);
+    }
     for (int32_t i = 0; i < plan->sink_count; i++) {
         const sfi_rank_sink *sink = &plan->sinks[i];
         if (sink->base == node && sfi_rank_waits(sink)) {

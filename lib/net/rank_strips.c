@@ -11,9 +11,8 @@ typedef struct pixel_span {
 static void find(const sfi_rank_task *task, int64_t first, int64_t channel, int64_t count,
                  const float **rows)
 {
-    const sfi_rank_job *job = task->job;
-    const int64_t plane = job->cut.plane;
-    const float *map = job->map + (task->image * job->cut.shape.c + channel) * plane + first;
+    const int64_t plane = task->map_plane;
+    const float *map = task->map + channel * plane + first - task->map_row * task->job->cut.shape.w;
     for (int64_t c = 0; c < count; c++) {
         rows[c] = map + c * plane;
     }
@@ -72,13 +71,12 @@ static void gathered_strips(const sfi_rank_task *task)
 {
     const sfi_rank_job *job = task->job;
     const sfi_shape shape = job->cut.shape;
-    const float *map = job->map + task->image * shape.c * job->cut.plane;
     for (int32_t i = 0; i < task->sink_count; i++) {
         const sfi_rank_open *sink = &task->bench.sinks[i];
         const sfk_mix mix = {.weights = sink->weights,
                              .weight_step = sink->maps.taps,
-                             .map = map + task->first_row * shape.w,
-                             .plane = job->cut.plane,
+                             .map = task->map + (task->first_row - task->map_row) * shape.w,
+                             .plane = task->map_plane,
                              .channels = shape.c,
                              .columns = (task->end_row - task->first_row) * shape.w,
                              .strip = sfi_rank_gathered_pixels(shape.c),

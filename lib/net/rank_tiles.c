@@ -20,11 +20,11 @@
 /* Tasks of a part whose sums are put into the maps. */
 #define PUTS 2
 
-/* Whether the map is there before the base's step mixes anything of it: a pair mixes its own while
- * it makes it. */
-static bool is_stored_before(const sfi_rank_node *base)
+/* Whether all of the map is there before the base's step mixes anything of it: a pair mixes its own
+ * while it makes it. */
+static bool is_there(const sfi_rank_node *base)
 {
-    return base->role != SFI_RANK_UNIT || base->unpooled >= 0;
+    return base->role != SFI_RANK_UNIT || base->unpooled >= 0 || base->band == SFI_BAND_OF_ALL;
 }
 
 static int64_t tiles_of_row(int64_t width)
@@ -32,11 +32,18 @@ static int64_t tiles_of_row(int64_t width)
     return sfi_ceil_div(width, TILE);
 }
 
-bool sfi_rank_tiles_fit(const sfi_rank_plan *plan, const sfconv_net *net, const sfi_step *steps,
-                        const sfi_rank_sink *sink)
+bool sfi_rank_is_tiled(const sfi_rank_plan *plan, const sfconv_net *net, const sfi_step *steps,
+                       const sfi_rank_sink *sink)
+{
+    const sfi_rank_node *base = &plan->nodes[sink->base];
+    const bool is_whole = sink->via == SFI_VIA_NOTHING && is_there(base);
+    return (is_whole || base->band == SFI_BAND_OF_ROWS) && sfi_rank_tiles_fit(net, steps, sink);
+}
+
+bool sfi_rank_tiles_fit(const sfconv_net *net, const sfi_step *steps, const sfi_rank_sink *sink)
 {
     const sfi_sfconv2d *conv = sfi_as_const_sfconv2d(net->nodes[sink->consumer].layer);
-    if (!conv || sink->via != SFI_VIA_NOTHING || !is_stored_before(&plan->nodes[sink->base]) ||
+    if (!conv || (sink->via != SFI_VIA_NOTHING && sink->via != SFI_VIA_POOL) ||
         net->context->convolution == SFCONV_CONVOLUTION_DIRECT) {
         return false;
     }
@@ -55,7 +62,9 @@ static int64_t rank_of(const sfconv_net *net, const sfi_rank_sink *sink)
 /* Of one image. */
 static int64_t tiles_of(const sfi_plan *plan, const sfi_rank_sink *sink)
 {
-    return plan->steps[sink->base].shape.h * tiles_of_row(plan->steps[sink->consumer].shape.w);
+    const int64_t height = plan->steps[sink->base].shape.h;
+    return (sink->via == SFI_VIA_POOL ? height / 2 : height) *
+           tiles_of_row(plan->steps[sink->consumer].shape.w);
 }
 
 int64_t sfi_rank_tiles_macs(const sfi_plan *plan, const sfconv_net *net, const sfi_rank_sink *sink)
@@ -286,6 +295,53 @@ void sfi_rank_run_tiles(const sfi_rank_job *job)
         if (tiled.apart) {
             sfi_parallel_for(run->context, images * tiled.parts * PUTS, put_task, &tiled);
         }
+        weights += weights_of(&run->plan, run->net, sink);
+    }
+}
+
+/* What a sink takes of a band, or of the pooled one: as many tiles at a time as the kernel can. */
+static void tile_rows(const sfi_rank_task *task, const sfi_rank_sink *sink, const float *weights)
+{
+    const sfi_rank_job *job = task->job;
+    const sfconv_run *run = job->run;
+    const sfi_rank_maps maps = sfi_rank_maps_of(&run->plan, run->net, sink->consumer);
+    const bool pooled = sink->via == SFI_VIA_POOL;
+    const int64_t scale = pooled ? 2 : 1;
+    const int64_t first_row = task->first_row / scale;
+    const int64_t tiles = (task->end_row / scale - first_row) * tiles_of_row(maps.width);
+    const int64_t vectors = sfi_ceil_div(tiles, VECTOR_TILES);
+    const int64_t strips = sfi_ceil_div(vectors, STRIP_VECTORS);
+    sfk_row_tiles work = {.map = pooled ? task->bench.pooled_band : task->map,
+                          .plane = pooled ? task->pooled_plane : task->map_plane,
+                          .channels = job->cut.shape.c,
+                          .width = job->cut.shape.w / scale,
+                          .padding = maps.shift,
+                          .tiles_per_row = tiles_of_row(maps.width),
+                          .weights = weights,
+                          .packed_rows = maps.count,
+                          .rows = maps.count,
+                          .to = sfi_rank_target(run, sink->consumer) + task->image * maps.image +
+                                (maps.padding + first_row) * maps.width,
+                          .to_plane = maps.plane,
+                          .to_width = maps.width,
+                          .accumulate = sink->accumulate,
+                          .scratch = task->bench.row_tiles};
+    for (int64_t strip = 0; strip < strips; strip++) {
+        const int64_t end = VECTOR_TILES * sfi_part_begin(vectors, strips, strip + 1);
+        work.first = VECTOR_TILES * sfi_part_begin(vectors, strips, strip);
+        work.tiles = sfi_min(tiles, end) - work.first;
+        job->kernels->row_tiles(&work);
+    }
+}
+
+void sfi_rank_tile_band(const sfi_rank_task *task)
+{
+    const sfconv_run *run = task->job->run;
+    const float *weights = task->job->weights.tiled;
+    const sfi_rank_sink *sink;
+    int32_t index = 0;
+    while ((sink = next_tiled(&run->plan.rank, task->job->node, &index)) != NULL) {
+        tile_rows(task, sink, weights);
         weights += weights_of(&run->plan, run->net, sink);
     }
 }

@@ -5,11 +5,12 @@
 
 #include "rank_work.h"
 
-/* Whether a sink is computed so: its base is stored before the base's step mixes it, the consumer
- * has three neighbouring horizontal taps and maps enough for them, and the context does not ask for
- * direct sums. */
-bool sfi_rank_tiles_fit(const sfi_rank_plan *plan, const sfconv_net *net, const sfi_step *steps,
-                        const sfi_rank_sink *sink);
+/* Whether a sink of a map that is there can be computed so: the consumer has three neighbouring
+ * horizontal taps and maps enough for them, and the context does not ask for direct sums. */
+bool sfi_rank_tiles_fit(const sfconv_net *net, const sfi_step *steps, const sfi_rank_sink *sink);
+/* Whether it is. */
+bool sfi_rank_is_tiled(const sfi_rank_plan *plan, const sfconv_net *net, const sfi_step *steps,
+                       const sfi_rank_sink *sink);
 
 /* Multiply-adds of such a sink: six for each channel, mixed map and tile. */
 int64_t sfi_rank_tiles_macs(const sfi_plan *plan, const sfconv_net *net, const sfi_rank_sink *sink);
@@ -23,7 +24,9 @@ int64_t sfi_rank_tiles_shared(const sfi_plan *plan, const sfconv_net *net, int32
 
 /* Packs the weights of the job's base to where the job has them. */
 void sfi_rank_pack_tiles(const sfi_rank_job *job);
-/* Serves these sinks. */
+/* Serves these sinks of a map that is there, */
 void sfi_rank_run_tiles(const sfi_rank_job *job);
+/* and of a band, the task's map. */
+void sfi_rank_tile_band(const sfi_rank_task *task);
 
 #endif

@@ -78,6 +78,10 @@ typedef struct sfi_rank_bench {
     float *lines;
     /* The channels of a task, of a map that is averaged. */
     float *averaged;
+    /* A band: its rows, those of the pooled map, and what row_tiles needs. */
+    float *band;
+    float *pooled_band;
+    float *row_tiles;
 } sfi_rank_bench;
 
 /* A stem in lines, see rank_stem.c. */
@@ -166,8 +170,12 @@ typedef struct sfi_rank_task {
     int64_t end_row;
     int64_t first_channel;
     int64_t end_channel;
-    /* Where a unit's channels go, from the first on, or NULL. */
+    /* Its channels, from the first on, or NULL: their rows from map_row on, map_plane apart. */
     float *map;
+    int64_t map_plane;
+    int64_t map_row;
+    /* Of a pooled band. */
+    int64_t pooled_plane;
 } sfi_rank_task;
 
 /* Whether the weights of a unit (none: without parts) are packed: for quad_expand or strip_pair. */

@@ -293,7 +293,7 @@ START_TEST(training_leaves_a_layer_to_itself_where_moments_cost_more_than_its_ma
     check_row(text, "layer   a", ", by its layer: moments cost more than a map");
     check_row(text, "layer   relu", ", by its layer: not behind a unit");
     text = planned(net, SFCONV_MODE_INFERENCE, (sfconv_shape){1, 128, 4, 4});
-    check_row(text, "expand  relu", "MACs direct");
+    check_row(text, "expand  relu", "MACs F(4, 3) in place of 196608");
     sfconv_net_destroy(net);
     sfconv_context_destroy(context);
 }

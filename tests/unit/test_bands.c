@@ -1,0 +1,240 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* Where many maps are read and mixed, both products of a unit go through Winograd's F(4, 3), with a
+ * band of rows of its map between them. */
+#include "trials.h"
+#include "who_computes.h"
+
+#include <inttypes.h>
+#include <stdlib.h>
+
+#define CHANNELS 40
+#define RANK 33
+
+/* What reads the map of the unit `band`, a factorized layer with ReLU. */
+enum readers {
+    ONE_LAYER,
+    POOLED,
+    SKIP_AND_POOLED,
+    RESIDUAL,
+    CONCATENATED,
+    STRIDED_TOO,
+    HEAD_TOO,
+    UPSAMPLED_TOO,
+    MAP_TOO,
+    READERS
+};
+
+static const char *const names[READERS] = {
+    "a layer",          "a pooling",          "a skip and a pooling",
+    "a sum's layer",    "a concatenation",    "two strides",
+    "a layer, 1x1 too", "an up-sampling too", "who wants the map"};
+
+static sfconv_layer *new_ranked(sfconv_context *context, int64_t in, int64_t out, uint64_t seed)
+{
+    return new_sfconv(context, in, out, RANK, SFCONV_REGULARIZER_NONE, 0, seed);
+}
+
+static sfconv_layer *new_strided(sfconv_context *context)
+{
+    sfconv_sfconv2d_desc desc = SFCONV_SFCONV2D_DESC_INIT;
+    sfconv_layer *layer;
+    desc.in_channels = CHANNELS;
+    desc.out_channels = 12;
+    desc.rank = RANK;
+    desc.stride[0] = desc.stride[1] = 2;
+    desc.seed = 9;
+    ck_assert_int_eq(sfconv_sfconv2d_create(&layer, context, &desc), SFCONV_OK);
+    return layer;
+}
+
+static int32_t put_relu(sfconv_net *net, sfconv_context *context, const char *name, int32_t node)
+{
+    return put_after(net, name, new_activation(context, SFCONV_ACTIVATION_RELU), node);
+}
+
+static void put_readers(sfconv_net *net, sfconv_context *context, enum readers readers, int32_t x,
+                        int32_t a)
+{
+    const int64_t twice = 2 * CHANNELS;
+    int32_t map = a;
+    if (readers == RESIDUAL) {
+        map = put_pair(net, "sum", new_add(context), a, x);
+    }
+    map = put_relu(net, context, "band", map);
+    if (readers == POOLED || readers == SKIP_AND_POOLED) {
+        const int32_t pool = put_after(net, "pool", new_pool(context, SFCONV_POOL_MAX), map);
+        put_output(net, put_after(net, "half", new_ranked(context, CHANNELS, 13, 4), pool));
+    }
+    if (readers == CONCATENATED) {
+        const int32_t both = put_pair(net, "both", new_concat(context), map, x);
+        put_output(net, put_after(net, "last", new_ranked(context, twice, 12, 5), both));
+    } else if (readers != POOLED) {
+        put_output(net, put_after(net, "last", new_ranked(context, CHANNELS, 12, 5), map));
+    }
+    if (readers == STRIDED_TOO) {
+        put_output(net, put_after(net, "strided", new_strided(context), map));
+    } else if (readers == HEAD_TOO) {
+        put_output(net, put_after(net, "head", new_pointwise(context, CHANNELS, 3), map));
+    } else if (readers == UPSAMPLED_TOO) {
+        const int32_t up =
+            put_after(net, "up", new_upsample(context, SFCONV_UPSAMPLE_BILINEAR_ALIGNED), map);
+        put_output(net, put_after(net, "wide", new_ranked(context, CHANNELS, 11, 6), up));
+    } else if (readers == MAP_TOO) {
+        put_output(net, map);
+    }
+}
+
+static sfconv_net *new_band(sfconv_context *context, enum readers readers)
+{
+    sfconv_net *net = empty_net(context);
+    const int32_t image = put_input(net, "x", CHANNELS);
+    const int32_t x = put_relu(net, context, "first", image);
+    const int32_t a = put_after(net, "a", new_ranked(context, CHANNELS, CHANNELS, 2), x);
+    const int32_t norm = put_after(net, "norm", new_batchnorm(context, CHANNELS), a);
+    put_readers(net, context, readers, x, norm);
+    return net;
+}
+
+static const char *plan_for(sfconv_net *net, sfconv_shape shape)
+{
+    sfconv_run *run = new_run_of(net, SFCONV_ENGINE_RANK_SPACE, &shape, 1);
+    const char *text = plan_of(run);
+    sfconv_run_destroy(run);
+    return text;
+}
+
+/* The row of the plan that begins so. */
+static const char *row_of(const char *text, const char *begin)
+{
+    static char row[512];
+    const char *at = strstr(text, begin);
+    ck_assert_msg(at != NULL, "no %s in\n%s", begin, text);
+    snprintf(row, sizeof row, "%.*s", (int)strcspn(at, "\n"), at);
+    return row;
+}
+
+static bool transforms(const char *text, const char *begin)
+{
+    return strstr(row_of(text, begin), "F(4, 3)") != NULL;
+}
+
+START_TEST(both_products_of_a_unit_go_by_transforms_and_its_map_is_not_stored)
+{
+    sfconv_context *context = one_worker();
+    for (int readers = 0; readers < READERS; readers++) {
+        sfconv_net *net = new_band(context, (enum readers)readers);
+        const char *text = plan_for(net, (sfconv_shape){1, CHANNELS, 24, 24});
+        const bool stored = readers == MAP_TOO;
+        /* Where its map is read or wanted the unit mixes it from registers as it is made. */
+        ck_assert_msg(transforms(text, "expand  band ") == !stored, "%s:\n%s", names[readers],
+                      text);
+        ck_assert_msg((strstr(row_of(text, "expand  band "), "stored           0 B") == NULL) ==
+                          stored,
+                      "%s:\n%s", names[readers], text);
+        const char *sink = readers == POOLED ? "-> half " : "-> last";
+        ck_assert_msg(transforms(text, sink) == !stored, "%s:\n%s", names[readers], text);
+        sfconv_net_destroy(net);
+    }
+    sfconv_context_destroy(context);
+}
+END_TEST
+
+START_TEST(direct_sums_and_few_maps_stay_in_registers)
+{
+    const sfconv_shape shape = {1, CHANNELS, 24, 24};
+    sfconv_context *context = convolution_context(1, SFCONV_ISA_BEST, SFCONV_CONVOLUTION_DIRECT);
+    sfconv_net *net = new_band(context, ONE_LAYER);
+    ck_assert(!transforms(plan_for(net, shape), "expand  band "));
+    sfconv_net_destroy(net);
+    sfconv_context_destroy(context);
+
+    context = one_worker();
+    net = empty_net(context);
+    const int32_t x = put_input(net, "x", CHANNELS);
+    const int32_t a = put_after(
+        net, "a", new_sfconv(context, CHANNELS, CHANNELS, 8, SFCONV_REGULARIZER_NONE, 0, 1), x);
+    put_output(net, put_after(net, "last", new_sfconv(context, CHANNELS, 5, 8, 0, 0, 2),
+                              put_relu(net, context, "band", a)));
+    ck_assert(!transforms(plan_for(net, shape), "expand  band "));
+    sfconv_net_destroy(net);
+    sfconv_context_destroy(context);
+}
+END_TEST
+
+/* Rows that fill groups of four and pairs of tiles, and rows that do not; maps of one band, of
+ * several, and of those too low for bands. */
+static const sfconv_shape shapes[] = {
+    {1, CHANNELS, 24, 24},  {1, CHANNELS, 13, 19},  {2, CHANNELS, 38, 38}, {1, CHANNELS, 9, 130},
+    {3, CHANNELS, 7, 7},    {1, CHANNELS, 8, 12},   {1, CHANNELS, 4, 64},  {1, CHANNELS, 15, 16},
+    {1, CHANNELS, 64, 301}, {2, CHANNELS, 20, 1024}};
+
+#define SHAPES ((int)(sizeof shapes / sizeof *shapes))
+
+START_TEST(the_numbers_are_those_of_the_layers)
+{
+    sfconv_context *context = convolution_context(2, SFCONV_ISA_BEST, SFCONV_CONVOLUTION_AUTO);
+    for (int readers = 0; readers < READERS; readers++) {
+        sfconv_net *net = new_band(context, (enum readers)readers);
+        check_engines_agree(net, shapes[_i], 1e-5, names[readers]);
+        sfconv_net_destroy(net);
+    }
+    sfconv_context_destroy(context);
+}
+END_TEST
+
+/* In memory that held other bytes, by weights as they are or frozen. */
+static uint64_t bits_of(const setting *wanted, enum readers readers, sfconv_shape shape,
+                        bool frozen)
+{
+    sfconv_context *context = context_of(wanted, SFCONV_CONVOLUTION_AUTO);
+    uint64_t bits = 0;
+    if (context) {
+        sfconv_net *net = new_band(context, readers);
+        sfconv_run *run = new_run_of(net, SFCONV_ENGINE_RANK_SPACE, &shape, 1);
+        random_net made = {.net = net, .shapes = {shape}, .input_count = 1};
+        void *memory = lend_memory(run, &made, 0xff);
+        ck_assert_int_eq(frozen ? sfconv_run_freeze(run, NULL, 0) : SFCONV_OK, SFCONV_OK);
+        forward_filled(run, 5);
+        bits = hash_outputs(run);
+        sfconv_run_destroy(run);
+        sfconv_net_destroy(net);
+        sfconv_context_destroy(context);
+        free(memory);
+    }
+    return bits;
+}
+
+START_TEST(bands_have_the_same_bits_whoever_computes_them)
+{
+    static const setting settings[] = {{"2 workers", 2, SFCONV_ISA_BEST, false},
+                                       {"3 workers, reversed", 3, SFCONV_ISA_BEST, true},
+                                       {"16 workers", 16, SFCONV_ISA_BEST, false},
+                                       {"reference", 1, SFCONV_ISA_REFERENCE, false},
+                                       {"AVX2", 2, SFCONV_ISA_AVX2, false},
+                                       {"AVX-512", 1, SFCONV_ISA_AVX512, true},
+                                       {"NEON", 1, SFCONV_ISA_NEON, false}};
+    static const setting first = {"1 worker", 1, SFCONV_ISA_BEST, false};
+    for (int readers = 0; readers < READERS; readers++) {
+        const uint64_t expected = bits_of(&first, (enum readers)readers, shapes[_i], false);
+        for (size_t i = 0; i < sizeof settings / sizeof *settings; i++) {
+            const uint64_t bits =
+                bits_of(&settings[i], (enum readers)readers, shapes[_i], i % 2 == 0);
+            ck_assert_msg(bits == expected || bits == 0, "%s, %s: %016" PRIx64, names[readers],
+                          settings[i].name, bits);
+        }
+    }
+}
+END_TEST
+
+int main(void)
+{
+    Suite *suite = suite_create("bands");
+    TCase *tests = tcase_create("bands");
+    tcase_set_timeout(tests, 300);
+    tcase_add_test(tests, both_products_of_a_unit_go_by_transforms_and_its_map_is_not_stored);
+    tcase_add_test(tests, direct_sums_and_few_maps_stay_in_registers);
+    tcase_add_loop_test(tests, the_numbers_are_those_of_the_layers, 0, SHAPES);
+    tcase_add_loop_test(tests, bands_have_the_same_bits_whoever_computes_them, 0, SHAPES);
+    suite_add_tcase(suite, tests);
+    return run_suite(suite);
+}
