@@ -12,9 +12,9 @@ Printed are medians, how far the middle half of all runs spreads, and the ratio 
 peer; in brackets the ratio of the shortest runs, which other programs on the machine disturb least:
 where two processors share one core, a neighbour takes more from the engine that stalls less.
 `memory` asks fresh processes for the most that was resident, and one more that computes nothing:
-the difference is what the network takes. `nets` prints what share the multiply-adds that the plan
-computes, fewer than direct sums take where Winograd's method is used, are of those that the
-processor could do in registers meanwhile (peak_worker).
+the difference is what the network takes. `nets` prints what share of those that the processor
+could do in registers meanwhile (peak_worker) the multiply-adds of the network are: those of direct
+sums, and those that the plan computes, which are fewer where Winograd's method is used.
 
 `layers` are single 3x3 convolutions, C to C channels of a map, dense and factorized, forward and
 backward to parameters and input. `pairs` and `depthwise` are layers at inference with BatchNorm and
@@ -58,7 +58,7 @@ def asked_of(name, request, request_of_others):
 def measure(workers, request, options, request_of_others=None):
     """Milliseconds of each worker that can; some engines know the work by another request."""
     times = {name: [] for name in workers}
-    work = 0.0
+    work = None
     for turn in range(options.rounds):
         for name in list(times)[:: -1 if turn % 2 else 1]:
             asked = asked_of(name, request, request_of_others)
@@ -81,9 +81,10 @@ def measure(workers, request, options, request_of_others=None):
 
 
 def forward_work(worker):
-    """Million multiply-adds of the network that peer_worker has just run, by its plan."""
-    found = re.search(r"forward (\d+) multiply-adds", worker.note)
-    return int(found[1]) / 1e6 if found else 0.0
+    """Million multiply-adds of the network that peer_worker has just run, by direct sums and as
+    its plan computes them."""
+    found = re.search(r"forward (\d+) multiply-adds, (\d+) by direct sums", worker.note)
+    return (int(found[2]) / 1e6, int(found[1]) / 1e6) if found else None
 
 
 class Peak:
@@ -132,13 +133,13 @@ def teams(ours, others, missing, options, header):
 
 
 def compare_times(what, ours, options):
-    header = ("| network | batch | threads | libsfconv | share of FMA peak, as computed | "
-              "quickest peer | ratio | all peers |")
+    header = ("| network | batch | threads | libsfconv | share of FMA peak, by direct sums | "
+              "as computed | quickest peer | ratio | all peers |")
     for threads, workers, peak in teams(ours, *peers.find(peers.NETWORK_ENGINES), options, header):
         for request in requests(what, options):
             times, work = measure(workers, request, options)
             # A training step does more than the passes of the plan: loss, optimizer.
-            ideal = 1e3 * work / peak.rate() if what == "nets" else 0
+            ideal = [1e3 * count / peak.rate() for count in work] if what == "nets" else None
             print_times(request, threads, times, ideal)
 
 
@@ -214,7 +215,7 @@ def print_times(request, threads, times, ideal):
     middle = statistics.median(mine)
     beside = (f"{medians[best]:.4g} ms ±{spread(times[best]) / 2:.0f} % ({best}) | "
               f"{ratios(mine, times[best])}" if best else "- | -")
-    of_peak = share(mine, ideal) if ideal else "-"
+    of_peak = " | ".join(share(mine, count) for count in ideal) if ideal else "- | -"
     print(f"| {name} | {batch} | {threads} | {middle:.4g} ms ±{spread(mine) / 2:.0f} % | "
           f"{of_peak} | {beside} | {others} |", flush=True)
 

@@ -349,17 +349,24 @@ static sfconv_status make(struct job *job, const char *line, double *budget_us)
     return SFCONV_ERROR_UNSUPPORTED;
 }
 
-/* Those that the plan's forward computes; 0: it does not say. */
-static long long multiply_adds(const struct job *job)
+/* Those that the plan's forward computes, and those of direct sums. */
+struct multiply_adds {
+    long long computed;
+    long long direct;
+};
+
+/* None where the plan does not say. */
+static struct multiply_adds count_work(const struct job *job)
 {
     size_t length = 0;
-    long long count = 0;
+    struct multiply_adds count = {0, 0};
     sfconv_run_plan_text(job->run, NULL, 0, &length);
     char *text = malloc(length + 1);
     if (text && sfconv_run_plan_text(job->run, text, length + 1, &length) >= 0) {
         const char *total = strstr(text, "\ntotal forward ");
-        if (!total || sscanf(total, " total forward %lld MACs computed", &count) != 1) {
-            count = 0;
+        if (!total || sscanf(total, " total forward %lld MACs computed, %lld by direct sums",
+                             &count.computed, &count.direct) != 2) {
+            count = (struct multiply_adds){0, 0};
         }
     }
     free(text);
@@ -385,12 +392,13 @@ static void answer(sfconv_context *context, bool layers, const char *line)
     } else if (job.is_unsteady) {
         printf("ERR the same input gave other outputs\n");
     } else {
+        const struct multiply_adds work = count_work(&job);
         printf("OK");
         for (int i = 0; i < job.count; i++) {
             printf(" %.1f", job.times[i]);
         }
-        printf(" # maxrss %ld kB, run %.1f MB, forward %lld multiply-adds\n", resident_kb(),
-               (double)job.run_bytes / 1e6, multiply_adds(&job));
+        printf(" # maxrss %ld kB, run %.1f MB, forward %lld multiply-adds, %lld by direct sums\n",
+               resident_kb(), (double)job.run_bytes / 1e6, work.computed, work.direct);
     }
     free(job.masks.data);
     sfconv_optimizer_destroy(job.optimizer);
