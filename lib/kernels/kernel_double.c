@@ -144,6 +144,13 @@ void SFK_NAME(reflect)(int64_t n, double *matrix, int64_t pitch, const double *u
     }
 }
 
+void SFK_NAME(add_floats)(double *to, const float *from, int64_t count)
+{
+    for (int64_t i = 0; i < count; i++) {
+        to[i] += (double)from[i];
+    }
+}
+
 void SFK_NAME(sum_rows)(int64_t rows, int64_t cols, const double *factors,
                         const double *restrict matrix, int64_t pitch, double *restrict sum)
 {

@@ -58,6 +58,50 @@ SFV_INLINE void collect_eight(float *to, const float *from, int64_t from_stride)
 }
 #endif
 
+#if defined(SFK_BUILD_AVX512)
+/* The same of 48 numbers: 3k + i modulo 16 is the lane of number k of those with index i, and 11
+ * the inverse of 3 there. */
+SFV_INLINE __m512 blend_three_wide(__m512 with_0, __m512 with_2, __m512 with_1)
+{
+    return _mm512_mask_blend_ps(0x2492, _mm512_mask_blend_ps(0x4924, with_0, with_2), with_1);
+}
+
+SFV_INLINE __m512i lanes_of_index(int i)
+{
+    const __m512i lanes = _mm512_setr_epi32(0, 3, 6, 9, 12, 15, 2, 5, 8, 11, 14, 1, 4, 7, 10, 13);
+    return _mm512_add_epi32(lanes, _mm512_set1_epi32(i));
+}
+
+SFV_INLINE __m512i numbers_of_lane(int i)
+{
+    const __m512i numbers = _mm512_setr_epi32(0, 11, 6, 1, 12, 7, 2, 13, 8, 3, 14, 9, 4, 15, 10, 5);
+    return _mm512_sub_epi32(numbers, _mm512_set1_epi32(11 * i));
+}
+
+SFV_INLINE void deal_sixteen(float *to, int64_t to_stride, const float *from)
+{
+    const __m512 a = _mm512_loadu_ps(from);
+    const __m512 b = _mm512_loadu_ps(from + 16);
+    const __m512 c = _mm512_loadu_ps(from + 32);
+    _mm512_storeu_ps(to, _mm512_permutexvar_ps(lanes_of_index(0), blend_three_wide(a, b, c)));
+    _mm512_storeu_ps(to + to_stride,
+                     _mm512_permutexvar_ps(lanes_of_index(1), blend_three_wide(b, c, a)));
+    _mm512_storeu_ps(to + 2 * to_stride,
+                     _mm512_permutexvar_ps(lanes_of_index(2), blend_three_wide(c, a, b)));
+}
+
+SFV_INLINE void collect_sixteen(float *to, const float *from, int64_t from_stride)
+{
+    const __m512 x = _mm512_permutexvar_ps(numbers_of_lane(0), _mm512_loadu_ps(from));
+    const __m512 y = _mm512_permutexvar_ps(numbers_of_lane(1), _mm512_loadu_ps(from + from_stride));
+    const __m512 z =
+        _mm512_permutexvar_ps(numbers_of_lane(2), _mm512_loadu_ps(from + 2 * from_stride));
+    _mm512_storeu_ps(to, blend_three_wide(x, z, y));
+    _mm512_storeu_ps(to + 16, blend_three_wide(y, x, z));
+    _mm512_storeu_ps(to + 32, blend_three_wide(z, y, x));
+}
+#endif
+
 /* Eight steps of at most eight rows. */
 SFV_INLINE void pack_square(float *to, int64_t to_step, const float *from, int64_t row_step,
                             int64_t rows)
@@ -93,6 +137,11 @@ SFV_INLINE void transpose_rest(float *to, int64_t to_stride, const float *from, 
 SFV_INLINE void deal_three(float *to, int64_t to_stride, const float *from, int64_t rows)
 {
     int64_t r = 0;
+#if defined(SFK_BUILD_AVX512)
+    for (; r + LARGE_SQUARE <= rows; r += LARGE_SQUARE) {
+        deal_sixteen(to + r, to_stride, from + 3 * r);
+    }
+#endif
     for (; r + SQUARE <= rows; r += SQUARE) {
         deal_eight(to + r, to_stride, from + 3 * r);
     }
@@ -102,6 +151,11 @@ SFV_INLINE void deal_three(float *to, int64_t to_stride, const float *from, int6
 SFV_INLINE void collect_three(float *to, const float *from, int64_t from_stride, int64_t columns)
 {
     int64_t c = 0;
+#if defined(SFK_BUILD_AVX512)
+    for (; c + LARGE_SQUARE <= columns; c += LARGE_SQUARE) {
+        collect_sixteen(to + 3 * c, from + c, from_stride);
+    }
+#endif
     for (; c + SQUARE <= columns; c += SQUARE) {
         collect_eight(to + 3 * c, from + c, from_stride);
     }

@@ -196,9 +196,8 @@ static void form_next(const sfi_chebyshev *self, int64_t k)
         }
     } else {
         const float *old = polynomial(self, k - 2);
-        for (int64_t i = 0; i < n * pitch; i++) {
-            next[i] = -old[i];
-        }
+        const float minus_one = -1;
+        self->kernels->weighted_rows(next, &old, &minus_one, 1, n * pitch);
     }
     multiply(self, matrix_at(self, TWICE), polynomial(self, k - 1), next);
 }

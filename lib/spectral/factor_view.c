@@ -198,15 +198,12 @@ static void load_single_rows(const sfk_table *kernels, const sfi_factor_view *vi
     }
 }
 
-/* gram = sums, or += where `accumulate`: the part on and above the diagonal. */
-static void collect_sums(int64_t rank, const float *sums, bool accumulate, double *gram)
+/* gram += sums: the part on and above the diagonal. */
+static void collect_sums(const sfk_table *kernels, int64_t rank, const float *sums, double *gram)
 {
     for (int64_t i = 0; i < rank; i++) {
-        double *to = gram + i * rank;
-        const float *from = sums + i * sfi_symmetric_pitch(rank);
-        for (int64_t j = i; j < rank; j++) {
-            to[j] = (accumulate ? to[j] : 0.0) + (double)from[j];
-        }
+        const int64_t at = i * sfi_symmetric_pitch(rank) + i;
+        kernels->add_floats(gram + i * (rank + 1), sums + at, rank - i);
     }
 }
 
@@ -218,6 +215,7 @@ void sfi_view_gram_single(const sfk_table *kernels, const sfi_factor_view *view,
     const int64_t pitch = sfi_symmetric_pitch(rank);
     const int64_t step = sfi_min(chunk_step(view, GRAM_CHUNK), view->count);
     float *sums = (float *)(void *)room.sums;
+    memset(gram, 0, (size_t)(rank * rank) * sizeof *gram);
     for (int64_t i = 0; i < step * view->inner; i++) {
         memset(room.rows + i * pitch + rank, 0, (size_t)(pitch - rank) * sizeof(float));
     }
@@ -226,7 +224,7 @@ void sfi_view_gram_single(const sfk_table *kernels, const sfi_factor_view *view,
         load_single_rows(kernels, view, first, groups, room.rows);
         sfi_symmetric_multiply(kernels, rank, groups * view->inner, room.rows, room.rows, false,
                                sums, room.steps);
-        collect_sums(rank, sums, first > 0, gram);
+        collect_sums(kernels, rank, sums, gram);
     }
     sfi_symmetric_mirror_double(rank, gram, rank);
 }

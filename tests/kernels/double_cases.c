@@ -70,6 +70,17 @@ void reflect_cases(kernel_cases *cases)
     }
 }
 
+void add_floats_cases(kernel_cases *cases)
+{
+    for (int64_t i = 0; i < CASE_COUNT(sides); i++) {
+        const int64_t n = sides[i].n;
+        double *to = case_doubles(cases, n);
+        const float *from = case_floats(cases, n);
+        KERNEL_CASE(cases, sides[i].label, moves(3 * n, 2 * n),
+                    cases->kernels->add_floats(to, from, n));
+    }
+}
+
 void sum_rows_cases(kernel_cases *cases)
 {
     for (int64_t i = 0; i < CASE_COUNT(sides); i++) {
