@@ -6,10 +6,11 @@
 #include "sfconv2d.h"
 
 #define ROWS SFK_WINOGRAD_TILE
-/* Maps that a unit reads and mixes, a quarter of those it mixes of its pooled map, from which on
- * the transforms and the way through a cache cost less than the multiply-adds they save: found by
- * measurement (docs/performance.md). */
+/* Maps from which on transforms and the way through a cache cost less than the multiply-adds they
+ * save, found by measurement (docs/performance.md): those that a unit reads and mixes where quads
+ * make its map, and those that it mixes where they cannot. */
 #define LEAST_MAPS 40
+#define LEAST_MIXED 20
 /* Elements of a band, at most: half of a second-level cache of 1 MB. */
 #define MOST_ELEMENTS 131072
 /* Rows of a map too low to be cut into bands, whose tiles would fill no vectors. */
@@ -21,8 +22,8 @@ static int64_t plane_of(int64_t rows, int64_t width)
     return (sfi_ceil_div(rows * width, SFK_SLACK) | 1) * SFK_SLACK;
 }
 
-/* Maps that tiles mix of the unit's, which is as much work for each of its elements as `depth / 3`
- * of them are to quads; `all` tells whether they are all that anybody mixes, and at full size. */
+/* Maps that tiles mix of the unit's, those of its pooled map by their share of the work; `all`
+ * tells whether nobody mixes others, or of the pooled map. */
 static double tiled_maps(const sfi_rank_plan *plan, const sfconv_net *net, const sfi_step *steps,
                          int32_t node, bool *all)
 {
@@ -41,20 +42,28 @@ static double tiled_maps(const sfi_rank_plan *plan, const sfconv_net *net, const
     return count;
 }
 
+/* Sinks that tiles cannot serve are served by strips of a band that quads have made, or by the
+ * pairs that make the map as they go; residuals lie as the map of a pair does. */
 enum sfi_rank_band sfi_rank_band_of(const sfi_rank_plan *plan, const sfconv_net *net,
-                                    const sfi_step *steps, int32_t node)
+                                    const sfi_step *steps, int32_t node, bool by_quads)
 {
+    const sfi_rank_node *self = &plan->nodes[node];
+    const sfi_shape shape = steps[node].shape;
     sfi_rank_unit unit;
     bool all;
-    const double maps = tiled_maps(plan, net, steps, node, &all);
-    sfi_rank_unit_of(&unit, plan, net, node);
-    if (maps == 0 || maps + (double)unit.depth / 3 < LEAST_MAPS) {
+    const double mixed = tiled_maps(plan, net, steps, node, &all);
+    if (self->role != SFI_RANK_UNIT || self->unpooled >= 0 || mixed == 0) {
         return SFI_BAND_NONE;
     }
-    if (steps[node].shape.h <= LOW_ROWS) {
-        return all ? SFI_BAND_OF_ALL : SFI_BAND_NONE;
+    sfi_rank_unit_of(&unit, plan, net, node);
+    if (by_quads ? mixed + (double)unit.depth / 3 < LEAST_MAPS : mixed < LEAST_MIXED) {
+        return SFI_BAND_NONE;
     }
-    return plan->nodes[node].stored ? SFI_BAND_NONE : SFI_BAND_OF_ROWS;
+    if (self->stored || shape.h <= LOW_ROWS) {
+        const bool is_near = shape.c * shape.h * shape.w <= SFI_RANK_LARGE;
+        return is_near && (all || !by_quads) ? SFI_BAND_OF_ALL : SFI_BAND_NONE;
+    }
+    return by_quads || unit.residual_count == 0 ? SFI_BAND_OF_ROWS : SFI_BAND_NONE;
 }
 
 int64_t sfi_rank_bands(sfi_shape shape)
@@ -139,12 +148,16 @@ void sfi_rank_run_band(sfi_rank_task *task)
 {
     const sfi_rank_job *job = task->job;
     open_band(task);
-    sfi_rank_run_quads(task);
+    if (job->unit.quads) {
+        sfi_rank_run_quads(task);
+    } else {
+        sfi_rank_run_pairs(task);
+    }
     if (is_pooled(&job->run->plan.rank, job->node)) {
         pool_band(task);
     }
     sfi_rank_tile_band(task);
-    if (task->sink_count > 0) {
+    if (job->unit.quads && task->sink_count > 0) {
         sfi_rank_run_strips(task);
     }
 }

@@ -162,8 +162,9 @@ static void lay_out_pair(sfi_rank_bench *bench, const sfi_rank_unit *unit,
 {
     const int64_t maps = mixing->full + mixing->pooled;
     bench->mixed_maps = sfi_rank_take(at, maps, sizeof *bench->mixed_maps);
-    const int64_t pixels =
-        sfi_rank_stores_runs(mixing, shape) ? sfk_stored_pixels(unit->depth) : SFK_PAIR_PIXELS;
+    const int64_t pixels = sfi_rank_stores_runs(unit, mixing, shape)
+                               ? sfk_stored_pixels(unit->depth)
+                               : SFK_PAIR_PIXELS;
     bench->tiles = sfi_rank_take(at, pixels * (unit->depth + maps), sizeof(float));
 }
 
@@ -193,12 +194,12 @@ int64_t sfi_rank_lay_out(sfi_rank_bench *bench, const sfi_plan *plan, const sfco
     bench->mixed = sfi_rank_take(&at, mixing.elements + SFK_SLACK, sizeof(float));
     bench->taps = sfi_rank_take(&at, unit.depth, sizeof(float *));
     bench->residuals = sfi_rank_take(&at, unit.residual_count, sizeof(float *));
+    if (unit.band == SFI_BAND_OF_ROWS) {
+        sfi_rank_lay_out_band(bench, plan, net, node, &at);
+    }
     if (unit.quads) {
         sfi_rank_lay_out_quads(bench, &unit, &at);
-        if (unit.band == SFI_BAND_OF_ROWS) {
-            sfi_rank_lay_out_band(bench, plan, net, node, &at);
-            lay_out_strip(bench, &mixing, shape, &at);
-        }
+        lay_out_strip(bench, &mixing, shape, &at);
     } else if (sfi_rank_is_pair(&unit)) {
         lay_out_pair(bench, &unit, &mixing, shape, &at);
     } else {

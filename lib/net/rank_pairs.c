@@ -30,7 +30,7 @@ void sfi_rank_run_pairs(const sfi_rank_task *task)
                      .lower = shape.w,
                      .residuals = bench->residuals,
                      .residual_count = job->unit.residual_count,
-                     .plane = job->cut.plane,
+                     .plane = task->map_plane,
                      .map = task->map,
                      .mixed = bench->mixed_maps,
                      .mixed_count = job->mixing.full,
@@ -39,14 +39,14 @@ void sfi_rank_run_pairs(const sfi_rank_task *task)
                      .activation = job->unit.activation,
                      .slope = job->unit.slope,
                      .scratch = bench->tiles};
-    const bool stores_runs = sfi_rank_stores_runs(&job->mixing, shape);
+    const bool stores_runs = sfi_rank_stores_runs(&job->unit, &job->mixing, shape);
     list_mixed(task);
     /* Rows that are not pooled are as good as one; the last row of an odd height stands alone. */
     for (int64_t row = task->first_row; row < task->end_row; row += rows) {
         const bool paired = job->cut.pooled && row + 1 < task->end_row;
         pair.rows = paired ? 2 : 1;
         pair.columns = job->cut.pooled ? shape.w : rows * shape.w;
-        pair.first = row * shape.w;
+        pair.first = (row - task->map_row) * shape.w;
         pair.mixed_first = (row - task->first_row) * shape.w;
         pair.pooled_first = (row - task->first_row) / 2 * (shape.w / 2);
         if (stores_runs) {

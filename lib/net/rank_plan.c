@@ -333,9 +333,13 @@ static void choose_transforms(sfi_rank_plan *plan, const sfconv_net *net, const 
 {
     for (int32_t i = 0; i < net->node_count; i++) {
         sfi_rank_node *node = &plan->nodes[i];
-        const bool fits = sfi_rank_quads_fit(plan, net, steps, i);
-        node->band = fits ? sfi_rank_band_of(plan, net, steps, i) : SFI_BAND_NONE;
-        node->quads = fits && (node->band != SFI_BAND_NONE || !sfi_rank_has_sinks(plan, i));
+        node->quads = sfi_rank_quads_fit(plan, net, steps, i);
+        node->band = sfi_rank_band_of(plan, net, steps, i, node->quads);
+        /* Quads mix nothing themselves. */
+        if (node->quads && node->band == SFI_BAND_NONE && sfi_rank_has_sinks(plan, i)) {
+            node->quads = false;
+            node->band = sfi_rank_band_of(plan, net, steps, i, false);
+        }
     }
     for (int32_t i = 0; i < plan->sink_count; i++) {
         sfi_rank_sink *sink = &plan->sinks[i];

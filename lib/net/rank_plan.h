@@ -49,7 +49,7 @@ enum sfi_rank_via {
     SFI_VIA_COPY
 };
 
-/* Where the map of a unit by Winograd's F(4, 3) is when tiles of rows mix it (rank_bands.h). */
+/* Where the map of a unit is when tiles of rows mix it (rank_bands.h). */
 enum sfi_rank_band {
     /* They do not. */
     SFI_BAND_NONE,

@@ -211,9 +211,11 @@ static inline int64_t sfi_rank_gathered_pixels(int64_t channels)
 
 /* Whether the map of a pair that nothing is mixed of is so large that it is written in long runs of
  * each channel. */
-static inline bool sfi_rank_stores_runs(const sfi_rank_mixing *mixing, sfi_shape shape)
+static inline bool sfi_rank_stores_runs(const sfi_rank_unit *unit, const sfi_rank_mixing *mixing,
+                                        sfi_shape shape)
 {
-    return mixing->sinks == 0 && shape.c * shape.h * shape.w > SFI_RANK_LARGE;
+    return unit->band == SFI_BAND_NONE && mixing->sinks == 0 &&
+           shape.c * shape.h * shape.w > SFI_RANK_LARGE;
 }
 
 sfi_rank_mixing sfi_rank_mixing_of(const sfi_plan *plan, const sfconv_net *net, int32_t node);

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* Where many maps are read and mixed, both products of a unit go through Winograd's F(4, 3), with a
- * band of rows of its map between them. */
+/* Where many maps are mixed of a unit's map, tiles of rows mix a band of it by Winograd's F(4, 3);
+ * where many are read as well, quads make it. */
 #include "trials.h"
 #include "who_computes.h"
 
@@ -9,6 +9,9 @@
 
 #define CHANNELS 40
 #define RANK 33
+/* Sources of a unit. */
+#define MANY RANK
+#define FEW 5
 
 /* What reads the map of the unit `band`, a factorized layer with ReLU. */
 enum readers {
@@ -84,12 +87,14 @@ static void put_readers(sfconv_net *net, sfconv_context *context, enum readers r
     }
 }
 
-static sfconv_net *new_band(sfconv_context *context, enum readers readers)
+static sfconv_net *new_band(sfconv_context *context, enum readers readers, int64_t sources)
 {
     sfconv_net *net = empty_net(context);
     const int32_t image = put_input(net, "x", CHANNELS);
     const int32_t x = put_relu(net, context, "first", image);
-    const int32_t a = put_after(net, "a", new_ranked(context, CHANNELS, CHANNELS, 2), x);
+    const int32_t a = put_after(
+        net, "a", new_sfconv(context, CHANNELS, CHANNELS, sources, SFCONV_REGULARIZER_NONE, 0, 2),
+        x);
     const int32_t norm = put_after(net, "norm", new_batchnorm(context, CHANNELS), a);
     put_readers(net, context, readers, x, norm);
     return net;
@@ -118,22 +123,37 @@ static bool transforms(const char *text, const char *begin)
     return strstr(row_of(text, begin), "F(4, 3)") != NULL;
 }
 
-START_TEST(both_products_of_a_unit_go_by_transforms_and_its_map_is_not_stored)
+static void check_ways(sfconv_context *context, enum readers readers, int64_t sources, bool expands,
+                       bool mixes)
+{
+    sfconv_net *net = new_band(context, readers, sources);
+    const char *text = plan_for(net, (sfconv_shape){1, CHANNELS, 24, 24});
+    const char *sink = readers == POOLED ? "-> half " : "-> last";
+    const bool stored = strstr(row_of(text, "expand  band "), "stored           0 B") == NULL;
+    ck_assert_msg(transforms(text, "expand  band ") == expands, "%s:\n%s", names[readers], text);
+    ck_assert_msg(transforms(text, sink) == mixes, "%s:\n%s", names[readers], text);
+    ck_assert_msg(stored == (readers == MAP_TOO), "%s:\n%s", names[readers], text);
+    sfconv_net_destroy(net);
+}
+
+START_TEST(both_products_go_by_transforms_and_no_map_is_stored_for_that)
 {
     sfconv_context *context = one_worker();
     for (int readers = 0; readers < READERS; readers++) {
-        sfconv_net *net = new_band(context, (enum readers)readers);
-        const char *text = plan_for(net, (sfconv_shape){1, CHANNELS, 24, 24});
-        const bool stored = readers == MAP_TOO;
-        /* Where its map is read or wanted the unit mixes it from registers as it is made. */
-        ck_assert_msg(transforms(text, "expand  band ") == !stored, "%s:\n%s", names[readers],
-                      text);
-        ck_assert_msg((strstr(row_of(text, "expand  band "), "stored           0 B") == NULL) ==
-                          stored,
-                      "%s:\n%s", names[readers], text);
-        const char *sink = readers == POOLED ? "-> half " : "-> last";
-        ck_assert_msg(transforms(text, sink) == !stored, "%s:\n%s", names[readers], text);
-        sfconv_net_destroy(net);
+        check_ways(context, (enum readers)readers, MANY, true, true);
+    }
+    sfconv_context_destroy(context);
+}
+END_TEST
+
+/* A quarter of the maps are as much work as is mixed of a pooled map, too little; and pairs take
+ * residuals and map from planes of one size. */
+START_TEST(units_of_few_sources_are_mixed_by_transforms)
+{
+    sfconv_context *context = one_worker();
+    for (int readers = 0; readers < READERS; readers++) {
+        check_ways(context, (enum readers)readers, FEW, false,
+                   readers != POOLED && readers != RESIDUAL);
     }
     sfconv_context_destroy(context);
 }
@@ -143,19 +163,20 @@ START_TEST(direct_sums_and_few_maps_stay_in_registers)
 {
     const sfconv_shape shape = {1, CHANNELS, 24, 24};
     sfconv_context *context = convolution_context(1, SFCONV_ISA_BEST, SFCONV_CONVOLUTION_DIRECT);
-    sfconv_net *net = new_band(context, ONE_LAYER);
+    sfconv_net *net = new_band(context, ONE_LAYER, MANY);
     ck_assert(!transforms(plan_for(net, shape), "expand  band "));
+    ck_assert(!transforms(plan_for(net, shape), "-> last"));
     sfconv_net_destroy(net);
     sfconv_context_destroy(context);
 
     context = one_worker();
     net = empty_net(context);
     const int32_t x = put_input(net, "x", CHANNELS);
-    const int32_t a = put_after(
-        net, "a", new_sfconv(context, CHANNELS, CHANNELS, 8, SFCONV_REGULARIZER_NONE, 0, 1), x);
-    put_output(net, put_after(net, "last", new_sfconv(context, CHANNELS, 5, 8, 0, 0, 2),
+    const int32_t a = put_after(net, "a", new_sfconv(context, CHANNELS, CHANNELS, 12, 0, 0, 1), x);
+    put_output(net, put_after(net, "last", new_sfconv(context, CHANNELS, 12, 12, 0, 0, 2),
                               put_relu(net, context, "band", a)));
     ck_assert(!transforms(plan_for(net, shape), "expand  band "));
+    ck_assert(!transforms(plan_for(net, shape), "-> last"));
     sfconv_net_destroy(net);
     sfconv_context_destroy(context);
 }
@@ -173,8 +194,9 @@ static const sfconv_shape shapes[] = {
 START_TEST(the_numbers_are_those_of_the_layers)
 {
     sfconv_context *context = convolution_context(2, SFCONV_ISA_BEST, SFCONV_CONVOLUTION_AUTO);
-    for (int readers = 0; readers < READERS; readers++) {
-        sfconv_net *net = new_band(context, (enum readers)readers);
+    for (int way = 0; way < 2 * READERS; way++) {
+        const enum readers readers = (enum readers)(way / 2);
+        sfconv_net *net = new_band(context, readers, way % 2 ? FEW : MANY);
         check_engines_agree(net, shapes[_i], 1e-5, names[readers]);
         sfconv_net_destroy(net);
     }
@@ -183,13 +205,12 @@ START_TEST(the_numbers_are_those_of_the_layers)
 END_TEST
 
 /* In memory that held other bytes, by weights as they are or frozen. */
-static uint64_t bits_of(const setting *wanted, enum readers readers, sfconv_shape shape,
-                        bool frozen)
+static uint64_t bits_of(const setting *wanted, int way, sfconv_shape shape, bool frozen)
 {
     sfconv_context *context = context_of(wanted, SFCONV_CONVOLUTION_AUTO);
     uint64_t bits = 0;
     if (context) {
-        sfconv_net *net = new_band(context, readers);
+        sfconv_net *net = new_band(context, (enum readers)(way / 2), way % 2 ? FEW : MANY);
         sfconv_run *run = new_run_of(net, SFCONV_ENGINE_RANK_SPACE, &shape, 1);
         random_net made = {.net = net, .shapes = {shape}, .input_count = 1};
         void *memory = lend_memory(run, &made, 0xff);
@@ -214,12 +235,11 @@ START_TEST(bands_have_the_same_bits_whoever_computes_them)
                                        {"AVX-512", 1, SFCONV_ISA_AVX512, true},
                                        {"NEON", 1, SFCONV_ISA_NEON, false}};
     static const setting first = {"1 worker", 1, SFCONV_ISA_BEST, false};
-    for (int readers = 0; readers < READERS; readers++) {
-        const uint64_t expected = bits_of(&first, (enum readers)readers, shapes[_i], false);
+    for (int way = 0; way < 2 * READERS; way++) {
+        const uint64_t expected = bits_of(&first, way, shapes[_i], false);
         for (size_t i = 0; i < sizeof settings / sizeof *settings; i++) {
-            const uint64_t bits =
-                bits_of(&settings[i], (enum readers)readers, shapes[_i], i % 2 == 0);
-            ck_assert_msg(bits == expected || bits == 0, "%s, %s: %016" PRIx64, names[readers],
+            const uint64_t bits = bits_of(&settings[i], way, shapes[_i], i % 2 == 0);
+            ck_assert_msg(bits == expected || bits == 0, "%s, %s: %016" PRIx64, names[way / 2],
                           settings[i].name, bits);
         }
     }
@@ -231,7 +251,8 @@ int main(void)
     Suite *suite = suite_create("bands");
     TCase *tests = tcase_create("bands");
     tcase_set_timeout(tests, 300);
-    tcase_add_test(tests, both_products_of_a_unit_go_by_transforms_and_its_map_is_not_stored);
+    tcase_add_test(tests, both_products_go_by_transforms_and_no_map_is_stored_for_that);
+    tcase_add_test(tests, units_of_few_sources_are_mixed_by_transforms);
     tcase_add_test(tests, direct_sums_and_few_maps_stay_in_registers);
     tcase_add_loop_test(tests, the_numbers_are_those_of_the_layers, 0, SHAPES);
     tcase_add_loop_test(tests, bands_have_the_same_bits_whoever_computes_them, 0, SHAPES);
