@@ -9,7 +9,7 @@
 /* Maps from which on transforms and the way through a cache cost less than the multiply-adds they
  * save, found by measurement (docs/performance.md): those that a unit reads and mixes where quads
  * make its map, and those that it mixes where they cannot. */
-#define LEAST_MAPS 40
+#define LEAST_MAPS 32
 #define LEAST_MIXED 20
 /* Elements of a band, at most: half of a second-level cache of 1 MB. */
 #define MOST_ELEMENTS 131072
