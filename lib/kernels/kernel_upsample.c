@@ -103,9 +103,15 @@ void SFK_NAME(interpolate_row_gradient)(float *grad_in, const float *grad_out, c
 }
 
 void SFK_NAME(blend_rows)(float *restrict out, const float *restrict a, const float *restrict b,
-                          float weight, int64_t count)
+                          float weight, bool accumulate, int64_t count)
 {
-    for (int64_t x = 0; x < count; x++) {
-        out[x] = __builtin_fmaf(weight, b[x] - a[x], a[x]);
+    if (accumulate) {
+        for (int64_t x = 0; x < count; x++) {
+            out[x] += __builtin_fmaf(weight, b[x] - a[x], a[x]);
+        }
+    } else {
+        for (int64_t x = 0; x < count; x++) {
+            out[x] = __builtin_fmaf(weight, b[x] - a[x], a[x]);
+        }
     }
 }

@@ -213,7 +213,7 @@ static void bilinear_plane(const upsample_job *job, const float *in, float *out,
             const int64_t other = offset < 0.0f ? k - 1 : offset > 0.0f ? k + 1 : k;
             job->pass->context->kernels->blend_rows(
                 out + (k * factor + r) * job->out.w, wide + k % 3 * job->out.w,
-                wide + other % 3 * job->out.w, fabsf(offset), job->out.w);
+                wide + other % 3 * job->out.w, fabsf(offset), false, job->out.w);
         }
     }
 }

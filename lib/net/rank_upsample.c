@@ -10,10 +10,10 @@
 #include <string.h>
 
 /* A worker's rows: one mixed row with a neighbour at either end, one widened row a tap, three rows
- * with their taps added (the present one and its neighbours), one interpolated row. */
+ * with their taps added (the present one and its neighbours). */
 static int64_t row_elements(const sfi_rank_upsampling *job)
 {
-    return job->in.w + 2 + job->maps.taps * job->wide + 4 * job->maps.width;
+    return job->in.w + 2 + job->maps.taps * job->wide + 3 * job->maps.width;
 }
 
 static sfi_rank_upsampling job_of(const sfi_plan *plan, const sfconv_net *net,
@@ -62,7 +62,6 @@ static void interpolate_rows(const sfi_rank_upsampling *job, int64_t k, float *r
     const sfk_table *kernels = job->run->context->kernels;
     const int64_t width = job->maps.width;
     float *gathered = rows + job->in.w + 2 + job->maps.taps * job->wide;
-    float *between = gathered + 3 * width;
     for (int64_t r = 0; r < job->factor[0]; r++) {
         const int64_t row = k * job->factor[0] + r;
         const float offset = sfi_rank_upsampling_offset(job, 0, k, r);
@@ -71,11 +70,8 @@ static void interpolate_rows(const sfi_rank_upsampling *job, int64_t k, float *r
         if (!sfi_rank_row_is_read(&job->maps, row)) {
             continue;
         }
-        kernels->blend_rows(job->sink->accumulate ? between : to, gathered + k % 3 * width,
-                            gathered + other % 3 * width, fabsf(offset), width);
-        if (job->sink->accumulate) {
-            kernels->add_to(to, between, width);
-        }
+        kernels->blend_rows(to, gathered + k % 3 * width, gathered + other % 3 * width,
+                            fabsf(offset), job->sink->accumulate, width);
     }
 }
 

@@ -156,12 +156,16 @@ void interpolate_row_gradient_cases(kernel_cases *cases)
 void blend_rows_cases(kernel_cases *cases)
 {
     static const char *const labels[] = {"304 columns", "76 columns", "38 columns"};
+    static const char *const added[] = {"304 columns, added", "76 columns, added",
+                                        "38 columns, added"};
     for (int64_t i = 0; i < CASE_COUNT(rows); i++) {
         const int64_t count = 2 * rows[i].count;
         const float *a = case_floats(cases, count);
         const float *b = case_floats(cases, count);
         float *out = case_floats(cases, count);
         KERNEL_CASE(cases, labels[i], moves(2 * count, count),
-                    cases->kernels->blend_rows(out, a, b, 0.3f, count));
+                    cases->kernels->blend_rows(out, a, b, 0.3f, false, count));
+        KERNEL_CASE(cases, added[i], moves(3 * count, count),
+                    cases->kernels->blend_rows(out, a, b, 0.3f, true, count));
     }
 }
