@@ -51,7 +51,7 @@ static int scale_to_one(int64_t count, double *matrix)
     for (int64_t i = 0; i < count; i++) {
         largest = fmax(largest, fabs(matrix[i]));
     }
-    if (largest == 0) {
+    if (largest == 0 || isinf(largest)) {
         return 0;
     }
     frexp(largest, &exponent);
@@ -76,6 +76,14 @@ static double make_reflector(int64_t count, double *x, double *alpha)
     *alpha = x[0] > 0 ? -norm : norm;
     x[0] -= *alpha;
     return -1.0 / (*alpha * x[0]);
+}
+
+/* beta² x / 2, where beta² alone may be beyond double: beta is up to 1 / NEGLIGIBLE. */
+static double half_square_times(double beta, double x)
+{
+    int exponent;
+    const double mantissa = frexp(beta, &exponent);
+    return 0.5 * mantissa * mantissa * ldexp(x, 2 * exponent);
 }
 
 /* Reduces to diagonal d[0 … n) and off-diagonal e[0 … n-1). Row k keeps the reflector of step k
@@ -105,7 +113,7 @@ static bool reduce(const sfk_table *kernels, int64_t n, double *a, double *d, do
         double *v = row + first;
         beta[k] = make_reflector(count, v, &e[k]);
         kernels->reflect(count, a + first * n + first, n, u + first, w + first, v, p + first);
-        const double half = 0.5 * beta[k] * beta[k] * sfi_dot(count, p + first, v);
+        const double half = half_square_times(beta[k], sfi_dot(count, p + first, v));
         for (int64_t c = first; c < n; c++) {
             w[c] = beta[k] * p[c] - half * row[c];
         }
@@ -212,12 +220,25 @@ static bool keep_sweep(struct rotations *rotations, int64_t first, int64_t last,
     return !sfi_progress_stops(rotations->progress, 0.3 + 0.5 * part);
 }
 
-/* e has room for n numbers; the last is the sweeps' working place. */
+static bool are_finite(int64_t count, const double *numbers)
+{
+    bool finite = true;
+    for (int64_t i = 0; i < count; i++) {
+        finite = finite && isfinite(numbers[i]);
+    }
+    return finite;
+}
+
+/* e has room for n numbers; the last is the sweeps' working place. Where it returns OK, d is
+ * finite. */
 static sfconv_status diagonalize(struct rotations *rotations, double *d, double *e)
 {
     const int64_t n = rotations->n;
     double norm = 0;
     e[n - 1] = 0;
+    if (!are_finite(n, d) || !are_finite(n, e)) {
+        return SFCONV_ERROR_NUMERIC;
+    }
     for (int64_t i = 0; i < n; i++) {
         norm = fmax(norm, fabs(d[i]) + fabs(e[i]));
     }
@@ -240,10 +261,11 @@ static sfconv_status diagonalize(struct rotations *rotations, double *d, double 
         }
     }
     apply_rotations(rotations);
-    return SFCONV_OK;
+    return are_finite(n, d) ? SFCONV_OK : SFCONV_ERROR_NUMERIC;
 }
 
-/* Selection in descending order; equal values keep their order. */
+/* Selection in descending order; equal values keep their order, and those that are taken become
+ * NaN. */
 static void copy_sorted(int64_t n, const double *basis, int64_t pitch, double *d, int exponent,
                         double *matrix, double *values)
 {

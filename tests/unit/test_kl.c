@@ -98,6 +98,26 @@ START_TEST(rank_one_has_the_logarithm_of_the_rank)
 }
 END_TEST
 
+START_TEST(a_matrix_that_one_element_dwarfs_has_the_term_of_rank_one)
+{
+    for (int64_t n = 2; n < 8; n++) {
+        float *matrix = random_matrix(n, n, 13);
+        for (int64_t i = 0; i < n * n; i++) {
+            matrix[i] *= 1e-20f;
+        }
+        matrix[0] = 1e20f;
+        struct bench bench = bench_of(matrix, n, n, SFI_SVD_GRAM);
+        ck_assert_double_eq_tol(value_of(&bench, SFI_KL_FORWARD), log((double)n), 1e-5);
+        for (int direction = SFI_KL_FORWARD; direction <= SFI_KL_REVERSE; direction++) {
+            float *gradient = gradient_of(&bench, (sfi_kl_direction)direction, 1);
+            ck_assert(isfinite(norm_of(n * n, gradient)));
+            free(gradient);
+        }
+        bench_free(&bench);
+    }
+}
+END_TEST
+
 START_TEST(known_spectra_have_known_divergences)
 {
     const double values[] = {4, 3, 2, 1};
@@ -386,6 +406,7 @@ int main(void)
     tcase_add_test(tests, equal_singular_values_have_no_divergence_and_no_gradient);
     tcase_add_test(tests, the_identity_is_flat);
     tcase_add_test(tests, rank_one_has_the_logarithm_of_the_rank);
+    tcase_add_test(tests, a_matrix_that_one_element_dwarfs_has_the_term_of_rank_one);
     tcase_add_test(tests, known_spectra_have_known_divergences);
     tcase_add_test(tests, scaling_the_matrix_changes_no_divergence_and_divides_the_gradient);
     tcase_add_test(tests, the_gradient_is_that_of_finite_differences);

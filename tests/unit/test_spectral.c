@@ -126,6 +126,53 @@ START_TEST(eigensolver_takes_matrices_of_any_scale)
 }
 END_TEST
 
+/* A large corner, a border that is `small` beside it, and a block that is so beside the border. */
+static double *graded_matrix(int64_t n, double small)
+{
+    double *matrix = checked_memory((size_t)(n * n) * sizeof(double));
+    const sfi_random random = {9, 79};
+    for (int64_t i = 0; i < n; i++) {
+        for (int64_t j = 0; j <= i; j++) {
+            const double size = i == 0 ? 1 : j == 0 ? small : small * small;
+            const double element = size * (1 + sfi_random_uniform(random, (uint64_t)(i * n + j)));
+            matrix[i * n + j] = matrix[j * n + i] = element;
+        }
+    }
+    return matrix;
+}
+
+START_TEST(eigensolver_takes_matrices_that_one_element_dwarfs)
+{
+    for (int64_t n = 2; n < 12; n++) {
+        for (double small = 1e-5; small > 1e-170; small *= 1e-5) {
+            double *matrix = graded_matrix(n, small);
+            check_eigen(n, matrix, 2);
+            free(matrix);
+        }
+    }
+}
+END_TEST
+
+START_TEST(eigensolver_refuses_what_is_not_finite)
+{
+    enum { N = 4 };
+    const double bad[] = {NAN, INFINITY, -INFINITY};
+    double *scratch = checked_memory((size_t)sfi_eigen_scratch(N) * sizeof(double));
+    for (int place = 0; place < N * N; place++) {
+        for (int k = 0; k < 3; k++) {
+            double values[N];
+            double *matrix = graded_matrix(N, 0.5);
+            matrix[place] = matrix[place % N * N + place / N] = bad[k];
+            ck_assert_int_eq(sfi_eigen_symmetric(sfk_table_for(SFCONV_ISA_REFERENCE), N, matrix,
+                                                 values, scratch, NULL),
+                             SFCONV_ERROR_NUMERIC);
+            free(matrix);
+        }
+    }
+    free(scratch);
+}
+END_TEST
+
 static void update(sfconv_context *context, sfi_svd *svd, int64_t rows, int64_t cols,
                    const float *matrix, sfi_svd_method method)
 {
@@ -388,6 +435,8 @@ int main(void)
     tcase_add_test(tests, eigensolver_takes_equal_clustered_graded_and_zero_eigenvalues);
     tcase_add_test(tests, eigensolver_takes_diagonal_and_tridiagonal_matrices);
     tcase_add_test(tests, eigensolver_takes_matrices_of_any_scale);
+    tcase_add_test(tests, eigensolver_takes_matrices_that_one_element_dwarfs);
+    tcase_add_test(tests, eigensolver_refuses_what_is_not_finite);
     tcase_add_test(tests, gram_and_exact_routes_agree_within_the_promised_error);
     tcase_add_test(tests, any_instruction_set_and_number_of_workers_gives_the_same_bits);
     tcase_add_test(tests, huge_tiny_and_denormal_matrices_keep_their_spectrum);
