@@ -14,6 +14,9 @@
 #include <math.h>
 #include <string.h>
 
+/* Floats between this and its inverse keep their digits, and so do sums of many. */
+#define SMALLEST 0x1p-100
+
 static double sum_values(const sfi_svd *svd)
 {
     double sum = 0;
@@ -180,13 +183,25 @@ bool sfi_kl_scratch(int64_t *bytes, const sfi_factor_view *view)
            sfi_add(bytes, *bytes, parts[2]);
 }
 
+/* Whether float keeps the digits of the core, whose norm is the largest weight, and of all that its
+ * product with the factor adds up. */
+static bool core_fits_single(const struct room *room, int64_t rank)
+{
+    double largest = 0;
+    for (int64_t i = 0; i < rank; i++) {
+        largest = fmax(largest, fabs(room->weights[i]));
+    }
+    return room->values[0] <= SFI_KL_SINGLE * room->values[rank - 1] && largest > SMALLEST &&
+           largest * fmax(room->values[0], 1.0) < 1.0 / SMALLEST;
+}
+
 /* Where there is a gradient. */
 static void add_core(const sfk_table *kernels, const sfi_factor_view *view, const struct room *room,
                      float *gradient)
 {
     const int64_t rank = view->rank;
     sfi_weighted_gram(kernels, rank, room->gram, room->weights, room->core);
-    if (room->values[0] > SFI_KL_SINGLE * room->values[rank - 1]) {
+    if (!core_fits_single(room, rank)) {
         sfi_view_add_product(kernels, view, room->core, gradient, room->view);
         return;
     }

@@ -34,7 +34,8 @@ sfconv_status sfi_kl_add_gradient(sfconv_context *context, const sfi_svd *svd,
                                   const float *matrix, float *gradient, void *scratch);
 
 /* Up to this condition number the gradient of sfi_kl_evaluate() is summed in float: the error is
- * some 1e-7 of its norm times the condition number. Beyond, in double. */
+ * some 1e-7 of its norm times the condition number. Beyond, and where floats would leave their
+ * range, in double. */
 #define SFI_KL_SINGLE 16.0
 
 /* From this rank on sfi_kl_evaluate() tries the series of kl_series.h first; smaller matrices are

@@ -209,29 +209,51 @@ START_TEST(no_condition_number_is_between_the_two_ways)
 }
 END_TEST
 
-START_TEST(the_scale_of_a_factor_is_that_of_its_gradient_alone)
+/* `factor` is `plain` times 2^exponent. */
+static void check_scaled(const struct factor *factor, const struct factor *plain, int exponent)
 {
-    const float scales[] = {0x1p-50f, 0x1p-20f, 0x1p20f, 0x1p50f};
-    float *matrix = random_matrix(200, 20, 8);
-    struct factor plain = factor_of(matrix, 200, 1, 20, true);
-    evaluate(&plain, sfk_table_for(SFCONV_ISA_REFERENCE), SFI_KL_FORWARD, 1);
-    for (int s = 0; s < 4; s++) {
-        struct factor factor = factor_of(matrix, 200, 1, 20, true);
-        for (int i = 0; i < 4000; i++) {
-            factor.weight[i] *= scales[s];
+    const int64_t count = plain->view.rank * plain->view.count * plain->view.inner;
+    double error = 0;
+    ck_assert_ptr_null(factor->reason);
+    ck_assert_double_eq_tol(factor->value, plain->value, 1e-6 * plain->value);
+    for (int64_t i = 0; i < count; i++) {
+        const double got = ldexp((double)factor->gradient[i], exponent);
+        error += pow(got - (double)plain->gradient[i], 2);
+    }
+    ck_assert_msg(sqrt(error) <= 5e-6 * norm_of(count, plain->gradient),
+                  "rank %d times 2^%d: error %g of %g", (int)plain->view.rank, exponent,
+                  sqrt(error), norm_of(count, plain->gradient));
+}
+
+static void check_scales(int64_t count, int64_t inner, int64_t rank, bool lying,
+                         sfi_kl_direction direction)
+{
+    const sfk_table *kernels = sfk_table_for(sfk_best_isa(SFCONV_ISA_BEST));
+    float *matrix = random_matrix(count * inner, rank, 8);
+    struct factor plain = factor_of(matrix, count, inner, rank, lying);
+    evaluate(&plain, kernels, direction, 1);
+    for (int exponent = -80; exponent <= 80; exponent += 5) {
+        struct factor factor = factor_of(matrix, count, inner, rank, lying);
+        for (int64_t i = 0; i < count * inner * rank; i++) {
+            factor.weight[i] = ldexpf(factor.weight[i], exponent);
         }
-        evaluate(&factor, sfk_table_for(SFCONV_ISA_REFERENCE), SFI_KL_FORWARD, 1);
-        ck_assert_ptr_null(factor.reason);
-        ck_assert_double_eq_tol(factor.value, plain.value, 1e-6 * plain.value);
-        for (int i = 0; i < 4000; i++) {
-            ck_assert_double_eq_tol((double)factor.gradient[i] * (double)scales[s],
-                                    (double)plain.gradient[i],
-                                    2e-6 * norm_of(4000, plain.gradient));
-        }
+        evaluate(&factor, kernels, direction, 1);
+        check_scaled(&factor, &plain, exponent);
         factor_free(&factor);
     }
     factor_free(&plain);
     free(matrix);
+}
+
+START_TEST(the_scale_of_a_factor_is_that_of_its_gradient_alone)
+{
+    const int64_t ranks[] = {2, 8, 12, 20, 40, 70};
+    for (int r = 0; r < 6; r++) {
+        for (int direction = SFI_KL_FORWARD; direction <= SFI_KL_REVERSE; direction++) {
+            check_scales(90, 3, ranks[r], false, (sfi_kl_direction)direction);
+            check_scales(250, 1, ranks[r], true, (sfi_kl_direction)direction);
+        }
+    }
 }
 END_TEST
 
