@@ -53,12 +53,12 @@ static const char *divergence_of(const sfi_svd *svd, sfi_kl_direction direction,
 {
     const double sum = sum_values(svd);
     const double count = (double)svd->cols;
+    if (sum == 0) {
+        return all_zero;
+    }
     if (svd->cols == 1) {
         *value = 0;
         return NULL;
-    }
-    if (sum == 0) {
-        return all_zero;
     }
     const double divergence = direction == SFI_KL_FORWARD
                                   ? sfi_log(count) + negative_entropy(svd, sum)
@@ -113,11 +113,8 @@ sfconv_status sfi_kl_add_gradient(sfconv_context *context, const sfi_svd *svd,
     double *core = weights + cols;
     double *padded = core + cols * cols;
     assert(svd->ready);
-    if (cols == 1) {
-        return SFCONV_OK;
-    }
     const char *reason = make_weights(svd, direction, scale, weights);
-    if (reason) {
+    if (reason || cols == 1) {
         return fail_unless_null(context, reason);
     }
     sfi_weighted_gram(context->kernels, cols, svd->vectors, weights, core);
@@ -257,9 +254,5 @@ const char *sfi_kl_evaluate(const sfk_table *kernels, const sfi_factor_view *vie
     if (!sfi_gram_is_finite(rank, room.gram)) {
         return "expected finite numbers, got NaN or infinity";
     }
-    if (rank == 1) {
-        *value = 0;
-        return NULL;
-    }
-    return decompose(kernels, view, &room, direction, scale, value, gradient);
+    return decompose(kernels, view, &room, direction, scale, value, rank > 1 ? gradient : NULL);
 }

@@ -19,7 +19,7 @@ typedef enum sfi_kl_direction {
  * singular value never shows. */
 #define SFI_KL_FLOOR 0x1p-20
 
-/* The divergence of a state that is ready. One column: 0, whatever it holds.
+/* The divergence of a state that is ready. One column that is not zero: 0.
  * Errors: NUMERIC (all singular values are zero: p is not defined). */
 sfconv_status sfi_kl_value(sfconv_context *context, const sfi_svd *svd, sfi_kl_direction direction,
                            double *value);

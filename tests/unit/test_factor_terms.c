@@ -278,6 +278,23 @@ START_TEST(a_factor_without_a_spectrum_is_refused_and_its_gradient_left_alone)
 }
 END_TEST
 
+START_TEST(a_factor_of_one_column_has_no_term_and_is_refused_where_it_is_zero)
+{
+    for (int zero = 0; zero < 2; zero++) {
+        float *matrix = random_matrix(20, 1, 3);
+        memset(matrix, 0, zero ? 20 * sizeof(float) : 0);
+        struct factor factor = factor_of(matrix, 20, 1, 1, true);
+        factor.value = 5;
+        evaluate(&factor, sfk_table_for(SFCONV_ISA_REFERENCE), SFI_KL_REVERSE, 1);
+        ck_assert_int_eq(factor.reason != NULL, zero);
+        ck_assert_double_eq(factor.value, zero ? 5 : 0);
+        ck_assert_double_eq(norm_of(20, factor.gradient), 0);
+        factor_free(&factor);
+        free(matrix);
+    }
+}
+END_TEST
+
 START_TEST(equal_singular_values_give_no_gradient_in_float_either)
 {
     const double equal[] = {3, 3, 3, 3, 3, 3};
@@ -303,6 +320,7 @@ int main(void)
     tcase_add_test(tests, no_condition_number_is_between_the_two_ways);
     tcase_add_test(tests, the_scale_of_a_factor_is_that_of_its_gradient_alone);
     tcase_add_test(tests, a_factor_without_a_spectrum_is_refused_and_its_gradient_left_alone);
+    tcase_add_test(tests, a_factor_of_one_column_has_no_term_and_is_refused_where_it_is_zero);
     tcase_add_test(tests, equal_singular_values_give_no_gradient_in_float_either);
     suite_add_tcase(suite, tests);
     return run_suite(suite);

@@ -171,6 +171,54 @@ START_TEST(the_scale_of_a_matrix_is_that_of_its_gradient_alone)
 }
 END_TEST
 
+START_TEST(a_matrix_of_zeros_is_refused_whatever_its_columns)
+{
+    for (int64_t columns = 1; columns < 4; columns++) {
+        for (int32_t method = SFCONV_SVD_GRAM; method <= SFCONV_SVD_EXACT; method++) {
+            const int64_t shape[] = {5, columns};
+            float zeros[15] = {0};
+            float gradient[15] = {0};
+            sfconv_view from, to;
+            double value = -1;
+            ck_assert_int_eq(sfconv_view_init(&from, zeros, 2, shape), SFCONV_OK);
+            ck_assert_int_eq(sfconv_view_init(&to, gradient, 2, shape), SFCONV_OK);
+            ck_assert_int_eq(
+                sfconv_kl(context, &from, SFCONV_REGULARIZER_KL, method, 1, &value, &to),
+                SFCONV_ERROR_NUMERIC);
+            ck_assert(reason_holds(context, "all singular values are zero"));
+            ck_assert_double_eq(value, -1);
+        }
+    }
+}
+END_TEST
+
+START_TEST(factors_of_zeros_are_refused_whatever_their_rank)
+{
+    for (int64_t rank = 1; rank < 4; rank++) {
+        struct subject subject = subject_of(rank, SFCONV_REGULARIZER_KL);
+        sfconv_spectrum spectrum = SFCONV_SPECTRUM_INIT;
+        double value = -1;
+        for (int32_t i = 0; i < 2; i++) {
+            memset(subject.factor[i].data, 0,
+                   (size_t)sfconv_view_count(&subject.factor[i]) * sizeof(float));
+        }
+        ck_assert_int_eq(sfconv_layer_svd_update(subject.layer, SFCONV_SVD_GRAM), SFCONV_OK);
+        for (int32_t factor = SFCONV_FACTOR_P; factor <= SFCONV_FACTOR_Q; factor++) {
+            ck_assert_int_eq(sfconv_layer_spectrum(subject.layer, factor, &spectrum),
+                             SFCONV_ERROR_NUMERIC);
+        }
+        for (int32_t method = SFCONV_SVD_GRAM; method <= SFCONV_SVD_EXACT; method++) {
+            ck_assert_int_eq(sfconv_layer_regularizer(subject.layer, method, &value),
+                             SFCONV_ERROR_NUMERIC);
+        }
+        ck_assert_int_eq(sfconv_run_regularize(subject.run, &value), SFCONV_ERROR_NUMERIC);
+        ck_assert_double_eq(value, -1);
+        ck_assert_int_eq(spectrum.count, 0);
+        subject_free(&subject);
+    }
+}
+END_TEST
+
 int main(void)
 {
     Suite *suite = suite_create("kl_calls");
@@ -179,6 +227,8 @@ int main(void)
     tcase_add_checked_fixture(tests, open_context, close_context);
     tcase_add_test(tests, the_scale_of_factors_is_that_of_their_gradients_alone);
     tcase_add_test(tests, the_scale_of_a_matrix_is_that_of_its_gradient_alone);
+    tcase_add_test(tests, a_matrix_of_zeros_is_refused_whatever_its_columns);
+    tcase_add_test(tests, factors_of_zeros_are_refused_whatever_their_rank);
     suite_add_tcase(suite, tests);
     return run_suite(suite);
 }
