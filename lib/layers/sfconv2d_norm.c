@@ -101,9 +101,8 @@ const float *sfi_norm_forward(const sfi_sfconv2d *layer, bool training, void *st
 {
     struct state *state = state_memory;
     const sfi_factors factors = factors_in(layer, work);
-    const sfconv_status status =
-        sfi_sigma_forward(layer->base.context, &factors, training ? 1 : 0, sfi_sfconv2d_u(layer),
-                          &state->sigma, iteration_memory(state));
+    const sfconv_status status = sfi_sigma_forward(
+        &factors, training ? 1 : 0, sfi_sfconv2d_u(layer), &state->sigma, iteration_memory(state));
     state->defined = status == SFCONV_OK;
     if (state->defined && training) {
         store_vector(sfi_sfconv2d_v(layer), state->sigma.v, factors.q_cols);
@@ -124,8 +123,8 @@ double sfi_norm_divisor(const sfi_sfconv2d *layer, void *memory)
     sfi_sigma sigma;
     sfi_norm_bytes(layer, &bytes);
     const sfi_factors factors = factors_in(layer, (unsigned char *)memory + bytes.state);
-    const sfconv_status status = sfi_sigma_forward(
-        layer->base.context, &factors, 0, sfi_sfconv2d_u(layer), &sigma, iteration_memory(memory));
+    const sfconv_status status =
+        sfi_sigma_forward(&factors, 0, sfi_sfconv2d_u(layer), &sigma, iteration_memory(memory));
     return status == SFCONV_OK ? sigma.sigma : 1.0;
 }
 
@@ -185,8 +184,8 @@ sfconv_status sfi_norm_settle(const sfi_sfconv2d *layer, int32_t iterations, dou
         return sfi_fail_memory(context, "spectral norm", total);
     }
     const sfi_factors factors = factors_in(layer, memory + bytes.state);
-    const sfconv_status status = sfi_sigma_forward(
-        context, &factors, iterations, sfi_sfconv2d_u(layer), &result, iteration_memory(memory));
+    const sfconv_status status = sfi_sigma_forward(&factors, iterations, sfi_sfconv2d_u(layer),
+                                                   &result, iteration_memory(memory));
     if (status == SFCONV_OK) {
         if (iterations > 0) {
             store_vector(sfi_sfconv2d_v(layer), result.v, factors.q_cols);
@@ -196,5 +195,9 @@ sfconv_status sfi_norm_settle(const sfi_sfconv2d *layer, int32_t iterations, dou
         }
     }
     sfi_free(context, memory, total);
-    return status;
+    if (status < 0) {
+        return sfi_fail(context, status, "spectral norm: expected a positive finite number, got %g",
+                        result.sigma);
+    }
+    return SFCONV_OK;
 }

@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #include "sigma.h"
 
-#include "error.h"
 #include "products.h"
 #include "sizes.h"
 
@@ -84,8 +83,8 @@ static double step_left(const sfi_factors *factors, const double *right, double 
     return length_of(factors->p_rows, left);
 }
 
-sfconv_status sfi_sigma_forward(sfconv_context *context, const sfi_factors *factors,
-                                int32_t iterations, float *u, sfi_sigma *sigma, void *scratch)
+sfconv_status sfi_sigma_forward(const sfi_factors *factors, int32_t iterations, float *u,
+                                sfi_sigma *sigma, void *scratch)
 {
     double *left = scratch;
     double *right = left + factors->p_rows;
@@ -111,16 +110,15 @@ sfconv_status sfi_sigma_forward(sfconv_context *context, const sfi_factors *fact
     const double right_length =
         is_length(left_length) ? step_right(factors, left, right, middle) : 0;
     const double norm = right_length / left_length;
+    *sigma = (sfi_sigma){norm, left, right};
     if (!is_length(norm)) {
-        return sfi_fail(context, SFCONV_ERROR_NUMERIC,
-                        "spectral norm: expected a positive finite number, got %g", norm);
+        return SFCONV_ERROR_NUMERIC;
     }
     for (int64_t i = 0; iterations > 0 && i < factors->p_rows; i++) {
         u[i] = (float)left[i];
     }
     divide(factors->p_rows, left, left_length);
     divide(factors->q_cols, right, right_length);
-    *sigma = (sfi_sigma){norm, left, right};
     return SFCONV_OK;
 }
 

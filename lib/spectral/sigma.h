@@ -21,10 +21,11 @@ bool sfi_sigma_scratch(int64_t *bytes, int64_t p_rows, int64_t q_cols, int64_t r
 
 /* `iterations` times v = Wᵀu / |Wᵀu|, u = W v / |W v|; then v once more and sigma = |Wᵀu|.
  * `u` (p_rows floats, not zero) is read and, when iterations > 0, written. Divide the weights by
- * sigma->sigma. Allocates nothing.
- * Errors: NUMERIC (NaN or infinity in a factor or in u, a norm of zero); then u is what it was. */
-sfconv_status sfi_sigma_forward(sfconv_context *context, const sfi_factors *factors,
-                                int32_t iterations, float *u, sfi_sigma *sigma, void *scratch);
+ * sigma->sigma. Allocates nothing. Returns OK, or NUMERIC (NaN or infinity in a factor or in u, a
+ * norm of zero); then u is what it was and sigma->sigma what was found. The reason is the caller's
+ * to give, if the call fails of it. */
+sfconv_status sfi_sigma_forward(const sfi_factors *factors, int32_t iterations, float *u,
+                                sfi_sigma *sigma, void *scratch);
 
 /* The layer computed with P / sigma and Q. From the gradient with respect to P / sigma (p_rows x
  * rank) adds to those of P and Qᵀ what runs through P and through sigma, with u and v constant:

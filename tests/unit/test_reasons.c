@@ -120,6 +120,60 @@ START_TEST(a_factor_without_spectrum_is_named_in_the_log_as_in_the_last_error)
 }
 END_TEST
 
+/* Two normalized layers, whose product of factors is zero. */
+static sfconv_net *new_net_without_norms(void)
+{
+    sfconv_net *net = empty_net(context);
+    const int32_t x = put_input(net, "x", 6);
+    const int32_t first = put_after(net, "first", new_sfconv(context, 6, 6, 3, 0, 1, 2), x);
+    put_output(net, put_after(net, "last", new_sfconv(context, 6, 6, 3, 0, 1, 3), first));
+    for (int32_t i = 0; i < sfconv_net_parameter_count(net); i++) {
+        const sfconv_parameter_info info = parameter_of(net, i);
+        if (info.role == SFCONV_PARAMETER_FACTOR_P) {
+            memset(info.view.data, 0, (size_t)sfconv_view_count(&info.view) * sizeof(float));
+        }
+    }
+    return net;
+}
+
+START_TEST(a_forward_that_divides_by_no_norm_has_not_failed)
+{
+    const int32_t modes[] = {SFCONV_MODE_INFERENCE, SFCONV_MODE_TRAINING};
+    const int32_t engines[] = {SFCONV_ENGINE_RANK_SPACE, SFCONV_ENGINE_LAYERS};
+    sfconv_net *net = new_net_without_norms();
+    sfconv_layer *layer;
+    ck_assert_int_eq(sfconv_conv2d_create(&layer, context, NULL), SFCONV_ERROR_ARGUMENT);
+    char before[sizeof logged];
+    snprintf(before, sizeof before, "%s", reason());
+    lines = 0;
+    for (int i = 0; i < 4; i++) {
+        sfconv_run *run = new_run(net, modes[i % 2]);
+        ck_assert_int_eq(sfconv_run_set_engine(run, engines[i / 2]), SFCONV_OK);
+        reshape_run(run, 1, 8, 8);
+        fill_inputs(run, 1);
+        run_forward(run);
+        ck_assert_str_eq(reason(), before);
+        ck_assert_int_eq(lines, 0);
+        sfconv_run_destroy(run);
+    }
+    sfconv_net_destroy(net);
+}
+END_TEST
+
+START_TEST(a_layer_without_a_norm_is_composed_to_a_reason)
+{
+    sfconv_layer *layer = new_sfconv(context, 6, 6, 3, 0, 1, 2);
+    sfconv_parameter_info p = SFCONV_PARAMETER_INFO_INIT;
+    sfconv_layer *dense;
+    ck_assert_int_eq(sfconv_layer_parameter(layer, 1, &p), SFCONV_OK);
+    memset(p.view.data, 0, (size_t)sfconv_view_count(&p.view) * sizeof(float));
+    check_reason(sfconv_layer_compose(&dense, layer), SFCONV_ERROR_NUMERIC,
+                 "spectral norm: expected a positive finite number, got 0");
+    ck_assert_ptr_null(dense);
+    sfconv_layer_destroy(layer);
+}
+END_TEST
+
 START_TEST(a_file_is_named_in_the_log_as_in_the_last_error)
 {
     scratch_create();
@@ -320,6 +374,8 @@ int main(void)
     tcase_add_checked_fixture(tests, open_context, close_context);
     tcase_add_test(tests, a_node_is_named_in_the_log_as_in_the_last_error);
     tcase_add_test(tests, a_factor_without_spectrum_is_named_in_the_log_as_in_the_last_error);
+    tcase_add_test(tests, a_forward_that_divides_by_no_norm_has_not_failed);
+    tcase_add_test(tests, a_layer_without_a_norm_is_composed_to_a_reason);
     tcase_add_test(tests, a_file_is_named_in_the_log_as_in_the_last_error);
     tcase_add_test(tests, a_reason_names_the_node_of_its_own_thread);
     tcase_add_test(tests, a_size_that_leaves_a_rest_when_halved_names_the_multiple);
