@@ -84,7 +84,8 @@ SFCONV_API sfconv_status sfconv_kl(sfconv_context *context, const sfconv_view *m
                                    const sfconv_view *gradient);
 
 /** The dense layer with the same function, with its bias; spectral normalization is applied.
- * Errors: ARGUMENT, UNSUPPORTED, MEMORY. Since: 0.1 */
+ * Errors: ARGUMENT, UNSUPPORTED, NUMERIC (a weight that is not finite, a spectral norm that is not
+ * positive), MEMORY. Since: 0.1 */
 SFCONV_API sfconv_status sfconv_layer_compose(sfconv_layer **dense, const sfconv_layer *layer);
 
 /**
