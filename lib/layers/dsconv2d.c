@@ -6,6 +6,7 @@
 #include "layer_kinds.h"
 #include "sizes.h"
 
+#include <assert.h>
 #include <math.h>
 #include <string.h>
 
@@ -17,6 +18,31 @@ typedef struct dsconv2d {
 } dsconv2d;
 
 enum { DEPTHWISE, POINTWISE, BIAS };
+
+static sfi_conv_shape pointwise_of(sfi_shape in, sfi_shape out)
+{
+    return (sfi_conv_shape){
+        .batch = out.n,
+        .in_channels = in.c,
+        .in_height = out.h,
+        .in_width = out.w,
+        .out_channels = out.c,
+        .out_height = out.h,
+        .out_width = out.w,
+        .kernel = {1, 1},
+        .stride = {1, 1},
+        .dilation = {1, 1},
+        .groups = 1,
+    };
+}
+
+/* Of both parts; false on overflow. */
+static bool count_macs(int64_t *macs, const sfconv_conv2d_desc *desc, sfi_shape out)
+{
+    const int64_t taps = desc->kernel[0] * desc->kernel[1];
+    const int64_t factors[] = {out.n, out.h, out.w, desc->in_channels, taps + out.c};
+    return sfi_product(macs, factors, 5);
+}
 
 static sfconv_status infer(const sfconv_layer *layer, bool training, const sfi_shape *in,
                            int32_t count, sfi_shape *out)
@@ -41,13 +67,14 @@ static sfconv_status infer(const sfconv_layer *layer, bool training, const sfi_s
                             (long long)(span - 2 * desc->padding[axis]), (long long)size[axis]);
         }
     }
-    const int64_t channels = sfi_max(desc->in_channels, desc->out_channels);
-    const int64_t sizes[] = {in->n, channels, made[0], made[1], (int64_t)sizeof(float)};
-    int64_t bytes;
-    if (!sfi_product(&bytes, sizes, 5)) {
-        return sfi_fail(layer->context, SFCONV_ERROR_OVERFLOW, "dsconv2d: the output overflows");
+    const sfi_shape result = {in->n, desc->out_channels, made[0], made[1]};
+    const sfi_conv_shape pointwise = pointwise_of(*in, result);
+    int64_t counted;
+    if (!sfi_conv_shape_fits(&pointwise) || !count_macs(&counted, desc, result)) {
+        return sfi_fail(layer->context, SFCONV_ERROR_OVERFLOW,
+                        "dsconv2d: the size of its output or its work overflows");
     }
-    *out = (sfi_shape){in->n, desc->out_channels, made[0], made[1]};
+    *out = result;
     return SFCONV_OK;
 }
 
@@ -66,23 +93,6 @@ static sfi_depthwise depthwise_of(const dsconv2d *self, sfi_shape in, sfi_shape 
     memcpy(shape.padding, desc->padding, sizeof shape.padding);
     memcpy(shape.dilation, desc->dilation, sizeof shape.dilation);
     return shape;
-}
-
-static sfi_conv_shape pointwise_of(sfi_shape in, sfi_shape out)
-{
-    return (sfi_conv_shape){
-        .batch = out.n,
-        .in_channels = in.c,
-        .in_height = out.h,
-        .in_width = out.w,
-        .out_channels = out.c,
-        .out_height = out.h,
-        .out_width = out.w,
-        .kernel = {1, 1},
-        .stride = {1, 1},
-        .dilation = {1, 1},
-        .groups = 1,
-    };
 }
 
 static int64_t middle_bytes(sfi_shape in, sfi_shape out)
@@ -117,10 +127,14 @@ static sfconv_status memory(const sfconv_layer *layer, bool training, const sfi_
 
 static int64_t macs(const sfconv_layer *layer, const sfi_shape *in, sfi_shape out)
 {
-    const sfconv_conv2d_desc *desc = &((const dsconv2d *)layer)->desc;
-    return out.n * out.h * out.w * in->c * (desc->kernel[0] * desc->kernel[1] + out.c);
+    int64_t count = 0;
+    const bool fits = count_macs(&count, &((const dsconv2d *)layer)->desc, out);
+    assert(fits);
+    (void)in, (void)fits;
+    return count;
 }
 
+/* Never more than all, which have been counted. */
 static int64_t input_macs(const sfconv_layer *layer, const sfi_shape *in, sfi_shape out)
 {
     const sfconv_conv2d_desc *desc = &((const dsconv2d *)layer)->desc;

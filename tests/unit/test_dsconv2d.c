@@ -170,6 +170,28 @@ START_TEST(shapes_that_do_not_fit_are_refused_with_both_numbers)
 }
 END_TEST
 
+START_TEST(multiply_adds_that_are_too_many_to_count_are_refused)
+{
+    static const problem uncountable[] = {
+        {DESC(1, 1, 1, 1023, 1, 1, 0, 511, 1, 1, 0), {1, 1, 1 << 24, 1 << 30}},
+        {DESC(1, 1, 101, 101, 1, 1, 50, 50, 1, 1, 0), {1, 1, 1 << 29, 1 << 24}},
+    };
+    sfconv_context *context = best_context();
+    for (int i = 0; i < 2; i++) {
+        sfconv_layer *layer = make(context, &uncountable[i]);
+        const sfi_shape smaller = {1, 1, 1 << 19, 1 << 18};
+        sfi_shape out;
+        ck_assert_int_eq(layer->kind->infer(layer, false, &uncountable[i].in, 1, &out),
+                         SFCONV_ERROR_OVERFLOW);
+        ck_assert_int_eq(layer->kind->infer(layer, false, &smaller, 1, &out), SFCONV_OK);
+        const int64_t taps = layer->parameters[0].count;
+        ck_assert_int_eq(layer->kind->macs(layer, &smaller, out), (INT64_C(1) << 37) * (taps + 1));
+        sfi_layer_release(layer);
+    }
+    sfi_context_release(context);
+}
+END_TEST
+
 int main(void)
 {
     Suite *suite = suite_create("dsconv2d");
@@ -181,6 +203,7 @@ int main(void)
     tcase_add_loop_test(tests, bits_do_not_depend_on_workers_or_instruction_set, 0, PROBLEM_COUNT);
     tcase_add_test(tests, parameters_have_names_and_shapes_of_the_contract);
     tcase_add_test(tests, shapes_that_do_not_fit_are_refused_with_both_numbers);
+    tcase_add_test(tests, multiply_adds_that_are_too_many_to_count_are_refused);
     suite_add_tcase(suite, tests);
     return run_suite(suite);
 }
