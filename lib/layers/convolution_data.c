@@ -227,8 +227,11 @@ void sfi_conv_backward_data(sfconv_context *context, const sfi_conv_shape *shape
                             const float *weight, float *dx, bool accumulate, void *scratch)
 {
     assert(sfi_conv_shape_fits(shape));
-    for (int64_t i = 0; i < shape->stride[0]; i++) {
-        for (int64_t j = 0; j < shape->stride[1]; j++) {
+    /* Phases behind the last pixel have none. */
+    const int64_t rows = sfi_min(shape->stride[0], shape->in_height);
+    const int64_t columns = sfi_min(shape->stride[1], shape->in_width);
+    for (int64_t i = 0; i < rows; i++) {
+        for (int64_t j = 0; j < columns; j++) {
             run_phase(context, shape, dy, weight, dx, accumulate, (int64_t[2]){i, j}, scratch);
         }
     }

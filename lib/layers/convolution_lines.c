@@ -180,9 +180,9 @@ static bool make_plan(line_plan *plan, const sfi_conv_shape *shape)
     plan->pitch = round_up(plan->rows * plan->tiles + SFK_SLACK - 1);
     plan->depth = shape->in_channels * PHASES * height;
     plan->depth_pitch = round_up(plan->depth);
-    plan->residue_rows =
-        sfi_ceil_div((plan->rows - 1) * shape->stride[0] + height, shape->stride[0]);
-    plan->source_plane = shape->stride[0] * plan->residue_rows * plan->tiles;
+    const int64_t source_rows = (plan->rows - 1) * shape->stride[0] + height;
+    plan->residue_rows = sfi_ceil_div(source_rows, shape->stride[0]);
+    plan->source_plane = sfi_min(shape->stride[0], source_rows) * plan->residue_rows * plan->tiles;
     plan->channels = sfi_min(CHANNELS, shape->out_channels);
     plan->segments = sfi_min(SEGMENTS, plan->spans);
     plan->weight_rows = sfi_round64(shape->out_channels * (int64_t)sizeof(float *));

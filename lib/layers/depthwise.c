@@ -8,10 +8,11 @@
 #include <string.h>
 
 /* Copies of the last rows of a plane that were asked for. In a copy, element c of phase q is column
- * c·phases + q - left of the plane, 0 outside it. */
+ * c·step + q - left of the plane, 0 outside it; phases that no tap reads are left out. */
 typedef struct row_ring {
     const float *plane;
     int64_t width;
+    int64_t step;
     int64_t phases;
     int64_t phase_length;
     int64_t left;
@@ -46,15 +47,15 @@ static void copy_phase(const row_ring *ring, const float *row, int64_t phase, fl
 {
     const int64_t before = ring->left - phase;
     const int64_t length = ring->phase_length;
-    const int64_t begin = sfi_min(length, before > 0 ? sfi_ceil_div(before, ring->phases) : 0);
+    const int64_t begin = sfi_min(length, before > 0 ? sfi_ceil_div(before, ring->step) : 0);
     const int64_t columns = ring->width + before;
-    const int64_t end = sfi_min(length, columns > 0 ? sfi_ceil_div(columns, ring->phases) : 0);
+    const int64_t end = sfi_min(length, columns > 0 ? sfi_ceil_div(columns, ring->step) : 0);
     memset(to, 0, (size_t)begin * sizeof *to);
-    if (ring->phases == 1 && begin < end) {
+    if (ring->step == 1 && begin < end) {
         memcpy(to + begin, row + begin - before, (size_t)(end - begin) * sizeof *to);
     }
-    for (int64_t c = begin; c < end && ring->phases > 1; c++) {
-        to[c] = row[c * ring->phases - before];
+    for (int64_t c = begin; c < end && ring->step > 1; c++) {
+        to[c] = row[c * ring->step - before];
     }
     for (int64_t c = sfi_max(begin, end); c < length; c++) {
         to[c] = 0.0f;
@@ -90,7 +91,8 @@ static row_ring image_ring(const sfi_depthwise *shape)
 {
     return (row_ring){
         .width = shape->in[1],
-        .phases = shape->stride[1],
+        .step = shape->stride[1],
+        .phases = sfi_min(shape->stride[1], (shape->kernel[1] - 1) * shape->dilation[1] + 1),
         .phase_length = shape->out[1] + reach(shape),
         .left = shape->padding[1],
         .slots = sfi_min(shape->in[0], (shape->kernel[0] - 1) * shape->dilation[0] + 1),
@@ -103,6 +105,7 @@ static row_ring gradient_ring(const sfi_depthwise *shape)
     const int64_t rows = (shape->kernel[0] - 1) * shape->dilation[0] / shape->stride[0] + 1;
     return (row_ring){
         .width = shape->out[1],
+        .step = 1,
         .phases = 1,
         .phase_length = shape->out[1] + 2 * reach(shape),
         .left = reach(shape),
@@ -180,7 +183,7 @@ static void image_taps(const sfi_depthwise *shape, row_ring *ring, int64_t y, co
         const float *row = ring_row(ring, top + i * dilation);
         for (int64_t j = 0; j < shape->kernel[1]; j++) {
             const int64_t column = j * shape->dilation[1];
-            *rows++ = row + column % ring->phases * ring->phase_length + column / ring->phases;
+            *rows++ = row + column % ring->step * ring->phase_length + column / ring->step;
         }
     }
 }
@@ -256,7 +259,9 @@ static void data_plane(void *argument, int64_t plane, int32_t worker)
     ring.rows = bench.ring;
     ring.plane = job->dy + plane * shape->out[0] * shape->out[1];
     for (int64_t row = 0; row < shape->in[0]; row++) {
-        for (int64_t q = 0; q < shape->stride[1]; q++) {
+        /* Each phase by its first column; those behind the row have none. */
+        for (int64_t column = 0; column < sfi_min(shape->stride[1], shape->in[1]); column++) {
+            const int64_t q = (column + shape->padding[1]) % shape->stride[1];
             const int64_t taps =
                 gradient_taps(shape, &ring, weight, row + shape->padding[0], q, &bench);
             job->kernels->weighted_rows(bench.results, bench.rows, bench.weights, taps, count);

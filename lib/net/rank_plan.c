@@ -47,8 +47,10 @@ static void take_window(sfi_rank_maps *maps, int64_t height, const int64_t kerne
                         const int64_t stride[2], const int64_t padding[2],
                         const int64_t dilation[2])
 {
-    maps->residues = stride[0];
-    maps->rows = sfi_ceil_div(height + 2 * padding[0], stride[0]);
+    const int64_t padded = height + 2 * padding[0];
+    /* A longer stride leaves one row of windows, as one of the padded height does. */
+    maps->residues = sfi_min(stride[0], padded);
+    maps->rows = sfi_ceil_div(padded, maps->residues);
     maps->padding = padding[0];
     maps->reach = kernel[0];
     maps->spacing = dilation[0];

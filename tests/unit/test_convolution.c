@@ -116,6 +116,40 @@ START_TEST(shapes_that_cross_every_block_equal_their_definition)
 }
 END_TEST
 
+/* Windows beyond the first lie in the padding, or there are none; one axis may be usual. */
+static int shapes_of_long_strides(sfi_conv_shape *shapes)
+{
+    const int64_t huge = INT64_C(1) << 30;
+    int count = 0;
+    shapes[count++] = square(1, 1, 1, 4, 1, huge);
+    shapes[count++] = square(2, 3, 20, 5, 3, huge);
+    shapes[count] = square(1, 2, 3, 6, 3, 1);
+    shapes[count++].stride[0] = huge;
+    shapes[count] = square(1, 2, 3, 6, 3, 2);
+    shapes[count++].stride[1] = huge;
+    shapes[count] = square(1, 2, 2, 4, 2, huge / 4);
+    shapes[count].padding[0] = shapes[count].padding[1] = huge / 4;
+    count++;
+    for (int i = 0; i < count; i++) {
+        fit_output(&shapes[i]);
+    }
+    return count;
+}
+
+START_TEST(strides_far_beyond_the_map_equal_their_definition)
+{
+    sfi_conv_shape shapes[8];
+    const int count = shapes_of_long_strides(shapes);
+    sfconv_context *context = make_context(2, sfk_best_isa(SFCONV_ISA_BEST));
+    for (int i = 0; i < count; i++) {
+        struct problem problem = make_problem(&shapes[i], 2000 + (uint64_t)i);
+        check_against_naive(context, &problem);
+        free_problem(&problem);
+    }
+    sfi_context_release(context);
+}
+END_TEST
+
 static void check_same_bits_everywhere(sfconv_context *expected_by, sfconv_context *other)
 {
     sfi_conv_shape shapes[16];
@@ -247,6 +281,7 @@ int main(void)
     tcase_set_timeout(tests, 120);
     tcase_add_test(tests, every_pass_equals_its_definition);
     tcase_add_test(tests, shapes_that_cross_every_block_equal_their_definition);
+    tcase_add_test(tests, strides_far_beyond_the_map_equal_their_definition);
     tcase_add_test(tests, every_instruction_set_gives_the_bits_of_the_reference);
     tcase_add_test(tests, any_number_of_workers_gives_the_same_bits);
     tcase_add_test(tests, gradients_are_the_adjoints_of_the_forward_pass);

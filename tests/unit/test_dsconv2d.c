@@ -14,7 +14,7 @@ typedef struct problem {
     }
 
 /* Odd sizes, maps of one row, column and pixel, strides beyond the kernel, dilation beyond the map,
- * padding beyond the map, columns that no window reaches. */
+ * padding beyond the map, columns that no window reaches, strides far beyond the map. */
 static const problem problems[] = {
     {DESC(3, 4, 3, 3, 1, 1, 1, 1, 1, 1, 1), {2, 3, 9, 11}},
     {DESC(5, 2, 3, 3, 2, 2, 1, 1, 1, 1, 0), {2, 5, 17, 37}},
@@ -26,6 +26,8 @@ static const problem problems[] = {
     {DESC(6, 1, 3, 3, 1, 1, 1, 1, 1, 1, 1), {2, 6, 1, 1}},
     {DESC(2, 2, 3, 3, 1, 1, 6, 6, 4, 5, 1), {2, 2, 3, 2}},
     {DESC(1, 1, 1, 1, 2, 2, 0, 0, 1, 1, 0), {1, 1, 6, 6}},
+    {DESC(2, 3, 3, 3, 1 << 30, 1 << 30, 1, 1, 1, 1, 1), {2, 2, 4, 5}},
+    {DESC(2, 2, 3, 2, 2, 1 << 30, 0, 1, 1, 5, 0), {1, 2, 9, 6}},
 };
 #define PROBLEM_COUNT ((int)(sizeof problems / sizeof problems[0]))
 

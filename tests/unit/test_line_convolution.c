@@ -16,13 +16,13 @@ typedef struct size_case {
 
 /* Maps below, at and above a tile, a vector of tiles and a span; channels below and above a block
  * of them; more and fewer spans than segments; every number of horizontal taps, and vertical
- * strides that leave gaps. */
+ * strides that leave gaps or the map. */
 static const size_case sizes[] = {
     {1, 1, 1, 1, 1, {1, 5}, 1, {0, 4}},   {1, 2, 3, 7, 9, {3, 5}, 2, {1, 2}},
     {2, 3, 8, 24, 37, {7, 7}, 2, {3, 3}}, {1, 3, 70, 9, 66, {5, 6}, 2, {2, 0}},
     {1, 1, 5, 5, 950, {2, 8}, 3, {1, 7}}, {3, 4, 9, 13, 30, {3, 7}, 1, {0, 3}},
     {1, 2, 130, 6, 8, {1, 8}, 4, {0, 4}}, {1, 3, 6, 224, 64, {7, 7}, 2, {3, 3}},
-    {9, 2, 4, 6, 50, {4, 6}, 2, {4, 3}},
+    {9, 2, 4, 6, 50, {4, 6}, 2, {4, 3}},  {2, 2, 3, 5, 13, {3, 7}, 1 << 30, {1, 3}},
 };
 #define SIZE_COUNT ((int)(sizeof sizes / sizeof sizes[0]))
 

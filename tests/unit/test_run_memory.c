@@ -79,6 +79,52 @@ START_TEST(a_run_takes_what_was_told_and_no_more)
 }
 END_TEST
 
+/* A factorized or a dense layer of an input of two channels, by itself. */
+static sfconv_net *strided_net(sfconv_context *context, bool factorized, int64_t stride)
+{
+    sfconv_sfconv2d_desc desc = SFCONV_SFCONV2D_DESC_INIT;
+    sfconv_net *net = empty_net(context);
+    const int32_t x = put_input(net, "x", 2);
+    sfconv_layer *layer;
+    if (factorized) {
+        desc.in_channels = 2;
+        desc.out_channels = 3;
+        desc.rank = 2;
+        desc.stride[0] = desc.stride[1] = stride;
+        ck_assert_int_eq(sfconv_sfconv2d_create(&layer, context, &desc), SFCONV_OK);
+    } else {
+        layer = new_conv(context, 2, 3, stride, 1);
+    }
+    put_output(net, put_after(net, "a", layer, x));
+    return net;
+}
+
+/* Where windows of a 4x4 map with padding 1 stand, strides of 6 and more cannot be told apart. */
+START_TEST(a_stride_far_beyond_the_map_takes_the_memory_of_one_that_just_leaves_it)
+{
+    const int64_t strides[2] = {6, INT64_C(1) << 30};
+    const sfconv_shape shape = {2, 2, 4, 4};
+    const int32_t engine = _i / 2 % 2 == 0 ? SFCONV_ENGINE_LAYERS : SFCONV_ENGINE_RANK_SPACE;
+    const int32_t mode = modes[_i % 2];
+    sfconv_context *context = public_context(1, SFCONV_ISA_BEST);
+    int64_t told[2];
+    uint64_t bits[2];
+    for (int i = 0; i < 2; i++) {
+        sfconv_net *net = strided_net(context, _i / 4, strides[i]);
+        sfconv_run *run = new_run(net, mode);
+        ck_assert_int_eq(sfconv_run_set_engine(run, engine), SFCONV_OK);
+        ck_assert_int_eq(sfconv_run_bytes(run, &shape, 1, &told[i]), SFCONV_OK);
+        ck_assert_int_eq(told[i], told[0]);
+        ck_assert_int_eq(sfconv_run_reshape(run, &shape, 1, NULL, 0), SFCONV_OK);
+        bits[i] = mode == SFCONV_MODE_TRAINING ? training_hash(run, 1) : forward_hash(run, 1);
+        sfconv_run_destroy(run);
+        sfconv_net_destroy(net);
+    }
+    ck_assert_uint_eq(bits[0], bits[1]);
+    sfconv_context_destroy(context);
+}
+END_TEST
+
 int main(void)
 {
     Suite *suite = suite_create("run memory");
@@ -87,6 +133,8 @@ int main(void)
     /* Under sanitizers SFConv alone. */
     tcase_add_loop_test(tests, a_run_takes_what_was_told_and_no_more, CASES - rounds_of(CASES),
                         CASES);
+    tcase_add_loop_test(
+        tests, a_stride_far_beyond_the_map_takes_the_memory_of_one_that_just_leaves_it, 0, 8);
     suite_add_tcase(suite, tests);
     return run_suite(suite);
 }
