@@ -105,7 +105,8 @@ int64_t sfi_product_panel_sums(const sfi_product_sizes *sizes)
     const int64_t line_rows = sfi_min(rows, MOST_ROWS);
     /* A row of the map is never cut. */
     const int64_t row = line_rows * sfi_min(sizes->columns, SFI_PATCH_PIXELS);
-    const int64_t most = sfi_min(sfi_max(TASK_SUMS, row), line_rows * sizes->pixels);
+    const int64_t task = sfi_max(TASK_SUMS, row);
+    const int64_t most = sizes->pixels > task / line_rows ? task : line_rows * sizes->pixels;
     return sfi_max(most, line_rows * sfi_min(sizes->pixels, SFI_BLOCK_PIXELS));
 }
 

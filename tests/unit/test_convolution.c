@@ -260,6 +260,25 @@ START_TEST(shapes_that_do_not_fit_are_refused)
 }
 END_TEST
 
+/* As far as its products can be counted. */
+START_TEST(scratch_does_not_shrink_as_the_map_grows)
+{
+    sfconv_context *context = make_context(2, sfk_best_isa(SFCONV_ISA_BEST));
+    for (enum pass pass = FORWARD; pass <= WEIGHT; pass++) {
+        int64_t before = 0;
+        for (int log = 0; log <= 29; log++) {
+            const sfi_conv_shape shape = square(1, 1, 1, INT64_C(1) << log, 3, 1);
+            ck_assert(sfi_conv_shape_fits(&shape));
+            const int64_t bytes = scratch_bytes(context, &shape, pass);
+            ck_assert_msg(bytes >= before, "%s: 2^%d columns have %lld bytes, fewer have %lld",
+                          pass_names[pass], log, (long long)bytes, (long long)before);
+            before = bytes;
+        }
+    }
+    sfi_context_release(context);
+}
+END_TEST
+
 START_TEST(macs_are_counted_from_first_principles)
 {
     int64_t macs = 0;
@@ -288,6 +307,7 @@ int main(void)
     tcase_add_test(tests, an_impulse_returns_the_kernel);
     tcase_add_test(tests, output_sizes_follow_the_usual_formula);
     tcase_add_test(tests, shapes_that_do_not_fit_are_refused);
+    tcase_add_test(tests, scratch_does_not_shrink_as_the_map_grows);
     tcase_add_test(tests, macs_are_counted_from_first_principles);
     suite_add_tcase(suite, tests);
     return run_suite(suite);
