@@ -261,7 +261,8 @@ typedef struct sfconv_pool2d_desc {
     }
 
 /** Pooling. Of equal largest values the first in row order takes the gradient; a NaN wins.
- * Errors: ARGUMENT, MEMORY. Since: 0.1 */
+ * Errors: ARGUMENT, OVERFLOW (a size, or the cells of the kernel, beyond 2^31 − 1), MEMORY.
+ * Since: 0.1 */
 SFCONV_API sfconv_status sfconv_pool2d_create(sfconv_layer **layer, sfconv_context *context,
                                               const sfconv_pool2d_desc *desc);
 

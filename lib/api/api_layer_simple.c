@@ -66,6 +66,12 @@ static sfconv_status check_pool_window(sfconv_context *context, const char *call
                                     desc->kernel[0] / 2)) < 0) {
         return status;
     }
+    if (desc->kernel[0] > INT32_MAX / desc->kernel[1]) {
+        return sfi_fail(context, SFCONV_ERROR_OVERFLOW,
+                        "%s: kernel is %lld x %lld, expected at most %lld cells", call,
+                        (long long)desc->kernel[0], (long long)desc->kernel[1],
+                        (long long)INT32_MAX);
+    }
     return sfi_check_integer(context, call, "padding[1]", desc->padding[1], 0, desc->kernel[1] / 2);
 }
 

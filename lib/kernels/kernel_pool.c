@@ -8,13 +8,14 @@
  * window passes over them. */
 #define PIECE 128
 
-/* Windows x of `from` … `to`-1 have column `j` inside the map. */
+/* `from` … `to`-1, or none. */
 typedef struct span {
     int64_t from;
     int64_t to;
 } span;
 
-/* The part of windows first … first+count-1, counted from `first`. */
+/* The windows of first … first+count-1, counted from `first`, that have column `j` inside the map.
+ */
 SFV_INLINE span inside(const sfk_window *window, int64_t j, int64_t first, int64_t count)
 {
     const int64_t before = window->padding - j;
@@ -22,6 +23,14 @@ SFV_INLINE span inside(const sfk_window *window, int64_t j, int64_t first, int64
     const int64_t from = before > 0 ? (before + window->stride - 1) / window->stride : 0;
     const int64_t to = last < 0 ? 0 : last / window->stride + 1;
     return (span){larger(from - first, 0), smaller(to - first, count)};
+}
+
+/* The columns of the kernel that lie inside the map for any of these windows. */
+SFV_INLINE span kernel_columns(const sfk_window *window, int64_t first, int64_t count)
+{
+    const int64_t left = window->padding - first * window->stride;
+    return (span){larger(left - (count - 1) * window->stride, 0),
+                  smaller(left + window->width, window->kernel_width)};
 }
 
 /* Column of the map under column j of window x. */
@@ -291,6 +300,7 @@ void SFK_NAME(max_row)(float *out, void *cells, bool wide, const sfk_window *win
             piece_with_winners(out, cells, window, first, count);
             continue;
         }
+        const span columns = kernel_columns(window, first, count);
         float *best = out + first;
         int32_t winners[PIECE];
         for (int64_t x = 0; x < count; x++) {
@@ -301,7 +311,7 @@ void SFK_NAME(max_row)(float *out, void *cells, bool wide, const sfk_window *win
         }
         for (int64_t i = window->first_row; i < window->end_row; i++) {
             const float *row = window->in + (i - window->first_row) * window->width;
-            for (int64_t j = 0; j < kernel_width; j++) {
+            for (int64_t j = columns.from; j < columns.to; j++) {
                 max_cell(best, cells ? winners : NULL, row + column_of(window, first, j),
                          window->stride, inside(window, j, first, count),
                          (int32_t)(i * kernel_width + j));
@@ -325,11 +335,12 @@ void SFK_NAME(average_row)(float *out, const sfk_window *window)
 {
     for (int64_t first = 0; first < window->columns; first += PIECE) {
         const int64_t count = smaller(PIECE, window->columns - first);
+        const span columns = kernel_columns(window, first, count);
         float *sums = out + first;
         memset(sums, 0, (size_t)count * sizeof *sums);
         for (int64_t i = window->first_row; i < window->end_row; i++) {
             const float *row = window->in + (i - window->first_row) * window->width;
-            for (int64_t j = 0; j < window->kernel_width; j++) {
+            for (int64_t j = columns.from; j < columns.to; j++) {
                 const float *in = row + column_of(window, first, j);
                 const span range = inside(window, j, first, count);
                 if (window->stride == 2) {
@@ -375,13 +386,14 @@ void SFK_NAME(average_row_gradient)(float *grad_in, const float *grad_out, const
 {
     for (int64_t first = 0; first < window->columns; first += PIECE) {
         const int64_t count = smaller(PIECE, window->columns - first);
+        const span columns = kernel_columns(window, first, count);
         float shares[PIECE];
         for (int64_t x = 0; x < count; x++) {
             shares[x] = grad_out[first + x] / cell_count(window, first + x);
         }
         for (int64_t i = window->first_row; i < window->end_row; i++) {
             float *row = grad_in + (i - window->first_row) * window->width;
-            for (int64_t j = 0; j < window->kernel_width; j++) {
+            for (int64_t j = columns.from; j < columns.to; j++) {
                 float *to = row + column_of(window, first, j);
                 const span range = inside(window, j, first, count);
                 for (int64_t x = range.from; x < range.to; x++) {

@@ -313,6 +313,20 @@ START_TEST(pooling_and_upsampling_refuse_settings_out_of_range)
 }
 END_TEST
 
+/* Max pooling numbers the cells of a window by int32_t. */
+START_TEST(a_pooling_window_of_more_cells_than_there_are_numbers_is_refused)
+{
+    sfconv_pool2d_desc desc = SFCONV_POOL2D_DESC_INIT;
+    sfconv_layer *layer = (sfconv_layer *)&desc;
+    desc.kernel[0] = desc.kernel[1] = 100000;
+    ck_assert_int_eq(sfconv_pool2d_create(&layer, context, &desc), SFCONV_ERROR_OVERFLOW);
+    ck_assert_ptr_null(layer);
+    desc.kind = SFCONV_POOL_GLOBAL_AVERAGE;
+    ck_assert_int_eq(sfconv_pool2d_create(&layer, context, &desc), SFCONV_OK);
+    sfconv_layer_destroy(layer);
+}
+END_TEST
+
 START_TEST(activations_and_dropout_refuse_settings_out_of_range)
 {
     const double slopes[] = {-0.1, 1.1, NAN, INFINITY};
@@ -430,6 +444,7 @@ int main(void)
     tcase_add_test(tests, factorized_convolutions_refuse_settings_out_of_range);
     tcase_add_test(tests, linear_and_batchnorm_refuse_settings_out_of_range);
     tcase_add_test(tests, pooling_and_upsampling_refuse_settings_out_of_range);
+    tcase_add_test(tests, a_pooling_window_of_more_cells_than_there_are_numbers_is_refused);
     tcase_add_test(tests, activations_and_dropout_refuse_settings_out_of_range);
     tcase_add_test(tests, every_kind_can_be_made_and_says_what_it_is);
     tcase_add_test(tests, parameters_are_told_by_index_and_only_where_there_are_any);

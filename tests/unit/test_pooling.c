@@ -21,7 +21,8 @@ typedef struct problem {
 #define GLOBAL SFCONV_POOL_GLOBAL_AVERAGE
 
 /* Odd maps, maps of one row and one pixel, rows longer than a piece of the kernel, windows that
- * overlap, leave gaps, hang over the edge, and hold more than 256 cells. */
+ * overlap, leave gaps, hang over the edge, hold more than 256 cells, or nearly as many as there are
+ * numbers for. */
 static const problem problems[] = {
     {POOL(MAX, 2, 2, 2, 2, 0, 0), {2, 3, 9, 301}},
     {POOL(MAX, 2, 2, 2, 2, 0, 0), {1, 2, 8, 64}},
@@ -31,6 +32,9 @@ static const problem problems[] = {
     {POOL(MAX, 1, 4, 1, 2, 0, 2), {1, 2, 1, 33}},
     {POOL(MAX, 3, 3, 2, 2, 1, 1), {2, 2, 1, 1}},
     {POOL(MAX, 17, 17, 5, 3, 8, 8), {1, 2, 20, 23}},
+    {POOL(MAX, 2, 1 << 29, 1, 3, 1, 1 << 28), {2, 3, 6, 11}},
+    {POOL(MAX, 1 << 15, 1 << 15, 1, 1, 1 << 14, 1 << 14), {1, 2, 4, 5}},
+    {POOL(AVERAGE, 2, 1 << 29, 1, 3, 1, 1 << 28), {2, 3, 6, 11}},
     {POOL(AVERAGE, 2, 2, 2, 2, 0, 0), {2, 3, 9, 301}},
     {POOL(AVERAGE, 3, 3, 2, 2, 1, 1), {2, 3, 11, 37}},
     {POOL(AVERAGE, 3, 2, 1, 1, 1, 1), {1, 2, 7, 19}},
@@ -40,7 +44,7 @@ static const problem problems[] = {
     {POOL(GLOBAL, 5, 5, 1, 1, 0, 0), {2, 3, 1, 1}},
 };
 #define PROBLEM_COUNT ((int)(sizeof problems / sizeof problems[0]))
-#define MAX_PROBLEM_COUNT 8
+#define MAX_PROBLEM_COUNT 10
 
 static sfconv_layer *make(sfconv_context *context, const void *settings)
 {
