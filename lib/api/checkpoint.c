@@ -9,8 +9,12 @@
 #include "schedules.h"
 
 #include <assert.h>
+#include <math.h>
 #include <stdio.h>
 #include <string.h>
+
+/* More than any training counts, and far from where counting on would overflow. */
+#define MAX_COUNT (UINT64_C(1) << 53)
 
 /* Numbers beside the tensors, each a text of decimal digits. */
 enum number {
@@ -31,13 +35,13 @@ static const struct {
     uint64_t max;
 } numbers[NUMBER_COUNT] = {
     [OPTIMIZER_KIND] = {SFI_RESERVED_PREFIX "optimizer.kind", INT32_MAX},
-    [OPTIMIZER_STEPS] = {SFI_RESERVED_PREFIX "optimizer.steps", INT64_MAX},
+    [OPTIMIZER_STEPS] = {SFI_RESERVED_PREFIX "optimizer.steps", MAX_COUNT},
     [SCHEDULE_KIND] = {SFI_RESERVED_PREFIX "schedule.kind", INT32_MAX},
     [SCHEDULE_OBSERVED] = {SFI_RESERVED_PREFIX "schedule.observed", 1},
     /* The bits of a double, so that it comes back as it was. */
     [SCHEDULE_BEST] = {SFI_RESERVED_PREFIX "schedule.best", UINT64_MAX},
-    [SCHEDULE_BAD] = {SFI_RESERVED_PREFIX "schedule.bad", INT64_MAX},
-    [SCHEDULE_REDUCTIONS] = {SFI_RESERVED_PREFIX "schedule.reductions", INT64_MAX},
+    [SCHEDULE_BAD] = {SFI_RESERVED_PREFIX "schedule.bad", MAX_COUNT},
+    [SCHEDULE_REDUCTIONS] = {SFI_RESERVED_PREFIX "schedule.reductions", MAX_COUNT},
     [RUN_SEED] = {SFI_RESERVED_PREFIX "run.seed", UINT64_MAX},
     [RUN_STEP] = {SFI_RESERVED_PREFIX "run.step", UINT64_MAX},
 };
@@ -70,6 +74,13 @@ static void gather_numbers(const sfconv_checkpoint *parts, uint64_t *values)
     }
 }
 
+static double double_of_bits(uint64_t bits)
+{
+    double value;
+    memcpy(&value, &bits, sizeof value);
+    return value;
+}
+
 static void restore_numbers(const sfconv_checkpoint *parts, const uint64_t *values)
 {
     if (parts->optimizer) {
@@ -78,7 +89,7 @@ static void restore_numbers(const sfconv_checkpoint *parts, const uint64_t *valu
     if (parts->schedule) {
         sfi_schedule_state *state = &parts->schedule->state;
         state->observed = values[SCHEDULE_OBSERVED] != 0;
-        memcpy(&state->best, &values[SCHEDULE_BEST], sizeof state->best);
+        state->best = double_of_bits(values[SCHEDULE_BEST]);
         state->bad = (int64_t)values[SCHEDULE_BAD];
         state->reductions = (int64_t)values[SCHEDULE_REDUCTIONS];
     }
@@ -98,28 +109,40 @@ static sfconv_status check_kind(const sfconv_checkpoint *parts, const char *file
     return SFCONV_OK;
 }
 
+static sfconv_status read_number(sfconv_context *context, const char *file,
+                                 const sfconv_metadata *texts, int number, uint64_t *value)
+{
+    const char *name = numbers[number].name;
+    const char *text = sfi_metadata_get(texts, name);
+    if (!text) {
+        return sfi_fail(context, SFCONV_ERROR_NOT_FOUND,
+                        "%s: expected a checkpoint with \"%s\", got none of that name", file, name);
+    }
+    if (!sfi_text_to_integer(text, value) || *value > numbers[number].max) {
+        return sfi_fail(context, SFCONV_ERROR_FORMAT,
+                        "%s: %s: expected a number up to %llu, got \"%.40s\"", file, name,
+                        (unsigned long long)numbers[number].max, text);
+    }
+    if (number == SCHEDULE_BEST && isnan(double_of_bits(*value))) {
+        return sfi_fail(context, SFCONV_ERROR_FORMAT,
+                        "%s: %s: expected the bits of a number, got those of NaN", file, name);
+    }
+    return SFCONV_OK;
+}
+
 static sfconv_status read_numbers(const sfconv_checkpoint *parts, const char *file,
                                   const sfconv_metadata *texts, uint64_t *values)
 {
-    sfconv_context *context = parts->net->context;
-    for (int i = 0; i < NUMBER_COUNT; i++) {
-        if (!has_number(parts, i)) {
-            continue;
-        }
-        const char *text = sfi_metadata_get(texts, numbers[i].name);
-        if (!text) {
-            return sfi_fail(context, SFCONV_ERROR_NOT_FOUND,
-                            "%s: expected a checkpoint with \"%s\", got none of that name", file,
-                            numbers[i].name);
-        }
-        if (!sfi_text_to_integer(text, &values[i]) || values[i] > numbers[i].max) {
-            return sfi_fail(context, SFCONV_ERROR_FORMAT,
-                            "%s: %s: expected a number up to %llu, got \"%.40s\"", file,
-                            numbers[i].name, (unsigned long long)numbers[i].max, text);
+    sfconv_status status = SFCONV_OK;
+    for (int i = 0; i < NUMBER_COUNT && status == SFCONV_OK; i++) {
+        if (has_number(parts, i)) {
+            status = read_number(parts->net->context, file, texts, i, &values[i]);
         }
     }
-    sfconv_status status = check_kind(parts, file, OPTIMIZER_KIND, values,
-                                      parts->optimizer ? parts->optimizer->settings.kind : 0);
+    if (status == SFCONV_OK) {
+        status = check_kind(parts, file, OPTIMIZER_KIND, values,
+                            parts->optimizer ? parts->optimizer->settings.kind : 0);
+    }
     if (status == SFCONV_OK) {
         status = check_kind(parts, file, SCHEDULE_KIND, values,
                             parts->schedule ? parts->schedule->settings.kind : 0);

@@ -87,7 +87,7 @@ void sfi_schedule_observe(sfconv_schedule *schedule, double value)
         state->bad = 0;
         return;
     }
-    if (++state->bad == settings->patience) {
+    if (++state->bad >= settings->patience) {
         state->bad = 0;
         state->reductions++;
     }
