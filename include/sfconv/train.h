@@ -21,7 +21,7 @@ extern "C" {
 typedef struct sfconv_cross_entropy_desc {
     size_t struct_size;
     /** Weight of each class, not negative, or NULL for 1; the mean divides by the sum of the
-     * weights of the samples. */
+     * weights of the samples, and label_smoothing times a weight is at most FLT_MAX times it. */
     const float *class_weights;
     /** 0 <= smoothing < 1 of the target goes evenly to all classes. */
     double label_smoothing;
@@ -39,8 +39,8 @@ SFCONV_API sfconv_status sfconv_loss_cross_entropy(sfconv_context *context,
                                                    const sfconv_cross_entropy_desc *desc,
                                                    double *value, const sfconv_view *gradient);
 
-/** Binary cross-entropy with logits; targets 0 to 1, the shape of logits; `positive_weight` (> 0)
- * multiplies the positive part. Since: 0.1 */
+/** Binary cross-entropy with logits; targets 0 to 1, the shape of logits; `positive_weight` (> 0,
+ * at most FLT_MAX) multiplies the positive part. Since: 0.1 */
 SFCONV_API sfconv_status sfconv_loss_bce(sfconv_context *context, const sfconv_view *logits,
                                          const sfconv_view *targets, double positive_weight,
                                          double *value, const sfconv_view *gradient);
@@ -51,7 +51,8 @@ SFCONV_API sfconv_status sfconv_loss_dice(sfconv_context *context, const sfconv_
                                           const sfconv_view *targets, double smooth, double *value,
                                           const sfconv_view *gradient);
 
-/** bce_weight · BCE + dice_weight · Dice with smooth 1; weights not negative. Since: 0.1 */
+/** bce_weight · BCE + dice_weight · Dice with smooth 1; weights not negative, together at most
+ * FLT_MAX. Since: 0.1 */
 SFCONV_API sfconv_status sfconv_loss_bce_dice(sfconv_context *context, const sfconv_view *logits,
                                               const sfconv_view *targets, double bce_weight,
                                               double dice_weight, double *value,

@@ -4,6 +4,11 @@
 
 #include "sfconv/train.h"
 
+#include <float.h>
+
+/* Gradients are float32, and that of one pixel may be all of the weights. */
+#define LARGEST_WEIGHT ((double)FLT_MAX)
+
 /* What all losses share: where the value and the gradient go. */
 static sfconv_status check_results(sfconv_context *context, const char *call,
                                    const char *logits_name, const sfconv_view *logits,
@@ -85,8 +90,8 @@ sfconv_status sfconv_loss_bce(sfconv_context *context, const sfconv_view *logits
     if (!context) {
         return SFCONV_ERROR_ARGUMENT;
     }
-    const sfconv_status status =
-        sfi_check_positive(context, call, "positive_weight", positive_weight);
+    const sfconv_status status = sfi_check_number(context, call, "positive_weight", positive_weight,
+                                                  DBL_MIN, LARGEST_WEIGHT);
     return status < 0 ? status
                       : binary_loss(context, call, logits, targets, &settings, value, gradient);
 }
@@ -114,11 +119,13 @@ sfconv_status sfconv_loss_bce_dice(sfconv_context *context, const sfconv_view *l
     if (!context) {
         return SFCONV_ERROR_ARGUMENT;
     }
-    sfconv_status status = sfi_check_not_negative(context, call, "bce_weight", bce_weight);
+    sfconv_status status =
+        sfi_check_number(context, call, "bce_weight", bce_weight, 0.0, LARGEST_WEIGHT);
     if (status < 0) {
         return status;
     }
-    status = sfi_check_not_negative(context, call, "dice_weight", dice_weight);
+    status = sfi_check_number(context, call, "dice_weight", dice_weight, 0.0,
+                              LARGEST_WEIGHT - bce_weight);
     return status < 0 ? status
                       : binary_loss(context, call, logits, targets, &settings, value, gradient);
 }

@@ -8,6 +8,7 @@
 #include "maths.h"
 #include "parallel.h"
 
+#include <float.h>
 #include <math.h>
 
 /* Fewer elements than this are not worth a task. */
@@ -142,6 +143,22 @@ static sfconv_status take_labels(sfconv_context *context, struct loss_job *job)
     return SFCONV_OK;
 }
 
+/* By smoothing every class has a part in every sample: its weight, over the sum that the mean
+ * divides by, bounds the gradient, which is a float. */
+static sfconv_status check_smoothed_weights(sfconv_context *context, const struct loss_job *job)
+{
+    for (int64_t c = 0; c < job->logits.shape[1]; c++) {
+        if (job->smoothing * class_weight(job, c) > (double)FLT_MAX * job->total_weight) {
+            return sfi_fail(context, SFCONV_ERROR_ARGUMENT,
+                            "class_weights[%lld]: expected at most %g beside labels whose weights "
+                            "sum to %g, got %g",
+                            (long long)c, (double)FLT_MAX * job->total_weight / job->smoothing,
+                            job->total_weight, class_weight(job, c));
+        }
+    }
+    return SFCONV_OK;
+}
+
 sfconv_status sfi_loss_cross_entropy(sfconv_context *context, const sfconv_view *logits,
                                      const int32_t *labels, const float *class_weights,
                                      double smoothing, double *value, const sfconv_view *gradient)
@@ -153,6 +170,9 @@ sfconv_status sfi_loss_cross_entropy(sfconv_context *context, const sfconv_view 
     sfconv_status status = check_class_weights(context, class_weights, job.logits.shape[1]);
     if (status == SFCONV_OK) {
         status = take_labels(context, &job);
+    }
+    if (status == SFCONV_OK) {
+        status = check_smoothed_weights(context, &job);
     }
     if (status == SFCONV_OK) {
         status = sfi_grid_check(context, "logits", &job.logits, sfi_is_not_finite,

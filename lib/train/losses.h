@@ -13,7 +13,8 @@
  *     −1/W Σ_i Σ_c q_ic log softmax(x_i)_c,  W = Σ_i w[y_i],
  *     q_ic = (1 − ε) w[y_i] [c = y_i] + ε w_c / classes,
  * with class weights w (NULL for 1) and smoothing ε. ARGUMENT: a label that is no class, a weight
- * that is negative or not finite, W = 0. NUMERIC: logits that are not finite. */
+ * that is negative or not finite, W = 0, ε w_c / W beyond float32. NUMERIC: logits that are not
+ * finite. */
 sfconv_status sfi_loss_cross_entropy(sfconv_context *context, const sfconv_view *logits,
                                      const int32_t *labels, const float *class_weights,
                                      double smoothing, double *value, const sfconv_view *gradient);

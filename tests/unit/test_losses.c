@@ -5,6 +5,7 @@
 
 #include "sfconv/train.h"
 
+#include <float.h>
 #include <math.h>
 
 static sfconv_context *context;
@@ -135,6 +136,35 @@ START_TEST(cross_entropy_stays_finite_for_the_largest_logits)
     const double value = cross_entropy(&logits, &(struct classes){&label, NULL}, &gradient);
     ck_assert_double_eq_tol(value / 6.8e38, 1.0, 1e-6);
     ck_assert(gradient_data[0] == 1 && gradient_data[1] == -1 && gradient_data[2] == 0);
+}
+END_TEST
+
+/* Smoothing has classes take part that no label has: their weight may outgrow the sum of those that
+ * the mean divides by. */
+START_TEST(cross_entropy_refuses_weights_by_which_smoothing_would_overflow_the_gradient)
+{
+    float data[2] = {0, 1}, gradient_data[2] = {9, 9};
+    const int32_t label = 0;
+    const float weights[][2] = {{1e-30f, 1e30f}, {1e-30f, 1e8f}, {1, 3e38f}};
+    double value = 42;
+    const sfconv_view logits = view_of(data, 1, 2, 1, 1);
+    const sfconv_view gradient = view_of(gradient_data, 1, 2, 1, 1);
+    sfconv_cross_entropy_desc desc = SFCONV_CROSS_ENTROPY_DESC_INIT;
+    desc.label_smoothing = 0.5;
+    desc.class_weights = weights[0];
+    ck_assert_int_eq(sfconv_loss_cross_entropy(context, &logits, &label, &desc, &value, &gradient),
+                     SFCONV_ERROR_ARGUMENT);
+    ck_assert_msg(last_error_holds(context, "class_weights[1]"), "%s", context->error);
+    ck_assert(value == 42 && gradient_data[0] == 9);
+    for (int i = 1; i < 3; i++) {
+        desc.class_weights = weights[i];
+        cross_entropy(&logits, &(struct classes){&label, &desc}, &gradient);
+        ck_assert(isfinite(gradient_data[0]) && isfinite(gradient_data[1]));
+    }
+    desc.class_weights = weights[0];
+    desc.label_smoothing = 0;
+    cross_entropy(&logits, &(struct classes){&label, &desc}, &gradient);
+    ck_assert(isfinite(gradient_data[0]) && isfinite(gradient_data[1]));
 }
 END_TEST
 
@@ -424,6 +454,39 @@ START_TEST(pixel_losses_refuse_bad_targets_logits_and_settings_and_leave_the_gra
 }
 END_TEST
 
+/* One pixel takes the whole weight. */
+START_TEST(the_largest_weights_of_pixel_losses_have_finite_gradients_and_larger_ones_are_refused)
+{
+    const double all = (double)FLT_MAX;
+    const float levels[] = {-1e30f, -2, -1, 0, 1, 2, 1e30f};
+    float x, t, g;
+    double value;
+    const sfconv_view logits = view_of(&x, 1, 1, 1, 1);
+    const sfconv_view targets = view_of(&t, 1, 1, 1, 1);
+    const sfconv_view gradient = view_of(&g, 1, 1, 1, 1);
+    for (int i = 0; i < 7 * 3; i++) {
+        x = levels[i / 3], t = (float)(i % 3) / 2;
+        bce(&logits, &(struct pixels){&targets, all, 0}, &gradient);
+        ck_assert(isfinite(g));
+        for (int part = 0; part <= 4; part++) {
+            const double first = part * (all / 4);
+            bce_dice(&logits, &(struct pixels){&targets, first, all - first}, &gradient);
+            ck_assert(isfinite(g));
+        }
+    }
+    const double refused[][2] = {{1e300, 0}, {0, 1e300}, {all, all}, {all / 2, 0.75 * all}};
+    g = 7;
+    for (int i = 0; i < 4; i++) {
+        ck_assert_int_eq(sfconv_loss_bce_dice(context, &logits, &targets, refused[i][0],
+                                              refused[i][1], &value, &gradient),
+                         SFCONV_ERROR_ARGUMENT);
+    }
+    ck_assert_int_eq(sfconv_loss_bce(context, &logits, &targets, 1e300, &value, &gradient),
+                     SFCONV_ERROR_ARGUMENT);
+    ck_assert(g == 7);
+}
+END_TEST
+
 START_TEST(losses_refuse_views_that_are_none_or_do_not_fit)
 {
     float x[8] = {0}, t[8] = {0}, g[8] = {0};
@@ -479,6 +542,8 @@ int main(void)
     tcase_add_test(tests, cross_entropy_agrees_with_the_formula_of_torch);
     tcase_add_test(tests, cross_entropy_gradient_is_the_derivative);
     tcase_add_test(tests, cross_entropy_stays_finite_for_the_largest_logits);
+    tcase_add_test(tests,
+                   cross_entropy_refuses_weights_by_which_smoothing_would_overflow_the_gradient);
     tcase_add_test(tests, cross_entropy_refuses_labels_weights_and_logits_that_are_none);
     tcase_add_test(tests, pixel_losses_have_the_values_of_their_formulas);
     tcase_add_test(tests, bce_dice_is_the_weighted_sum_of_its_parts);
@@ -489,6 +554,9 @@ int main(void)
     tcase_add_test(tests, losses_have_the_same_bits_for_any_number_of_workers_and_instruction_set);
     tcase_add_test(
         tests, pixel_losses_refuse_bad_targets_logits_and_settings_and_leave_the_gradient_alone);
+    tcase_add_test(
+        tests,
+        the_largest_weights_of_pixel_losses_have_finite_gradients_and_larger_ones_are_refused);
     tcase_add_test(tests, losses_refuse_views_that_are_none_or_do_not_fit);
     suite_add_tcase(suite, tests);
     return run_suite(suite);
