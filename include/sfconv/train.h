@@ -227,7 +227,8 @@ typedef struct sfconv_overlap {
     }
 
 /** Adds the counts of logits (> threshold is foreground; logit 0 is probability ½) against a mask
- * (> 0.5 is foreground). Errors: ARGUMENT, SHAPE, NUMERIC. Since: 0.1 */
+ * (> 0.5 is foreground). Errors: ARGUMENT (counts so far that are negative, or to which the pixels
+ * cannot be added in 63 bits), SHAPE, NUMERIC. Since: 0.1 */
 SFCONV_API sfconv_status sfconv_overlap_add(sfconv_context *context, sfconv_overlap *overlap,
                                             const sfconv_view *logits, const sfconv_view *mask,
                                             double threshold);

@@ -146,6 +146,25 @@ sfconv_status sfconv_metric_auc(sfconv_context *context, const float *scores, co
     return status < 0 ? status : sfi_auc(context, scores, labels, count, value);
 }
 
+/* Counts that `pixels` more can be added to, whichever they belong to. */
+static sfconv_status check_counts(sfconv_context *context, const char *call,
+                                  const sfconv_overlap *overlap, int64_t pixels)
+{
+    const struct {
+        const char *name;
+        int64_t value;
+    } counts[] = {{"true_positive", overlap->true_positive},
+                  {"false_positive", overlap->false_positive},
+                  {"false_negative", overlap->false_negative},
+                  {"true_negative", overlap->true_negative}};
+    sfconv_status status = SFCONV_OK;
+    for (int i = 0; i < 4 && status == SFCONV_OK; i++) {
+        status = sfi_check_integer(context, call, counts[i].name, counts[i].value, 0,
+                                   INT64_MAX - pixels);
+    }
+    return status;
+}
+
 sfconv_status sfconv_overlap_add(sfconv_context *context, sfconv_overlap *overlap,
                                  const sfconv_view *logits, const sfconv_view *mask,
                                  double threshold)
@@ -167,6 +186,10 @@ sfconv_status sfconv_overlap_add(sfconv_context *context, sfconv_overlap *overla
         return status;
     }
     status = sfi_check_view_like(context, call, "mask", mask, "logits", logits);
+    if (status < 0) {
+        return status;
+    }
+    status = check_counts(context, call, overlap, sfconv_view_count(logits));
     return status < 0 ? status : sfi_overlap_add(context, overlap, logits, mask, threshold);
 }
 

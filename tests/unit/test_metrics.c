@@ -287,6 +287,33 @@ START_TEST(overlap_of_empty_masks_is_defined)
 }
 END_TEST
 
+START_TEST(overlap_refuses_counts_that_are_negative_or_leave_no_room_for_the_pixels)
+{
+    float x[4] = {1, 1, -1, -1}, m[4] = {1, 0, 1, 0};
+    const sfconv_view logits = view_of(x, 1, 1, 2, 2);
+    const sfconv_view mask = view_of(m, 1, 1, 2, 2);
+    for (int i = 0; i < 4; i++) {
+        sfconv_overlap overlap = SFCONV_OVERLAP_INIT;
+        int64_t *const counts[] = {&overlap.true_positive, &overlap.false_positive,
+                                   &overlap.false_negative, &overlap.true_negative};
+        static const char *const names[] = {"true_positive", "false_positive", "false_negative",
+                                            "true_negative"};
+        const int64_t refused[] = {INT64_MAX, INT64_MAX - 3, -1};
+        for (int j = 0; j < 3; j++) {
+            *counts[i] = refused[j];
+            ck_assert_int_eq(sfconv_overlap_add(context, &overlap, &logits, &mask, 0),
+                             SFCONV_ERROR_ARGUMENT);
+            ck_assert_msg(last_error_holds(context, names[i]), "%s", context->error);
+            ck_assert_int_eq(*counts[i], refused[j]);
+            ck_assert_int_eq(*counts[(i + 1) % 4], 0);
+        }
+        *counts[i] = INT64_MAX - 4;
+        ck_assert_int_eq(sfconv_overlap_add(context, &overlap, &logits, &mask, 0), SFCONV_OK);
+        ck_assert_int_eq(*counts[i], INT64_MAX - 3);
+    }
+}
+END_TEST
+
 START_TEST(overlap_refuses_nan_shapes_and_old_structures_and_counts_nothing)
 {
     float x[4] = {0, 0, 0, NAN}, m[4] = {0};
@@ -359,6 +386,7 @@ int main(void)
     tcase_add_test(tests, auc_refuses_labels_and_scores_that_are_none);
     tcase_add_test(tests, overlap_counts_pixels_on_both_sides_of_the_threshold);
     tcase_add_test(tests, overlap_of_empty_masks_is_defined);
+    tcase_add_test(tests, overlap_refuses_counts_that_are_negative_or_leave_no_room_for_the_pixels);
     tcase_add_test(tests, overlap_refuses_nan_shapes_and_old_structures_and_counts_nothing);
     tcase_add_test(tests, metrics_without_memory_say_so_and_hold_none);
     suite_add_tcase(suite, tests);
