@@ -14,6 +14,8 @@
 #include <unistd.h>
 
 #define NAME_TRIES 1000
+/* As many links as Linux follows. */
+#define MAX_LINKS 40
 
 static sfconv_status fail(const sfi_atomic_file *file, const char *action)
 {
@@ -26,6 +28,30 @@ static size_t folder_length(const char *path)
 {
     const char *slash = strrchr(path, '/');
     return slash ? (size_t)(slash - path) + 1 : 0;
+}
+
+/* Where the symbolic links of a path end, at which there is no file yet; a relative one goes on
+ * from its own folder. False with errno. */
+static bool follow_links(char target[PATH_MAX], const char *path)
+{
+    char link[PATH_MAX];
+    size_t folder = 0;
+    for (int i = 0; i <= MAX_LINKS; i++) {
+        const int length = snprintf(target + folder, PATH_MAX - folder, "%s", path);
+        if ((size_t)length >= PATH_MAX - folder) {
+            errno = ENAMETOOLONG;
+            return false;
+        }
+        const ssize_t bytes = readlink(target, link, sizeof link - 1);
+        if (bytes < 0) {
+            return true;
+        }
+        link[bytes] = '\0';
+        folder = link[0] == '/' ? 0 : folder_length(target);
+        path = link;
+    }
+    errno = ELOOP;
+    return false;
 }
 
 /* Follows symbolic links, so that a save goes through them instead of replacing them. *mode is that
@@ -42,11 +68,11 @@ static sfconv_status find_target(sfi_atomic_file *file, mode_t *mode)
     }
     if (exists) {
         *mode = facts.st_mode & 0777;
-        if (!realpath(file->path, resolved)) {
-            return fail(file, "finding the file");
-        }
     }
-    file->target = sfi_copy_text(file->context, exists ? resolved : file->path);
+    if (exists ? !realpath(file->path, resolved) : !follow_links(resolved, file->path)) {
+        return fail(file, "finding the file");
+    }
+    file->target = sfi_copy_text(file->context, resolved);
     if (!file->target) {
         return sfi_fail_memory(file->context, file->path, strlen(file->path) + 1);
     }

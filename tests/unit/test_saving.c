@@ -200,6 +200,51 @@ START_TEST(saving_through_a_symbolic_link_replaces_what_it_leads_to)
 }
 END_TEST
 
+static bool is_link(const char *name)
+{
+    struct stat facts;
+    return lstat(name, &facts) == 0 && S_ISLNK(facts.st_mode);
+}
+
+START_TEST(saving_through_symbolic_links_makes_what_the_last_one_leads_to)
+{
+    char first[128], second[128], target[256];
+    struct stat facts;
+    snprintf(first, sizeof first, "%s/latest", folder);
+    snprintf(second, sizeof second, "%s/best", folder);
+    snprintf(target, sizeof target, "../%s", path);
+    ck_assert_int_eq(symlink("best", first), 0);
+    ck_assert_int_eq(symlink(target, second), 0);
+    umask(027);
+    ck_assert_int_eq(save_ones(first, 1), SFCONV_OK);
+    ck_assert(is_link(first) && is_link(second));
+    ck_assert_int_eq(lstat(path, &facts), 0);
+    ck_assert(S_ISREG(facts.st_mode));
+    ck_assert_int_eq(facts.st_mode & 0777, 0640);
+    ck_assert_int_eq(count_names(false), 3);
+}
+END_TEST
+
+START_TEST(symbolic_links_that_lead_nowhere_are_refused_and_stay)
+{
+    const struct {
+        const char *target;
+        int reason;
+    } cases[] = {
+        {"none/model.safetensors", ENOENT}, {"/none/model.safetensors", ENOENT}, {"latest", ELOOP}};
+    char link[128];
+    snprintf(link, sizeof link, "%s/latest", folder);
+    for (int i = 0; i < 3; i++) {
+        ck_assert_int_eq(symlink(cases[i].target, link), 0);
+        ck_assert_int_eq(save_ones(link, 1), SFCONV_ERROR_IO);
+        ck_assert_ptr_nonnull(strstr(context->error, link));
+        ck_assert_ptr_nonnull(strstr(context->error, strerror(cases[i].reason)));
+        ck_assert(is_link(link));
+        ck_assert_int_eq(count_names(true), 1);
+    }
+}
+END_TEST
+
 START_TEST(disk_that_fills_up_leaves_the_earlier_file_alone)
 {
     write_text("earlier");
@@ -319,6 +364,8 @@ int main(void)
     tcase_add_test(tests, saving_replaces_the_file_and_leaves_nothing_else);
     tcase_add_test(tests, replaced_file_keeps_its_mode_and_a_new_one_follows_the_mask);
     tcase_add_test(tests, saving_through_a_symbolic_link_replaces_what_it_leads_to);
+    tcase_add_test(tests, saving_through_symbolic_links_makes_what_the_last_one_leads_to);
+    tcase_add_test(tests, symbolic_links_that_lead_nowhere_are_refused_and_stay);
     tcase_add_test(tests, disk_that_fills_up_leaves_the_earlier_file_alone);
     tcase_add_test(tests, missing_folder_is_an_error_with_the_path);
     tcase_add_test(tests, folder_that_may_not_be_written_leaves_the_earlier_file_alone);
