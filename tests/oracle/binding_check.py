@@ -117,15 +117,57 @@ class Behaviour(unittest.TestCase):
         with self.assertRaises(sfconv.Error):
             layer.initialize(1)
 
-    def test_memory_outlives_the_objects_it_belongs_to(self):
-        run = sfconv.Run.for_layer(sfconv.conv2d(self.context, 2, 3), [2])
-        run.reshape((1, 2, 64, 64))
-        output = run.output()
-        del run
+    def assert_view_outlives(self, make, view_of, destroy):
+        """Memory on the numbers of an object keeps what the library made, and nothing else does."""
+        def forget(thing):
+            del thing
+
+        def leave(thing):
+            with thing:
+                pass
+
+        for let_go in (forget, leave, lambda thing: thing.close()):
+            destroyed = unittest.mock.Mock(wraps=getattr(_library.library, destroy))
+            with unittest.mock.patch.object(_library.library, destroy, destroyed):
+                thing = make()
+                view = view_of(thing)
+                numbers = view.tobytes()
+                let_go(thing)
+                del thing
+                gc.collect()
+                destroyed.assert_not_called()
+                self.assertEqual(view.tobytes(), numbers)
+                del view
+                gc.collect()
+                destroyed.assert_called_once()
+
+    def test_memory_outlives_the_object_that_it_belongs_to(self):
+        def run():
+            made = sfconv.Run.for_layer(sfconv.linear(self.context, 3, 2), [3], sfconv.TRAINING)
+            made.reshape((1, 3, 1, 1))
+            made.forward(memoryview(array("f", [1, 2, 3])).cast("B").cast("f", [1, 3, 1, 1]))
+            return made
+
+        for view_of in (sfconv.Run.input, sfconv.Run.output, sfconv.Run.output_gradient,
+                        lambda run: run.parameter_gradients()["linear.weight"]):
+            self.assert_view_outlives(run, view_of, "run_destroy")
+        self.assert_view_outlives(lambda: sfconv.linear(self.context, 3, 2),
+                                  lambda layer: layer.parameters()["weight"].data,
+                                  "layer_destroy")
+        self.assert_view_outlives(lambda: sfconv.model(self.context, "tiny_segmenter", "sfconv"),
+                                  lambda net: net.parameters()["outc.conv.bias"].data, "net_destroy")
+
+    def test_objects_of_a_closed_context_go_on_logging(self):
+        lines = []
+        context = sfconv.Context(log=lambda level, text: lines.append(text))
+        net = sfconv.Net(context)
+        context.close()
         gc.collect()
-        self.assertEqual(output.shape, (1, 3, 64, 64))
-        output[0, 2, 63, 63] = 1.0
-        self.assertEqual(output[0, 2, 63, 63], 1.0)
+        others = [sfconv.Context() for _ in range(20)]
+        with self.assertRaises(sfconv.Error):
+            net.add_output(7)
+        self.assertEqual(len(lines), 1)
+        del others
 
     def test_a_copy_takes_any_floats_of_the_same_shape(self):
         run = sfconv.Run.for_layer(sfconv.activation(self.context, "relu"), [1])

@@ -36,7 +36,7 @@ def parameters_of(owner, prefix):
         info = ParameterInfo()
         owner.context.call(prefix + "_parameter", owner, index, ctypes.byref(info))
         name = info.name.decode()
-        found[name] = Parameter(name, info.role, bool(info.trainable), memory(info.view, owner))
+        found[name] = Parameter(name, info.role, bool(info.trainable), memory(info.view, owner.held))
     return found
 
 

@@ -73,14 +73,14 @@ class Net(Handle):
 
 class Run(Handle):
     """Activations and gradients of a net, or of a layer alone, for inputs of one size. Memory that
-    its methods return is valid until the next reshape."""
+    its methods return is valid until the next reshape; it outlives close()."""
 
     _destroy = "run_destroy"
 
     def __init__(self, net, mode=INFERENCE):
         super().__init__(net.context, net.context.create("run_create", net, mode))
         self.net = net
-        self._parameters = None
+        self._trainable = None
 
     @classmethod
     def for_layer(cls, layer, channels, mode=INFERENCE):
@@ -89,7 +89,7 @@ class Run(Handle):
         numbers = (ctypes.c_int64 * len(channels))(*channels)
         handle = layer.context.create("run_create_for_layer", layer, numbers, len(channels), mode)
         Handle.__init__(run, layer.context, handle)
-        run.net = run._parameters = None
+        run.net = run._trainable = None
         return run
 
     def reshape(self, *shapes):
@@ -110,7 +110,7 @@ class Run(Handle):
     def _memory(self, name, index):
         view = View()
         self.context.call(name, self, index, ctypes.byref(view))
-        return memory(view, self)
+        return memory(view, self.held)
 
     def input(self, index=0):
         return self._memory("run_input", index)
@@ -130,12 +130,13 @@ class Run(Handle):
 
     def parameter_gradients(self):
         """Gradients of the trainable parameters by name."""
-        handle = library.run_net(self)
-        if self._parameters is None:
-            borrowed = _Borrowed(self.context, handle)
-            self._parameters = list(parameters_of(borrowed, "net").values())
-        return {parameter.name: self._memory("run_parameter_gradient", index)
-                for index, parameter in enumerate(self._parameters) if parameter.trainable}
+        if self._trainable is None:
+            net = _Borrowed(self.context, library.run_net(self), self.held)
+            parameters = parameters_of(net, "net").values()
+            self._trainable = {parameter.name: index for index, parameter in enumerate(parameters)
+                               if parameter.trainable}
+        return {name: self._memory("run_parameter_gradient", index)
+                for name, index in self._trainable.items()}
 
     def want_input_gradients(self, wanted=True):
         self.context.call("run_want_input_gradients", self, wanted)
@@ -177,10 +178,11 @@ class Run(Handle):
 
 
 class _Borrowed:
-    """A handle that another object owns."""
+    """A handle that another object owns, which `held` keeps."""
 
-    def __init__(self, context, handle):
+    def __init__(self, context, handle, held):
         self.context = context
+        self.held = held
         self._as_parameter_ = ctypes.c_void_p(handle)
 
 

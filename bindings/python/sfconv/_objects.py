@@ -19,33 +19,43 @@ class Error(Exception):
         super().__init__(f"{self.name}: {reason}" if reason else self.name)
 
 
-class Handle:
-    """An object of the library. It lives until close() or until Python forgets it; what the library
-    still needs of it then stays alive inside."""
+class Held:
+    """What the library made. It is destroyed when nothing refers to this any more, neither its
+    object in Python nor memory on its numbers."""
 
-    _destroy = None
-
-    def __init__(self, context, handle, keep=None):
-        self.context = context
-        self._as_parameter_ = handle
-        destroy = getattr(library, self._destroy)
-        self._close = weakref.finalize(self, _let_go, destroy, handle, (context, keep))
-
-    def close(self):
-        self._close()
-        self._as_parameter_ = None
-
-    def __enter__(self):
-        return self
-
-    def __exit__(self, *_):
-        self.close()
+    def __init__(self, destroy, handle, keep):
+        self.handle = handle
+        weakref.finalize(self, _let_go, getattr(library, destroy), handle, keep)
 
 
 def _let_go(destroy, handle, keep):
     """`keep` holds what the library may call while it destroys."""
     destroy(handle)
     del keep
+
+
+class Handle:
+    """An object of the library. It lives until close() or until Python forgets it; what the library
+    or memory on its numbers still needs of it then stays alive inside."""
+
+    _destroy = None
+
+    def __init__(self, context, handle, keep=None):
+        self.context = context
+        self.held = Held(self._destroy, handle, (context, keep))
+
+    @property
+    def _as_parameter_(self):
+        return self.held and self.held.handle
+
+    def close(self):
+        self.held = None
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self.close()
 
 
 class Context(Handle):
@@ -73,6 +83,8 @@ class Context(Handle):
         if status:
             raise Error(status, "".join(reasons[-1:]))
         super().__init__(None, handle, callback)
+        # Objects may outlive a closed context, and go on logging.
+        self._callback = callback
 
     @property
     def workers(self):
@@ -132,15 +144,15 @@ class Progress:
             raise self.raised from None
 
 
-def memory(view, owner):
-    """A memoryview of floats on numbers of the library, which keeps `owner` alive. It supports the
+def memory(view, held):
+    """A memoryview of floats on numbers of the library, which keeps `held` alive. It supports the
     buffer protocol: numpy.asarray(memory) is a view of the same numbers."""
     shape = list(view.shape[:view.rank])
     count = 1
     for size in shape:
         count *= size
     numbers = (ctypes.c_float * count).from_address(view.data)
-    numbers.owner = owner
+    numbers.held = held
     return memoryview(numbers).cast("B").cast("f", shape)
 
 
