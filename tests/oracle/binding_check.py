@@ -10,6 +10,7 @@ import pathlib
 import re
 import sys
 import tempfile
+import threading
 import unittest
 import unittest.mock
 from array import array
@@ -29,8 +30,9 @@ STRUCTURES = {"view": "View", "shape": "Shape", "cost": "CostStruct",
               "checkpoint": "CheckpointStruct", "spectrum": "SpectrumStruct",
               "overlap": "OverlapStruct"}
 # Offered in C only: what Python has by itself.
-C_ONLY = {"view_init", "view_count", "context_last_error", "net_find_parameter", "net_node_layer",
-          "model_name", "method_name"}
+C_ONLY = {"view_init", "view_count", "context_last_error",
+          "context_copy_last_error", "net_find_parameter", "net_node_layer", "model_name",
+          "method_name"}
 
 
 def headers():
@@ -110,12 +112,48 @@ class Behaviour(unittest.TestCase):
             run.forward(numbers)
         self.assertIn("'input0': expected [1, 1, 1, 3], got [1, 1, 1, 2]", str(caught.exception))
 
-    def test_a_closed_object_raises(self):
+    def test_a_closed_object_says_that_it_is_closed(self):
         layer = sfconv.conv2d(self.context, 2, 2)
+        net = sfconv.Net(self.context)
+        node = net.add_input("image", 2)
         layer.close()
         layer.close()
-        with self.assertRaises(sfconv.Error):
-            layer.initialize(1)
+        for use in (lambda: layer.initialize(1), lambda: layer.kind,
+                    lambda: net.add("conv", layer, node)):
+            with self.assertRaises(sfconv.Error) as caught:
+                use()
+            self.assertEqual(str(caught.exception), "SFCONV_ERROR_STATE: this Layer is closed")
+        with sfconv.Context() as context:
+            self.assertEqual(context.workers, 1)
+        with self.assertRaisesRegex(sfconv.Error, "this Context is closed"):
+            sfconv.Net(context)
+
+    def test_an_error_has_the_reason_of_its_own_call(self):
+        with self.assertRaisesRegex(sfconv.Error, "rank is 100"):
+            sfconv.sfconv2d(self.context, 4, 4, rank=100)
+        for call, text in (
+                (lambda: sfconv.rank_from_ratio(self.context, -1, 2), "rank_from_ratio: no reason is known"),
+                (lambda: sfconv.choose_ranks(self.context, [], "macs", 1), "choose_ranks: no reason is known"),
+                (lambda: sfconv.copy(array("f", [1]), array("f", [1, 2])), "from shape (2,)")):
+            with self.assertRaises(sfconv.Error) as caught:
+                call()
+            self.assertIn(text, str(caught.exception))
+
+    def test_an_error_of_another_thread_is_not_taken_for_ones_own(self):
+        def fail():
+            with self.assertRaisesRegex(sfconv.Error, "rank is 100"):
+                sfconv.sfconv2d(self.context, 4, 4, rank=100)
+
+        def log(level, text):
+            # Between the failure of that call and what it raises.
+            if "rank is 7" in text:
+                thread = threading.Thread(target=fail)
+                thread.start()
+                thread.join()
+
+        self.context = sfconv.Context(log=log)
+        with self.assertRaisesRegex(sfconv.Error, "rank is 7"):
+            sfconv.sfconv2d(self.context, 2, 2, rank=7)
 
     def assert_view_outlives(self, make, view_of, destroy):
         """Memory on the numbers of an object keeps what the library made, and nothing else does."""

@@ -20,7 +20,6 @@ SIGNATURES = {
     # context.h
     "context_create": "e pp",
     "context_destroy": "v p",
-    "context_copy_last_error": "z ppz",
     "context_warning": "s p",
     "context_isa": "i p",
     "context_workers": "i p",
@@ -322,8 +321,13 @@ class Library:
         function = self._library["sfconv_" + name]
         function.restype = TYPES[result]
         function.argtypes = [TYPES[letter] for letter in arguments]
-        setattr(self, name, function)
-        return function
+
+        def call(*values):
+            # What a closed object has to say would come out of ctypes as an ArgumentError.
+            return function(*(getattr(value, "_as_parameter_", value) for value in values))
+
+        setattr(self, name, call)
+        return call
 
 
 def find():

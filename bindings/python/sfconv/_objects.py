@@ -2,12 +2,15 @@
 """Contexts, errors, and what all handles have in common."""
 
 import ctypes
+import threading
 import weakref
 
 from ._library import LOG, PROGRESS, ContextDesc, View, library
 
 ISA_BEST, ISA_REFERENCE, ISA_AVX2, ISA_AVX512, ISA_NEON = range(5)
 CONVOLUTION_AUTO, CONVOLUTION_DIRECT, CONVOLUTION_WINOGRAD = range(3)
+LOG_ERROR = 1
+ERROR_STATE = -5
 
 
 class Error(Exception):
@@ -17,6 +20,27 @@ class Error(Exception):
         self.status = status
         self.name = library.status_name(status).decode()
         super().__init__(f"{self.name}: {reason}" if reason else self.name)
+
+
+class _Told(threading.local):
+    """What the log of any context told this thread last. A context's last error is that of all its
+    threads, and of an earlier call where one leads to no context."""
+
+    reason = ""
+
+
+_told = _Told()
+
+
+def call(name, *arguments):
+    """Calls a function that returns a status; raises Error with the reason."""
+    outer, _told.reason = _told.reason, ""
+    try:
+        status = getattr(library, name)(*arguments)
+        if status:
+            raise Error(status, _told.reason or f"sfconv_{name}: no reason is known")
+    finally:
+        _told.reason = outer
 
 
 class Held:
@@ -46,7 +70,9 @@ class Handle:
 
     @property
     def _as_parameter_(self):
-        return self.held and self.held.handle
+        if not self.held:
+            raise Error(ERROR_STATE, f"this {type(self).__name__} is closed")
+        return self.held.handle
 
     def close(self):
         self.held = None
@@ -65,24 +91,16 @@ class Context(Handle):
     _destroy = "context_destroy"
 
     def __init__(self, workers=1, isa=ISA_BEST, log=None, convolution=CONVOLUTION_AUTO):
-        handle = ctypes.c_void_p()
-        # What could not be made keeps no reason: it goes to the log alone.
-        reasons = []
-
         def forward(_, level, text):
             line = text.decode(errors="replace")
-            if not handle:
-                reasons.append(line)
+            if level == LOG_ERROR:
+                _told.reason = line
             if log:
                 log(level, line)
 
         callback = LOG(forward)
-        status = library.context_create(
-            ctypes.byref(handle), ctypes.byref(ContextDesc(log=callback, workers=workers, isa=isa,
-                                                           convolution=convolution)))
-        if status:
-            raise Error(status, "".join(reasons[-1:]))
-        super().__init__(None, handle, callback)
+        desc = ContextDesc(log=callback, workers=workers, isa=isa, convolution=convolution)
+        super().__init__(None, self.create("context_create", ctypes.byref(desc)), callback)
         # Objects may outlive a closed context, and go on logging.
         self._callback = callback
 
@@ -101,11 +119,7 @@ class Context(Handle):
 
     def call(self, name, *arguments):
         """Calls a function that returns a status; raises Error with the reason."""
-        status = getattr(library, name)(*arguments)
-        if status:
-            reason = ctypes.create_string_buffer(1024)
-            library.context_copy_last_error(self, reason, len(reason))
-            raise Error(status, reason.value.decode(errors="replace"))
+        call(name, *arguments)
 
     def create(self, name, *arguments):
         """Calls a function whose first argument gets a new handle, and returns that."""
