@@ -50,8 +50,14 @@ def letter(declaration):
 def signatures():
     for result, name, arguments in FUNCTION.findall(headers()):
         declared = [" ".join(argument.split()) for argument in arguments.split(",")]
-        letters = "".join(letter(argument) for argument in declared if argument != "void")
-        yield name, f"{letter(' '.join(result.split()))} {letters}".strip()
+        words = [letter(" ".join(result.split()))]
+        for argument in declared:
+            kind = letter(argument)
+            if kind in _library.CHECKED:
+                words.append(f"{argument.split()[-1].strip('*')}:{kind}")
+            elif kind != "v":
+                words += [kind] if len(words) == 1 or ":" in words[-1] else [words.pop() + kind]
+        yield name, " ".join(words)
 
 
 class Tables(unittest.TestCase):
@@ -178,6 +184,55 @@ class Behaviour(unittest.TestCase):
                 del view
                 gc.collect()
                 destroyed.assert_called_once()
+
+    def test_numbers_that_do_not_fit_are_refused_by_name(self):
+        net = sfconv.model(self.context, "tiny_segmenter", "sfconv")
+        run = sfconv.Run(net)
+        run.reshape((1, 3, 16, 16))
+        for call, text in (
+                (lambda: run.input(2**32), "sfconv_run_input: index is 4294967296, expected "
+                                           "-2147483648 to 2147483647"),
+                (lambda: net.initialize(-1), "seed is -1, expected 0 to 18446744073709551615"),
+                (lambda: run.reshape((1, 3, 2**64 + 16, 16)), "height is 18446744073709551632"),
+                (lambda: sfconv.conv2d(self.context, 2**64 + 2, 2), "in_channels is"),
+                (lambda: sfconv.conv2d(self.context, 2, 2, kernel=2**64 + 3), "kernel is"),
+                (lambda: sfconv.conv2d(self.context, 2, 2, bias=2**32), "has_bias is"),
+                (lambda: sfconv.model(self.context, "unet", "sfconv", ranks=[2**64 + 1]),
+                 "ranks is"),
+                (lambda: sfconv.upsample2d(self.context, "nearest", (2, 2**65)), "factor is"),
+                (lambda: sfconv.Confusion(self.context, 2).add_logits(run.output(), [2**32]),
+                 "labels is"),
+                (lambda: sfconv.Context(workers=2**32 + 1), "workers is")):
+            with self.assertRaises(OverflowError) as caught:
+                call()
+            self.assertIn(text, str(caught.exception))
+
+    def test_what_is_no_whole_number_is_refused_by_name(self):
+        run = sfconv.Run.for_layer(sfconv.activation(self.context, "relu"), [1])
+        for call, text in (
+                (lambda: run.input(0.0), "index is 0.0, expected a whole number"),
+                (lambda: run.reshape((1, 1, "2", 2)), "height is '2'"),
+                (lambda: sfconv.conv2d(self.context, 2.0, 2), "in_channels is 2.0"),
+                (lambda: sfconv.pool2d(self.context, "max", stride=(2, None)), "stride is None")):
+            with self.assertRaises(TypeError) as caught:
+                call()
+            self.assertIn(text, str(caught.exception))
+        for call, text in (
+                (lambda: run.reshape((1, 2, 3)),
+                 "shape is (1, 2, 3), expected batch, channels, height and width"),
+                (lambda: sfconv.conv2d(self.context, 2, 2, kernel=(3, 3, 3)),
+                 "kernel is (3, 3, 3), expected one number or two")):
+            with self.assertRaises(ValueError) as caught:
+                call()
+            self.assertIn(text, str(caught.exception))
+
+    def test_numbers_may_be_of_any_kind_that_is_whole(self):
+        class Two:
+            def __index__(self):
+                return 2
+
+        layer = sfconv.conv2d(self.context, Two(), Two(), kernel=[Two(), 3], seed=Two())
+        self.assertEqual(layer.parameters()["weight"].data.shape, (2, 2, 2, 3))
 
     def test_memory_outlives_the_object_that_it_belongs_to(self):
         def run():

@@ -4,7 +4,8 @@
 import ctypes
 from collections import namedtuple
 
-from ._library import (PAIR, Batchnorm2dDesc, Conv2dDesc, LinearDesc, ParameterInfo, Pool2dDesc,
+from ._arguments import pair
+from ._library import (Batchnorm2dDesc, Conv2dDesc, LinearDesc, ParameterInfo, Pool2dDesc,
                        Sfconv2dDesc, SpectrumStruct, library)
 from ._objects import Handle, Progress, memory, view_of
 
@@ -22,11 +23,6 @@ BUDGETS = {"parameters": 1, "macs": 2, "energy": 3}
 # `data` is a memoryview of the parameter itself.
 Parameter = namedtuple("Parameter", "name role trainable data")
 Spectrum = namedtuple("Spectrum", "count largest smallest effective_rank condition kl kl_reverse")
-
-
-def pair(value):
-    """Height and width from one number or two."""
-    return PAIR(*value) if hasattr(value, "__len__") else PAIR(value, value)
 
 
 def parameters_of(owner, prefix):
@@ -110,17 +106,17 @@ def _make(context, name, *arguments):
 
 def _conv2d_desc(in_channels, out_channels, kernel=3, stride=1, padding=1, dilation=1, groups=1,
                  bias=False, seed=0):
-    return Conv2dDesc(in_channels=in_channels, out_channels=out_channels, kernel=pair(kernel),
-                      stride=pair(stride), padding=pair(padding), dilation=pair(dilation),
-                      groups=groups, has_bias=bias, seed=seed)
+    return Conv2dDesc(in_channels=in_channels, out_channels=out_channels, kernel=kernel,
+                      stride=stride, padding=padding, dilation=dilation, groups=groups,
+                      has_bias=bias, seed=seed)
 
 
 def _sfconv2d_desc(in_channels, out_channels, kernel=3, stride=1, padding=1, dilation=1, rank=0,
                    ratio=1 / 32, min_rank=1, bias=False, initialization="kaiming",
                    regularizer=None, regularizer_weight=0.0, spectral_norm=False, seed=0):
-    return Sfconv2dDesc(in_channels=in_channels, out_channels=out_channels, kernel=pair(kernel),
-                        stride=pair(stride), padding=pair(padding), dilation=pair(dilation),
-                        rank=rank, ratio=ratio, min_rank=min_rank, has_bias=bias,
+    return Sfconv2dDesc(in_channels=in_channels, out_channels=out_channels, kernel=kernel,
+                        stride=stride, padding=padding, dilation=dilation, rank=rank,
+                        ratio=ratio, min_rank=min_rank, has_bias=bias,
                         initialization=INITIALIZATIONS[initialization],
                         regularizer=REGULARIZERS[regularizer], spectral_norm=spectral_norm,
                         regularizer_weight=regularizer_weight, seed=seed)
@@ -151,13 +147,12 @@ def activation(context, kind, slope=0.01):
 
 
 def pool2d(context, kind, kernel=2, stride=2, padding=0):
-    desc = Pool2dDesc(kind=POOLS[kind], kernel=pair(kernel), stride=pair(stride),
-                      padding=pair(padding))
+    desc = Pool2dDesc(kind=POOLS[kind], kernel=kernel, stride=stride, padding=padding)
     return _make(context, "pool2d", ctypes.byref(desc))
 
 
 def upsample2d(context, kind, factor=2):
-    return _make(context, "upsample2d", UPSAMPLINGS[kind], pair(factor))
+    return _make(context, "upsample2d", UPSAMPLINGS[kind], pair(factor, "factor"))
 
 
 def linear(context, in_features, out_features, bias=True, seed=0):
@@ -188,7 +183,7 @@ def kl(context, matrix, kind="kl", method="gram", weight=1.0, gradient=None):
 
 def rank_from_ratio(context, in_channels, out_channels, kernel=3, ratio=1 / 32, min_rank=1):
     rank = ctypes.c_int64()
-    context.call("rank_from_ratio", ctypes.byref(rank), in_channels, out_channels, pair(kernel),
+    context.call("rank_from_ratio", ctypes.byref(rank), in_channels, out_channels, pair(kernel, "kernel"),
                  ratio, min_rank)
     return rank.value
 

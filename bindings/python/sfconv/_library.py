@@ -8,14 +8,16 @@ import ctypes
 import ctypes.util
 import os
 
+from ._arguments import PAIR, fitting
+
 ABI_NUMBER = 1
 
 # Result, then arguments: e status, p pointer, s text, i int32, l int64, u uint64, z size_t,
-# d double, v nothing.
+# d double, v nothing. Those that are checked have their names.
 SIGNATURES = {
     "version": "s",
     "abi_number": "i",
-    "status_name": "s e",
+    "status_name": "s status:e",
     "view_copy": "e pp",
     # context.h
     "context_create": "e pp",
@@ -26,18 +28,18 @@ SIGNATURES = {
     # layer.h
     "layer_destroy": "v p",
     "layer_kind": "s p",
-    "layer_initialize": "e pu",
+    "layer_initialize": "e p seed:u",
     "layer_parameter_count": "i p",
-    "layer_parameter": "e pip",
+    "layer_parameter": "e p index:i p",
     "conv2d_create": "e ppp",
     "sfconv2d_create": "e ppp",
     "sfconv2d_rank": "l p",
-    "sfconv2d_set_regularizer": "e pid",
+    "sfconv2d_set_regularizer": "e p regularizer:i d",
     "dsconv2d_create": "e ppp",
     "batchnorm2d_create": "e ppp",
-    "activation_create": "e ppid",
+    "activation_create": "e pp activation:i d",
     "pool2d_create": "e ppp",
-    "upsample2d_create": "e ppip",
+    "upsample2d_create": "e pp kind:i p",
     "linear_create": "e ppp",
     "dropout_create": "e ppd",
     "add_create": "e pp",
@@ -45,46 +47,46 @@ SIGNATURES = {
     # net.h
     "net_create": "e pp",
     "net_destroy": "v p",
-    "net_add_input": "e pslp",
-    "net_add_layer": "e psppip",
-    "net_add_output": "e pi",
+    "net_add_input": "e p name:s channels:l p",
+    "net_add_layer": "e p name:s pp count:i p",
+    "net_add_output": "e p node:i",
     "net_node_count": "i p",
     "net_input_count": "i p",
     "net_output_count": "i p",
-    "net_node_name": "s pi",
-    "net_find_node": "e psp",
-    "net_input_channels": "l pi",
+    "net_node_name": "s p node:i",
+    "net_find_node": "e p name:s p",
+    "net_input_channels": "l p index:i",
     "net_parameter_count": "i p",
-    "net_parameter": "e pip",
-    "net_initialize": "e pu",
-    "net_set_regularizer": "e pid",
-    "net_cost": "e ppip",
-    "net_run_bytes": "e pipip",
-    "run_create": "e ppi",
-    "run_create_for_layer": "e pppii",
+    "net_parameter": "e p index:i p",
+    "net_initialize": "e p seed:u",
+    "net_set_regularizer": "e p regularizer:i d",
+    "net_cost": "e pp count:i p",
+    "net_run_bytes": "e p mode:i p count:i p",
+    "run_create": "e pp mode:i",
+    "run_create_for_layer": "e ppp count:i mode:i",
     "run_destroy": "v p",
     "run_net": "p p",
-    "run_reshape": "e ppipl",
-    "run_set_input": "e pip",
-    "run_input": "e pip",
-    "run_output": "e pip",
-    "run_output_gradient": "e pip",
-    "run_input_gradient": "e pip",
-    "run_parameter_gradient": "e pip",
-    "run_want_input_gradients": "e pi",
+    "run_reshape": "e pp count:i p bytes:l",
+    "run_set_input": "e p index:i p",
+    "run_input": "e p index:i p",
+    "run_output": "e p index:i p",
+    "run_output_gradient": "e p index:i p",
+    "run_input_gradient": "e p index:i p",
+    "run_parameter_gradient": "e p index:i p",
+    "run_want_input_gradients": "e p wanted:i",
     "run_forward": "e p",
     "run_backward": "e p",
-    "run_bytes": "e ppip",
+    "run_bytes": "e pp count:i p",
     "run_zero_gradients": "e p",
     "run_regularize": "e pp",
-    "run_set_engine": "e pi",
-    "run_set_seed": "e puu",
-    "run_set_window": "e pllll",
-    "run_freeze": "e ppl",
+    "run_set_engine": "e p engine:i",
+    "run_set_seed": "e p seed:u step:u",
+    "run_set_window": "e p top:l left:l height:l width:l",
+    "run_freeze": "e pp bytes:l",
     "run_frozen_bytes": "e pp",
     "run_thaw": "e p",
     "run_step": "u p",
-    "run_plan_text": "e ppzp",
+    "run_plan_text": "e pp capacity:z p",
     # train.h
     "loss_cross_entropy": "e pppppp",
     "loss_bce": "e pppdpp",
@@ -98,21 +100,21 @@ SIGNATURES = {
     "optimizer_steps": "l p",
     "schedule_create": "e ppp",
     "schedule_destroy": "v p",
-    "schedule_rate": "e plp",
+    "schedule_rate": "e p step:l p",
     "schedule_observe": "e pd",
     "average_create": "e ppd",
     "average_destroy": "v p",
     "average_update": "e p",
     "average_swap": "e p",
-    "confusion_create": "e ppi",
+    "confusion_create": "e pp classes:i",
     "confusion_destroy": "v p",
-    "confusion_add": "e pii",
+    "confusion_add": "e p truth:i prediction:i",
     "confusion_add_logits": "e ppp",
-    "confusion_count": "e piip",
+    "confusion_count": "e p truth:i prediction:i p",
     "confusion_accuracy": "e pp",
     "confusion_balanced_accuracy": "e pp",
     "confusion_quadratic_kappa": "e pp",
-    "metric_auc": "e ppplp",
+    "metric_auc": "e ppp count:l p",
     "overlap_add": "e ppppd",
     "overlap_dice": "d p",
     "overlap_iou": "d p",
@@ -120,31 +122,31 @@ SIGNATURES = {
     "overlap_specificity": "d p",
     # model.h
     "model_create": "e ppp",
-    "model_from_name": "i s",
-    "method_from_name": "i s",
+    "model_from_name": "i name:s",
+    "method_from_name": "i name:s",
     "metadata_create": "e pp",
     "metadata_destroy": "v p",
-    "metadata_set": "e pss",
-    "metadata_get": "s ps",
+    "metadata_set": "e p name:s value:s",
+    "metadata_get": "s p name:s",
     "metadata_count": "i p",
-    "metadata_name": "s pi",
-    "net_save": "e psp",
-    "model_load": "e ppps",
-    "net_load": "e psipp",
-    "checkpoint_save": "e ps",
-    "checkpoint_load": "e ps",
+    "metadata_name": "s p index:i",
+    "net_save": "e p path:s p",
+    "model_load": "e ppp path:s",
+    "net_load": "e p path:s flags:i pp",
+    "checkpoint_save": "e p path:s",
+    "checkpoint_load": "e p path:s",
     # spectral.h
-    "layer_svd_update": "e pi",
-    "layer_spectrum": "e pip",
-    "layer_singular_values": "e piplp",
-    "layer_regularizer": "e pip",
-    "kl": "e ppiidpp",
+    "layer_svd_update": "e p method:i",
+    "layer_spectrum": "e p factor:i p",
+    "layer_singular_values": "e p factor:i p capacity:l p",
+    "layer_regularizer": "e p method:i p",
+    "kl": "e pp kind:i method:i dpp",
     "layer_compose": "e pp",
     "layer_decompose": "e pppppp",
     "layer_rebalance": "e p",
-    "layer_cut_rank": "e pplp",
-    "rank_from_ratio": "e pllpdl",
-    "choose_ranks": "e ppiidppp",
+    "layer_cut_rank": "e pp rank:l p",
+    "rank_from_ratio": "e p in_channels:l out_channels:l pd min_rank:l",
+    "choose_ranks": "e pp count:i budget_kind:i dppp",
 }
 
 TYPES = {
@@ -159,17 +161,20 @@ TYPES = {
     "v": None,
 }
 
+CHECKED = "eiluzs"
+
 LOG = ctypes.CFUNCTYPE(None, ctypes.c_void_p, ctypes.c_int32, ctypes.c_char_p)
 PROGRESS = ctypes.CFUNCTYPE(ctypes.c_int32, ctypes.c_void_p, ctypes.c_double)
-
-PAIR = ctypes.c_int64 * 2
 
 
 class Sized(ctypes.Structure):
     """A structure that begins with its own size."""
 
     def __init__(self, **values):
-        super().__init__(struct_size=ctypes.sizeof(self), **values)
+        kinds = dict(self._fields_)
+        super().__init__(struct_size=ctypes.sizeof(self),
+                         **{name: fitting(kinds[name], value, name)
+                            for name, value in values.items()})
 
 
 def fields(text):
@@ -304,6 +309,28 @@ class OverlapStruct(Sized):
     _fields_ = fields("int64_t true_positive false_positive false_negative true_negative")
 
 
+def arguments_of(words):
+    """A name ("" for none) and a type for each argument of a signature."""
+    for word in words:
+        name, _, letters = word.rpartition(":")
+        for letter in letters:
+            yield name, TYPES[letter]
+
+
+def checked(call, function, arguments):
+    """The function, which also takes objects and refuses what its arguments cannot hold."""
+    def passed(value, name, kind):
+        # What a closed object has to say would come out of ctypes as an ArgumentError.
+        value = getattr(value, "_as_parameter_", value)
+        return fitting(kind, value, f"{call}: {name}") if name else value
+
+    def checked_call(*values):
+        return function(*(passed(value, *argument)
+                          for value, argument in zip(values, arguments)))
+
+    return checked_call
+
+
 class Library:
     """Functions by their names without "sfconv_"; those that the library lacks fail when used."""
 
@@ -317,15 +344,12 @@ class Library:
         signature = SIGNATURES.get(name)
         if signature is None:
             raise AttributeError(name)
-        result, _, arguments = signature.partition(" ")
+        result, *words = signature.split()
+        arguments = list(arguments_of(words))
         function = self._library["sfconv_" + name]
         function.restype = TYPES[result]
-        function.argtypes = [TYPES[letter] for letter in arguments]
-
-        def call(*values):
-            # What a closed object has to say would come out of ctypes as an ArgumentError.
-            return function(*(getattr(value, "_as_parameter_", value) for value in values))
-
+        function.argtypes = [kind for _, kind in arguments]
+        call = checked("sfconv_" + name, function, arguments)
         setattr(self, name, call)
         return call
 

@@ -3,12 +3,13 @@
 
 import ctypes
 
+from ._arguments import wholes
 from ._library import OverlapStruct, library
 from ._objects import Handle, view_of
 
 
 def _labels(labels):
-    return (ctypes.c_int32 * len(labels))(*labels)
+    return wholes(ctypes.c_int32, labels, "labels")
 
 
 class Confusion(Handle):

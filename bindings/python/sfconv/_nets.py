@@ -5,6 +5,7 @@ import ctypes
 import os
 from collections import namedtuple
 
+from ._arguments import whole, wholes
 from ._layers import REGULARIZERS, parameters_of
 from ._library import CheckpointStruct, CostStruct, ModelDesc, Shape, View, library
 from ._objects import Handle, Progress, memory, view_of
@@ -15,8 +16,15 @@ IGNORE_UNKNOWN, KEEP_MISSING, DECOMPOSE = 1, 2, 4
 Cost = namedtuple("Cost", "parameters macs flops activation_bytes")
 
 
+def _shape(sizes):
+    if len(sizes) != 4:
+        raise ValueError(f"shape is {sizes!r}, expected batch, channels, height and width")
+    return Shape(*(whole(ctypes.c_int64, size, name)
+                   for size, (name, _) in zip(sizes, Shape._fields_)))
+
+
 def _shapes(shapes):
-    return (Shape * len(shapes))(*(Shape(*shape) for shape in shapes))
+    return (Shape * len(shapes))(*map(_shape, shapes))
 
 
 class Net(Handle):
@@ -32,7 +40,7 @@ class Net(Handle):
 
     def add(self, name, layer, *inputs):
         return self.context.number(ctypes.c_int32, "net_add_layer", self, name.encode(), layer,
-                                   (ctypes.c_int32 * len(inputs))(*inputs), len(inputs))
+                                   wholes(ctypes.c_int32, inputs, "inputs"), len(inputs))
 
     def add_output(self, node):
         self.context.call("net_add_output", self, node)
@@ -86,7 +94,7 @@ class Run(Handle):
     def for_layer(cls, layer, channels, mode=INFERENCE):
         """A run of one layer whose inputs have these numbers of channels."""
         run = cls.__new__(cls)
-        numbers = (ctypes.c_int64 * len(channels))(*channels)
+        numbers = wholes(ctypes.c_int64, channels, "channels")
         handle = layer.context.create("run_create_for_layer", layer, numbers, len(channels), mode)
         Handle.__init__(run, layer.context, handle)
         run.net = run._trainable = None
@@ -223,7 +231,7 @@ def _metadata(context, texts):
 def model(context, name, method, in_channels=3, out_channels=1, ratio=1 / 32, min_rank=1,
           regularizer_weight=0.0, ranks=None, seed=0):
     """A ready-made network by the names of its model and method: "unet", "sfconv"."""
-    numbers = (ctypes.c_int64 * len(ranks))(*ranks) if ranks else None
+    numbers = wholes(ctypes.c_int64, ranks, "ranks") if ranks else None
     desc = ModelDesc(model=library.model_from_name(name.encode()),
                      method=library.method_from_name(method.encode()),
                      in_channels=in_channels, out_channels=out_channels, ratio=ratio,

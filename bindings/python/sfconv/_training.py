@@ -3,6 +3,7 @@
 
 import ctypes
 
+from ._arguments import wholes
 from ._library import CrossEntropyDesc, OptimizerDesc, ScheduleDesc, library
 from ._objects import Handle, view_of
 
@@ -29,8 +30,8 @@ def cross_entropy(context, logits, labels, class_weights=None, label_smoothing=0
                             label_smoothing=label_smoothing)
     value = ctypes.c_double()
     context.call("loss_cross_entropy", context, ctypes.byref(view_of(logits)),
-                 (ctypes.c_int32 * len(labels))(*labels), ctypes.byref(desc), ctypes.byref(value),
-                 _gradient(gradient))
+                 wholes(ctypes.c_int32, labels, "labels"), ctypes.byref(desc),
+                 ctypes.byref(value), _gradient(gradient))
     return value.value
 
 
