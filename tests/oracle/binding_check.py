@@ -226,6 +226,30 @@ class Behaviour(unittest.TestCase):
                 call()
             self.assertIn(text, str(caught.exception))
 
+    def test_texts_that_c_would_end_early_are_refused_by_name(self):
+        net = sfconv.model(self.context, "tiny_segmenter", "sfconv")
+        metadata = sfconv.Metadata(self.context)
+        metadata["a"] = "before"
+        with tempfile.TemporaryDirectory() as folder:
+            path = pathlib.Path(folder, "model")
+            for call, text in (
+                    (lambda: net.save(f"{path}\0.st"), "sfconv_net_save: path is "),
+                    (lambda: net.load(f"{path}\0.st"), "path is "),
+                    (lambda: net.save(path, {"key": "a\0b"}), r"value is 'a\x00b', expected no NUL"),
+                    (lambda: net.save(path, {"a\0b": "text"}), r"name is 'a\x00b'"),
+                    (lambda: sfconv.load_model(self.context, f"{path}\0"), "path is "),
+                    (lambda: sfconv.Net(self.context).add_input("a\0b", 3), r"name is 'a\x00b'"),
+                    (lambda: sfconv.model(self.context, "unet\0", "sfconv"), r"name is 'unet\x00'"),
+                    (lambda: metadata["a\0b"], r"name is 'a\x00b'"),
+                    (lambda: metadata.__setitem__("a", "a\0b"), r"value is 'a\x00b'")):
+                with self.assertRaises(ValueError) as caught:
+                    call()
+                self.assertIn(text, str(caught.exception))
+            self.assertEqual(list(pathlib.Path(folder).iterdir()), [])
+        self.assertEqual(metadata["a"], "before")
+        with self.assertRaisesRegex(TypeError, "value is 7, expected a text"):
+            metadata["epoch"] = 7
+
     def test_numbers_may_be_of_any_kind_that_is_whole(self):
         class Two:
             def __index__(self):

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: BSD-2-Clause
-"""Numbers as C takes them. By itself ctypes cuts one that is too large to the bits there are."""
+"""Numbers and texts as C takes them. By itself ctypes cuts a number to the bits there are, and C a
+text at its first NUL."""
 
 import ctypes
 import operator
@@ -33,7 +34,18 @@ def pair(value, name):
     return wholes(ctypes.c_int64, values, name)
 
 
+def text(_, value, name):
+    """A text in UTF-8; a path comes in bytes."""
+    if not isinstance(value, (str, bytes)):
+        raise TypeError(f"{name} is {value!r}, expected a text")
+    coded = value.encode() if isinstance(value, str) else value
+    if b"\0" in coded:
+        raise ValueError(f"{name} is {value!r}, expected no NUL character")
+    return coded
+
+
 CONVERSIONS = {
+    ctypes.c_char_p: text,
     PAIR: lambda _, value, name: pair(value, name),
     ctypes.c_int32: whole,
     ctypes.c_int64: whole,

@@ -36,10 +36,10 @@ class Net(Handle):
         super().__init__(context, handle or context.create("net_create", context))
 
     def add_input(self, name, channels):
-        return self.context.number(ctypes.c_int32, "net_add_input", self, name.encode(), channels)
+        return self.context.number(ctypes.c_int32, "net_add_input", self, name, channels)
 
     def add(self, name, layer, *inputs):
-        return self.context.number(ctypes.c_int32, "net_add_layer", self, name.encode(), layer,
+        return self.context.number(ctypes.c_int32, "net_add_layer", self, name, layer,
                                    wholes(ctypes.c_int32, inputs, "inputs"), len(inputs))
 
     def add_output(self, node):
@@ -203,10 +203,10 @@ class Metadata(Handle):
         super().__init__(context, handle or context.create("metadata_create", context))
 
     def __setitem__(self, name, value):
-        self.context.call("metadata_set", self, name.encode(), value.encode())
+        self.context.call("metadata_set", self, name, value)
 
     def __getitem__(self, name):
-        value = library.metadata_get(self, name.encode())
+        value = library.metadata_get(self, name)
         if value is None:
             raise KeyError(name)
         return value.decode()
@@ -232,8 +232,7 @@ def model(context, name, method, in_channels=3, out_channels=1, ratio=1 / 32, mi
           regularizer_weight=0.0, ranks=None, seed=0):
     """A ready-made network by the names of its model and method: "unet", "sfconv"."""
     numbers = wholes(ctypes.c_int64, ranks, "ranks") if ranks else None
-    desc = ModelDesc(model=library.model_from_name(name.encode()),
-                     method=library.method_from_name(method.encode()),
+    desc = ModelDesc(model=library.model_from_name(name), method=library.method_from_name(method),
                      in_channels=in_channels, out_channels=out_channels, ratio=ratio,
                      min_rank=min_rank, regularizer_weight=regularizer_weight,
                      ranks=ctypes.cast(numbers, ctypes.c_void_p) if ranks else None,
