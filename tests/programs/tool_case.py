@@ -3,8 +3,10 @@
 
 import csv
 import io
+import json
 import os
 import pathlib
+import struct
 
 from program_case import ProgramCase
 
@@ -24,6 +26,18 @@ class ToolCase(ProgramCase):
     def table(self, name):
         """The rows of a CSV file, by the names of its columns."""
         return list(csv.DictReader(io.StringIO((self.folder / name).read_text())))
+
+    def retold(self, model, name, text):
+        """A copy of a model file in which one of its texts is another; the name of the copy."""
+        content = (self.folder / model).read_bytes()
+        begin = 8 + struct.unpack("<Q", content[:8])[0]
+        header = json.loads(content[8:begin])
+        header["__metadata__"][name] = text
+        coded = json.dumps(header).encode()
+        coded += b" " * (-len(coded) % 8)
+        (self.folder / "retold.safetensors").write_bytes(struct.pack("<Q", len(coded)) + coded
+                                                         + content[begin:])
+        return "retold.safetensors"
 
     def segmenter(self, *options, data="set"):
         """Trains for an epoch; the name of the model file."""

@@ -85,6 +85,22 @@ class Info(ToolCase):
         self.assertEqual((facts["input.pad"], facts["split.left_out.0"]),
                          ("square", "train/grid/000"))
 
+    def test_numbers_that_no_training_writes_are_refused_by_every_command(self):
+        put_masks(self, "set")
+        model = self.segmenter()
+        for name, texts in (("input.multiple.0", ("65536", "0", "8x")),
+                            ("input.size.0", ("65537", "24.5"))):
+            for text in texts:
+                retold = self.retold(model, name, text)
+                for command in (["info", retold], ["bench", retold], ["spectrum", retold],
+                                ["compress", retold, "--rho", "1/8", "--output", "out"],
+                                ["eval", retold, "set"],
+                                ["predict", retold, "set/test/images", "--output", "out"]):
+                    with self.subTest(name=name, text=text, command=command[0]):
+                        self.assert_sfconv_refused(FAILURE, [retold, f"{name} is '{text}'"],
+                                                   *command)
+        self.assertFalse((self.folder / "out").exists())
+
     def test_damaged_files_are_refused(self):
         put_masks(self, "set")
         content = (self.folder / self.segmenter()).read_bytes()
@@ -210,6 +226,16 @@ class Eval(ToolCase):
         (self.folder / "set/lines/p0-0.png").unlink()
         again = json.loads(self.sfconv("eval", model, "set", "--json"))
         self.assertEqual(again["accuracy"], score["accuracy"])
+
+    def test_a_split_that_the_model_file_does_not_tell_is_refused(self):
+        put_masks(self, "set")
+        model = self.segmenter()
+        for seed in ("x", "", "-1", "7th", "1.5", str(2**63), str(2**80)):
+            with self.subTest(seed=seed):
+                retold = self.retold(model, "split.seed", seed)
+                self.assert_sfconv_refused(FAILURE, [retold, f"split.seed is '{seed}'"], "eval",
+                                           retold, "set")
+        self.sfconv("eval", self.retold(model, "split.seed", str(2**63 - 1)), "set")
 
     def test_images_of_a_test_alone_are_judged_as_a_set(self):
         put_masks(self, "masks")

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #include "batch.h"
+#include "model_text.h"
 #include "selection.h"
 #include "train_loop.h"
 #include "train_state.h"
@@ -269,6 +270,12 @@ bool experiment_save(const struct experiment_model *model, const char *path,
     return ok;
 }
 
+static bool lacks_number(const char *path, const char *name, struct image_error *error)
+{
+    return image_fail(error, "%s: it lacks the number '%s'; was it saved by this program?", path,
+                      name);
+}
+
 static bool get_number(const sfconv_metadata *metadata, const char *name, int64_t index,
                        const char *path, double *value, struct image_error *error)
 {
@@ -280,8 +287,7 @@ static bool get_number(const sfconv_metadata *metadata, const char *name, int64_
         *value = strtod(text, &end);
     }
     if (!text || end == text || *end) {
-        return image_fail(error, "%s: it lacks the number '%s'; was it saved by this program?",
-                          path, full);
+        return lacks_number(path, full, error);
     }
     return true;
 }
@@ -316,21 +322,13 @@ static bool take_switch(bool *set, const sfconv_metadata *metadata, const char *
 static bool take_form(struct experiment_model *model, const sfconv_metadata *metadata,
                       const char *path, struct image_error *error)
 {
-    double size = 0.0;
     const char *network = sfconv_metadata_get(metadata, "network");
     const char *method = sfconv_metadata_get(metadata, "method");
     model->network = network ? sfconv_model_from_name(network) : 0;
     model->method = method ? sfconv_method_from_name(method) : 0;
     model->threshold = 0.5;
-    if (sfconv_metadata_get(metadata, "input.size.0") &&
-        !get_number(metadata, "input.size", 0, path, &size, error)) {
-        return false;
-    }
-    if (!(size >= 0.0 && size <= 65536.0)) {
-        return image_fail(error, "%s: input.size is %g, expected 0 to 65536", path, size);
-    }
-    model->size = (int64_t)size;
-    if (!take_switch(&model->field_of_view, metadata, "input.crop", FIELD_OF_VIEW, path, error) ||
+    if (!model_text_size(&model->size, metadata, path, error) ||
+        !take_switch(&model->field_of_view, metadata, "input.crop", FIELD_OF_VIEW, path, error) ||
         !take_switch(&model->pad, metadata, "input.pad", SQUARE, path, error)) {
         return false;
     }
@@ -357,15 +355,12 @@ static bool take_description(struct experiment_model *model, const sfconv_metada
         return image_fail(error, "%s: its task is '%s', expected 'segment' or 'classify'", path,
                           task);
     }
-    if (!get_number(metadata, "input.multiple", 0, path, &value, error)) {
+    if (!model_text_multiple(&model->multiple, metadata, path, error) ||
+        !take_form(model, metadata, path, error)) {
         return false;
     }
-    if (!(value >= 1.0 && value <= 1024.0)) {
-        return image_fail(error, "%s: input.multiple is %g, expected 1 to 1024", path, value);
-    }
-    model->multiple = (int64_t)value;
-    if (!take_form(model, metadata, path, error)) {
-        return false;
+    if (model->multiple == 0) {
+        return lacks_number(path, MODEL_TEXT_MULTIPLE, error);
     }
     for (int64_t c = 0; c < model->channels; c++) {
         if (!get_number(metadata, "input.mean", c, path, &value, error)) {
@@ -384,7 +379,7 @@ static bool take_description(struct experiment_model *model, const sfconv_metada
                               path, value);
         }
     }
-    return take_classes(model, metadata, error) && selection_take(model, metadata, error);
+    return take_classes(model, metadata, error) && selection_take(model, metadata, path, error);
 }
 
 bool experiment_load_net(sfconv_net **net, sfconv_metadata **metadata, sfconv_context *context,

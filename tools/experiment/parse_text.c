@@ -5,18 +5,24 @@
 #include <math.h>
 #include <stdlib.h>
 
-bool parse_integer(int64_t *value, const char *text, int64_t least, int64_t most, const char *name,
-                   struct image_error *error)
+bool parse_whole(int64_t *value, const char *text, int64_t least, int64_t most)
 {
     char *end = NULL;
     errno = 0;
     const long long parsed = strtoll(text, &end, 10);
     if (errno != 0 || end == text || *end || parsed < least || parsed > most) {
-        return image_fail(error, "--%s: '%s' is not a whole number from %lld to %lld", name, text,
-                          (long long)least, (long long)most);
+        return false;
     }
     *value = parsed;
     return true;
+}
+
+bool parse_integer(int64_t *value, const char *text, int64_t least, int64_t most, const char *name,
+                   struct image_error *error)
+{
+    return parse_whole(value, text, least, most) ||
+           image_fail(error, "--%s: '%s' is not a whole number from %lld to %lld", name, text,
+                      (long long)least, (long long)most);
 }
 
 bool parse_number(double *value, const char *text, bool zero_allowed, const char *name,

@@ -6,6 +6,9 @@
 
 #include "image.h"
 
+/* Whether the whole text is a whole number from `least` to `most`. */
+bool parse_whole(int64_t *value, const char *text, int64_t least, int64_t most);
+
 bool parse_integer(int64_t *value, const char *text, int64_t least, int64_t most, const char *name,
                    struct image_error *error);
 

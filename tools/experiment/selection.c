@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #include "selection.h"
 
+#include "model_text.h"
+
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -50,12 +52,15 @@ bool selection_describe(const struct experiment_model *model, sfconv_metadata *m
 }
 
 bool selection_take(struct experiment_model *model, const sfconv_metadata *metadata,
-                    struct image_error *error)
+                    const char *path, struct image_error *error)
 {
     char name[NAME_CAPACITY];
-    const char *seed = sfconv_metadata_get(metadata, SEED);
+    int64_t seed = 0;
+    if (!model_text_whole(&seed, metadata, SEED, 0, INT64_MAX, path, error)) {
+        return false;
+    }
     struct experiment_selection selection = {.group_by = sfconv_metadata_get(metadata, GROUP_BY),
-                                             .seed = seed ? strtoull(seed, NULL, 10) : 0};
+                                             .seed = (uint64_t)seed};
     for (int64_t i = 0; i < EXPERIMENT_MAX_LEFT_OUT; i++) {
         snprintf(name, sizeof name, LEFT_OUT, (long long)i);
         selection.left_out[i] = sfconv_metadata_get(metadata, name);

@@ -12,7 +12,7 @@ bool selection_describe(const struct experiment_model *model, sfconv_metadata *m
                         struct image_error *error);
 /* The reverse, into a model that has none. */
 bool selection_take(struct experiment_model *model, const sfconv_metadata *metadata,
-                    struct image_error *error);
+                    const char *path, struct image_error *error);
 void selection_destroy(struct experiment_model *model);
 
 #endif

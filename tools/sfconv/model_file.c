@@ -1,28 +1,24 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #include "model_file.h"
 
+#include "model_text.h"
+
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
 #define USUAL_SIDE 304
 #define NAME_CAPACITY 512
 
-/* The side that all images were resized to, or 0. */
-static int64_t number_of(const sfconv_metadata *metadata, const char *name)
-{
-    const char *text = sfconv_metadata_get(metadata, name);
-    const long long value = text ? strtoll(text, NULL, 10) : 0;
-    return value > 0 && value <= 65536 ? value : 0;
-}
-
 static bool take_size(struct model_file *file, struct arguments *arguments,
                       struct image_error *error)
 {
-    const int64_t trained = number_of(file->metadata, "input.size.0");
     const char *image = sfconv_metadata_get(file->metadata, "training.image");
-    const int64_t said = number_of(file->metadata, "input.multiple.0");
-    const int64_t multiple = said > 0 ? said : 1;
+    int64_t trained = 0;
+    int64_t multiple = 1;
+    if (!model_text_size(&trained, file->metadata, file->path, error) ||
+        !model_text_multiple(&multiple, file->metadata, file->path, error)) {
+        return false;
+    }
     file->width = file->height = trained > 0 ? trained : USUAL_SIDE;
     if (trained == 0 && image) {
         (void)argument_parse_size(image, &file->width, &file->height);
