@@ -210,6 +210,25 @@ class Reproduce(ToolCase):
         self.reproduce("out", *how, "--methods", "conv,sfconv", "--seeds", 2, "--resume")
         self.assertEqual([row["seeds"] for row in self.table("out/table.csv")], ["2", "2"])
 
+    def test_numbers_of_an_earlier_run_that_are_none_are_not_reported(self):
+        put_masks(self, "set")
+        how = ("--epochs", 1, "--no-plots", "--methods", "sfconv", "--seeds", 1)
+        self.reproduce("out", *how)
+        for name, column, row in (("result.csv", "parameters", 1), ("result.csv", "metric", 1),
+                                  ("images.csv", "prediction", 2), ("log.csv", "best", 1)):
+            path = self.folder / "out/sfconv-seed-1" / name
+            content = path.read_text()
+            rows = [line.split(",") for line in content.splitlines()]
+            rows[row][rows[0].index(column)] = "7 of 9"
+            path.write_text("\n".join(map(",".join, rows)) + "\n")
+            with self.subTest(column=column):
+                self.assert_sfconv_refused(FAILURE, [f"sfconv-seed-1/{name}",
+                                                     f"{column} in row {row} is '7 of 9'"],
+                                           "reproduce", "set", "--task", "segment", "--output",
+                                           "out", *how, "--resume")
+            path.write_text(content)
+        self.reproduce("out", *how, "--resume")
+
     def test_runs_on_other_images_are_not_mixed(self):
         put_masks(self, "set")
         how = ("--epochs", 1, "--no-plots", "--methods", "sfconv", "--leave-out",

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #include "csv_file.h"
 #include "fields.h"
+#include "parse_text.h"
 #include "reproduction.h"
 #include "safe_file.h"
 #include "train_state.h"
@@ -96,6 +97,8 @@ bool reproduction_write_results(const struct reproduction *r, const struct repro
 struct table {
     struct csv csv;
     const char *path;
+    /* The first number that is none; "" while all are. */
+    struct image_error fault;
 };
 
 static const char *cell(const struct table *table, int64_t row, const char *name)
@@ -109,17 +112,40 @@ static const char *cell(const struct table *table, int64_t row, const char *name
     return "";
 }
 
-static double number(const struct table *table, int64_t row, const char *name)
+static void note_fault(struct table *table, int64_t row, const char *name)
+{
+    if (!table->fault.text[0]) {
+        image_fail(&table->fault,
+                   "%s: %s in row %" PRId64 " is '%s', expected a number; remove its folder to "
+                   "train this run anew",
+                   table->path, name, row, cell(table, row, name));
+    }
+}
+
+static bool is_sound(const struct table *table, struct image_error *error)
+{
+    return !table->fault.text[0] || image_fail(error, "%s", table->fault.text);
+}
+
+/* NaN for an empty cell: an epoch need not have been validated. */
+static double number(struct table *table, int64_t row, const char *name)
 {
     const char *text = cell(table, row, name);
     char *end = NULL;
     const double value = strtod(text, &end);
+    if (*end) {
+        note_fault(table, row, name);
+    }
     return end != text && !*end ? value : NAN;
 }
 
-static int64_t whole(const struct table *table, int64_t row, const char *name)
+static int64_t whole(struct table *table, int64_t row, const char *name)
 {
-    return strtoll(cell(table, row, name), NULL, 10);
+    int64_t value = 0;
+    if (!parse_whole(&value, cell(table, row, name), INT64_MIN, INT64_MAX)) {
+        note_fault(table, row, name);
+    }
+    return value;
 }
 
 static bool open_table(struct table *table, const char *path, int64_t least_rows,
@@ -156,12 +182,11 @@ static bool read_summary(const struct reproduction *r, struct reproduction_run *
                                            .kappa = number(&t, 1, "kappa"),
                                            .auc = number(&t, 1, "auc"),
                                            .images_per_second = number(&t, 1, "images_per_second")};
-    const bool same = strcmp(cell(&t, 1, "settings"), settings) == 0;
-    if (!same) {
-        train_settings_fail(path, cell(&t, 1, "settings"), settings, "; ", error);
-    }
+    const bool ok = is_sound(&t, error) &&
+                    (strcmp(cell(&t, 1, "settings"), settings) == 0 ||
+                     train_settings_fail(path, cell(&t, 1, "settings"), settings, "; ", error));
     csv_destroy(&t.csv);
-    return same;
+    return ok;
 }
 
 /* The same file, wherever the images have been moved to. */
@@ -212,7 +237,7 @@ static bool read_images(const struct reproduction *r, struct reproduction_run *r
         run->image_names[i] = strdup(cell(&t, i + 1, "image"));
         ok = run->image_names[i] != NULL || image_fail(error, "%s: out of memory", path);
         run->image_count += ok;
-        ok = ok && check_image(r, run, i, path, error);
+        ok = ok && is_sound(&t, error) && check_image(r, run, i, path, error);
     }
     csv_destroy(&t.csv);
     return ok;
@@ -270,7 +295,7 @@ bool reproduction_read_log(struct reproduction_run *run, struct image_error *err
     }
     const int64_t count = t.csv.row_count - 1;
     run->epochs = calloc((size_t)count, sizeof *run->epochs);
-    const bool ok = run->epochs || image_fail(error, "%s: out of memory", path);
+    bool ok = run->epochs || image_fail(error, "%s: out of memory", path);
     for (int64_t i = 0; ok && i < count; i++) {
         run->epochs[i] = (struct reproduction_epoch){
             number(&t, i + 1, "loss"), number(&t, i + 1, "penalty"),
@@ -280,6 +305,7 @@ bool reproduction_read_log(struct reproduction_run *run, struct image_error *err
             run->best_epoch = i + 1;
         }
     }
+    ok = ok && is_sound(&t, error);
     run->epoch_count = ok ? count : 0;
     run->train_images_per_second = (double)count / seconds_per_image;
     csv_destroy(&t.csv);
