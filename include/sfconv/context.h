@@ -14,7 +14,9 @@ extern "C" {
  * What all objects of a program share: memory, worker threads, the log and the last error.
  * Every object keeps its context alive; the last one to go frees it, so the order in which a
  * program destroys context and objects does not matter.
- * Thread-safety: one context may serve any number of threads at a time.
+ * Thread-safety: one context may serve any number of threads at a time. A child process made by
+ * fork() while no other thread was in a call may use and destroy the objects it has copies of; its
+ * calls compute on their own thread alone.
  * Since: 0.1
  */
 typedef struct sfconv_context sfconv_context;

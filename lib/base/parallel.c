@@ -7,6 +7,7 @@
 #include <sched.h>
 #include <stdbool.h>
 #include <time.h>
+#include <unistd.h>
 
 /* How long a thread that waits looks before it sleeps. A system takes up to a tenth of a
  * millisecond to wake one, as long as some layers take, and between two images a caller often needs
@@ -37,14 +38,18 @@ struct sfi_pool {
     pthread_cond_t wake;
     pthread_cond_t done;
     pthread_mutex_t owner;
+    /* That has the threads: a copy of it by fork() has none of them, and locks as they were. */
+    pid_t process;
     bool awake;
     int32_t started;
     int32_t capacity;
     int64_t count;
     sfconv_task_fn task;
     void *argument;
-    /* Opened under the lock, looked at without it. */
     atomic_ullong gate;
+    /* Threads that sleep, or look at the gate for the last time before they do. One order of all
+     * changes of both: who changes the gate sees them, or they see the change. */
+    atomic_int asleep;
     char after_gate[APART];
     /* The caller, without a thread, and the threads. A worker begins with tasks of its own that
      * follow each other, the same in each round of as many: what they wrote in the round before is
@@ -105,7 +110,7 @@ static void rest_briefly(void)
 
 static uint64_t gate_of(struct sfi_pool *pool)
 {
-    return atomic_load_explicit(&pool->gate, memory_order_acquire);
+    return atomic_load(&pool->gate);
 }
 
 /* One behind round `seen`, or the end of the pool. */
@@ -156,9 +161,11 @@ static void wait_until(struct sfi_pool *pool, bool (*happened)(struct sfi_pool *
         return;
     }
     pthread_mutex_lock(&pool->lock);
+    atomic_fetch_add(&pool->asleep, 1);
     while (!happened(pool, seen)) {
         pthread_cond_wait(condition, &pool->lock);
     }
+    atomic_fetch_sub(&pool->asleep, 1);
     pthread_mutex_unlock(&pool->lock);
 }
 
@@ -236,13 +243,20 @@ static void *worker_main(void *argument)
     return NULL;
 }
 
+static bool has_its_threads(const struct sfi_pool *pool)
+{
+    return pool->process == getpid();
+}
+
 /* To the gate, for all to see. */
 static void begin(struct sfi_pool *pool, uint64_t change)
 {
-    pthread_mutex_lock(&pool->lock);
-    atomic_fetch_add_explicit(&pool->gate, change, memory_order_release);
-    pthread_cond_broadcast(&pool->wake);
-    pthread_mutex_unlock(&pool->lock);
+    atomic_fetch_add(&pool->gate, change);
+    if (atomic_load(&pool->asleep) > 0 && has_its_threads(pool)) {
+        pthread_mutex_lock(&pool->lock);
+        pthread_cond_broadcast(&pool->wake);
+        pthread_mutex_unlock(&pool->lock);
+    }
 }
 
 sfconv_status sfi_pool_create(struct sfi_pool **out, sfconv_context *context, int32_t threads)
@@ -253,9 +267,11 @@ sfconv_status sfi_pool_create(struct sfi_pool **out, sfconv_context *context, in
         return SFCONV_ERROR_MEMORY;
     }
     pool->capacity = threads;
+    pool->process = getpid();
     /* Who waits awake takes the core of who works where there are more threads than cores. */
     pool->awake = threads < sfi_usable_processors();
     atomic_init(&pool->gate, GATE_CLOSED);
+    atomic_init(&pool->asleep, 0);
     atomic_init(&pool->workers[0].processor, -1);
     pthread_mutex_init(&pool->lock, NULL);
     pthread_mutex_init(&pool->owner, NULL);
@@ -276,11 +292,8 @@ sfconv_status sfi_pool_create(struct sfi_pool **out, sfconv_context *context, in
     return SFCONV_OK;
 }
 
-void sfi_pool_destroy(sfconv_context *context, struct sfi_pool *pool)
+static void end_threads(struct sfi_pool *pool)
 {
-    if (!pool) {
-        return;
-    }
     begin(pool, GATE_ROUND + GATE_STOP);
     for (int32_t i = 1; i <= pool->started; i++) {
         pthread_join(pool->workers[i].thread, NULL);
@@ -289,6 +302,16 @@ void sfi_pool_destroy(sfconv_context *context, struct sfi_pool *pool)
     pthread_cond_destroy(&pool->wake);
     pthread_mutex_destroy(&pool->owner);
     pthread_mutex_destroy(&pool->lock);
+}
+
+void sfi_pool_destroy(sfconv_context *context, struct sfi_pool *pool)
+{
+    if (!pool) {
+        return;
+    }
+    if (has_its_threads(pool)) {
+        end_threads(pool);
+    }
     sfi_free(context, pool, pool_bytes(pool->capacity));
 }
 

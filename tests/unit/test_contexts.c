@@ -9,9 +9,12 @@
 #include "sfconv/sfconv.h"
 
 #include <math.h>
+#include <signal.h>
 #include <stddef.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/wait.h>
+#include <unistd.h>
 
 static sfconv_context *context;
 static char logged[1024];
@@ -262,6 +265,85 @@ START_TEST(the_last_error_is_copied_cut_to_the_room_there_is)
 }
 END_TEST
 
+/* A context with workers, and a run of it that is ready to go. */
+struct family {
+    sfconv_context *context;
+    sfconv_net *net;
+    sfconv_run *run;
+    sfconv_view output;
+};
+
+static void found(struct family *family, int32_t workers)
+{
+    sfconv_context_desc desc = SFCONV_CONTEXT_DESC_INIT;
+    const sfconv_model_desc model = SFCONV_MODEL_DESC_INIT;
+    const sfconv_shape shape = {1, 3, 32, 32};
+    desc.workers = workers;
+    ck_assert_int_eq(sfconv_context_create(&family->context, &desc), SFCONV_OK);
+    ck_assert_int_eq(sfconv_model_create(&family->net, family->context, &model), SFCONV_OK);
+    ck_assert_int_eq(sfconv_run_create(&family->run, family->net, SFCONV_MODE_INFERENCE),
+                     SFCONV_OK);
+    ck_assert_int_eq(sfconv_run_reshape(family->run, &shape, 1, NULL, 0), SFCONV_OK);
+    ck_assert_int_eq(sfconv_run_output(family->run, 0, &family->output), SFCONV_OK);
+}
+
+static void dissolve(struct family *family)
+{
+    sfconv_run_destroy(family->run);
+    sfconv_net_destroy(family->net);
+    sfconv_context_destroy(family->context);
+}
+
+/* The image, whose memory forward uses again, is zero each time. */
+static sfconv_status answer(struct family *family)
+{
+    sfconv_view input;
+    const sfconv_status status = sfconv_run_input(family->run, 0, &input);
+    memset(input.data, 0, (size_t)sfconv_view_count(&input) * sizeof(float));
+    return status < 0 ? status : sfconv_run_forward(family->run);
+}
+
+/* The end of a process made by fork(), which tells by its status whether all went well. */
+_Noreturn static void live_as_child(struct family *family, const float *expected, size_t bytes)
+{
+    signal(SIGALRM, SIG_DFL);
+    alarm(20);
+    bool same = true;
+    for (int i = 0; i < 3; i++) {
+        same = same && answer(family) == SFCONV_OK &&
+               memcmp(family->output.data, expected, bytes) == 0;
+    }
+    dissolve(family);
+    found(family, 2);
+    same = same && answer(family) == SFCONV_OK;
+    dissolve(family);
+    _exit(same ? 0 : 1);
+}
+
+/* With more workers than cores, many of them are about to sleep when the process is copied. */
+START_TEST(a_child_process_computes_with_what_its_parent_made_and_destroys_it)
+{
+    const int32_t workers[] = {1, 2, 16};
+    for (int w = 0; w < 3; w++) {
+        struct family family;
+        found(&family, workers[w]);
+        for (int i = 0; i < rounds_of(60); i++) {
+            float expected[32 * 32];
+            int status = -1;
+            ck_assert_int_eq(answer(&family), SFCONV_OK);
+            memcpy(expected, family.output.data, sizeof expected);
+            const pid_t child = fork();
+            if (child == 0) {
+                live_as_child(&family, expected, sizeof expected);
+            }
+            ck_assert_int_eq(waitpid(child, &status, 0), child);
+            ck_assert_int_eq(status, 0);
+        }
+        dissolve(&family);
+    }
+}
+END_TEST
+
 int main(void)
 {
     Suite *suite = suite_create("contexts");
@@ -277,6 +359,7 @@ int main(void)
     tcase_add_test(tests, the_environment_chooses_the_convolution_and_never_fails);
     tcase_add_test(tests, all_warnings_of_a_context_are_lines_of_one_text);
     tcase_add_test(tests, the_last_error_is_copied_cut_to_the_room_there_is);
+    tcase_add_test(tests, a_child_process_computes_with_what_its_parent_made_and_destroys_it);
     suite_add_tcase(suite, tests);
     return run_suite(suite);
 }
