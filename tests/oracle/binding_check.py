@@ -90,6 +90,8 @@ class Tables(unittest.TestCase):
 
 
 class Behaviour(unittest.TestCase):
+    maxDiff = None
+
     def setUp(self):
         self.context = sfconv.Context()
 
@@ -343,6 +345,23 @@ class Behaviour(unittest.TestCase):
             with self.assertRaises(sfconv.Error) as caught:
                 net.load(pathlib.Path(folder, "absent"))
             self.assertEqual(caught.exception.name, "SFCONV_ERROR_IO")
+
+    def test_a_plan_reads_as_the_guide_shows_it(self):
+        net = sfconv.Net(self.context)
+        node = net.add_input("image", 3)
+        for name, layer in (("conv1", sfconv.sfconv2d(self.context, 3, 64, rank=2)),
+                            ("relu1", sfconv.activation(self.context, "relu")),
+                            ("pool", sfconv.pool2d(self.context, "max")),
+                            ("conv2", sfconv.sfconv2d(self.context, 64, 64, rank=2)),
+                            ("silu", sfconv.activation(self.context, "silu")),
+                            ("conv3", sfconv.conv2d(self.context, 64, 64))):
+            node = net.add(name, layer, node)
+        net.add_output(node)
+        run = sfconv.Run(net)
+        run.reshape((1, 3, 64, 64))
+        guide = INCLUDE.with_name("docs").joinpath("guide.md").read_text(encoding="utf-8")
+        self.assertEqual(re.search(r"^```\n(inference.*?)^```$", guide, re.M | re.S).group(1),
+                         run.plan())
 
     def test_what_a_callback_raises_comes_out_of_the_call(self):
         dense = sfconv.conv2d(self.context, 32, 32)
