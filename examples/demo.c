@@ -92,11 +92,12 @@ static bool run_demo(sfconv_context *context, const struct program_options *opti
             return false;
         }
     }
+    const int workers = sfconv_context_workers(context);
     printf("MACs count convolutions and linear layers; FLOPs = 2 MACs.\n"
            "Models and pictures are in %s: classifier-sheet.png, segmenter-sheet.png\n"
            "(input | truth | prediction | found green, made up red, missed blue).\n"
-           "%.0f seconds with %d workers.\n",
-           options->output, stopwatch_seconds() - start, sfconv_context_workers(context));
+           "%.0f seconds with %d worker%s.\n",
+           options->output, stopwatch_seconds() - start, workers, workers == 1 ? "" : "s");
     return true;
 }
 

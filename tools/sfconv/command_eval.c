@@ -225,9 +225,10 @@ const struct command command_eval = {
     .name = "eval",
     .operands = "MODEL DATA",
     .summary = "Judges a model by a data set: Dice, IoU, or accuracy, kappa, AUC.",
-    .details = "DATA is a folder as docs/datasets.md shows them. Size, normalization, classes and "
-               "threshold come\nfrom the model file, and --leave-out and --group-by of the "
-               "training unless they are given here, so\nthat images are split as they were then.",
+    .details =
+        "DATA is a folder as docs/datasets.md shows them. Size, normalization, classes and "
+        "threshold come\nfrom the model file, and --leave-out, --group-by and --split-seed of the "
+        "training unless they are given\nhere, so that images are split as they were then.",
     .options = options,
     .least_operands = 2,
     .most_operands = 2,
