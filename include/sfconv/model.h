@@ -103,8 +103,8 @@ SFCONV_API sfconv_status sfconv_net_save(const sfconv_net *net, const char *path
                                          const sfconv_metadata *metadata);
 
 /** Builds the net that a file describes and loads it; *metadata (the pointer may be NULL) gets the
- * file's texts. Errors: ARGUMENT, IO, FORMAT, UNSUPPORTED (a file without description), MEMORY.
- * Since: 0.1 */
+ * file's texts. Errors: as sfconv_net_load(); FORMAT too for a description of more weights than the
+ * file has numbers; UNSUPPORTED (a file without description). Since: 0.1 */
 SFCONV_API sfconv_status sfconv_model_load(sfconv_net **net, sfconv_metadata **metadata,
                                            sfconv_context *context, const char *path);
 

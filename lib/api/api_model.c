@@ -55,17 +55,31 @@ sfconv_status sfconv_model_create(sfconv_net **net, sfconv_context *context,
     if (status >= 0) {
         status = check_desc(context, call, &known);
     }
-    return status < 0 ? status : sfi_model_new(net, context, &known);
+    return status < 0 ? status : sfi_model_new(net, context, &known, INT64_MAX);
 }
 
-/* The net that the file's description asks for, with parameters not yet read. */
+/* No dtype that is loaded has fewer bytes. */
+#define LEAST_NUMBER_BYTES 2
+
+/* Numbers that the file has at most: its tensors follow each other without gaps. */
+static int64_t most_numbers(const sfi_file_header *header)
+{
+    if (header->count == 0) {
+        return 0;
+    }
+    const sfi_file_tensor *last = &header->tensors[header->count - 1];
+    return (last->offset + last->bytes) / LEAST_NUMBER_BYTES;
+}
+
+/* The net that the file's description asks for, with parameters not yet read. A net that the file
+ * cannot fill is not made. */
 static sfconv_status build_described(sfconv_net **net, sfconv_context *context, const char *path,
-                                     const sfconv_metadata *texts)
+                                     const sfi_file_header *header)
 {
     static const char call[] = "sfconv_model_load";
     sfconv_model_desc desc;
     int64_t *ranks = NULL;
-    const char *description = sfi_metadata_get(texts, SFI_TEXT_DESCRIPTION);
+    const char *description = sfi_metadata_get(header->metadata, SFI_TEXT_DESCRIPTION);
     if (!description) {
         return sfi_fail(context, SFCONV_ERROR_UNSUPPORTED,
                         "%s: no description of a network; build it and call sfconv_net_load", path);
@@ -79,7 +93,7 @@ static sfconv_status build_described(sfconv_net **net, sfconv_context *context, 
         status = status == SFCONV_ERROR_ARGUMENT ? SFCONV_ERROR_FORMAT : status;
     }
     if (status >= 0) {
-        status = sfi_model_new(net, context, &desc);
+        status = sfi_model_new(net, context, &desc, most_numbers(header));
         status = status == SFCONV_ERROR_ARGUMENT ? SFCONV_ERROR_FORMAT : status;
     }
     sfi_error_leave(context, &scope);
@@ -106,8 +120,8 @@ sfconv_status sfconv_model_load(sfconv_net **net, sfconv_metadata **metadata,
     if (status < 0 || (status = sfi_file_reader_open(&reader, context, path)) < 0) {
         return status;
     }
-    const sfconv_metadata *texts = sfi_file_reader_header(reader)->metadata;
-    status = build_described(&loaded, context, path, texts);
+    const sfi_file_header *header = sfi_file_reader_header(reader);
+    status = build_described(&loaded, context, path, header);
     if (status >= 0) {
         status = sfi_net_load(loaded, reader, 0, NULL, NULL);
     }
@@ -115,7 +129,7 @@ sfconv_status sfconv_model_load(sfconv_net **net, sfconv_metadata **metadata,
         status = sfi_metadata_new(&copy, context);
     }
     if (status >= 0 && metadata) {
-        status = sfi_metadata_copy_foreign(copy, texts);
+        status = sfi_metadata_copy_foreign(copy, header->metadata);
     }
     sfi_file_reader_close(reader);
     if (status < 0) {

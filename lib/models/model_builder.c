@@ -44,6 +44,19 @@ int32_t sfi_build_input(sfi_builder *builder)
     return node;
 }
 
+/* Takes the numbers of a weight from the room before the weight is made. Channels and ranks are
+ * bounded, so that no product of theirs overflows. */
+static sfconv_status take_room(sfi_builder *builder, int64_t numbers)
+{
+    if (numbers > builder->room) {
+        return sfi_fail(builder->net->context, SFCONV_ERROR_ARGUMENT,
+                        "model: expected weights of at most %lld more numbers, got %lld",
+                        (long long)builder->room, (long long)numbers);
+    }
+    builder->room -= numbers;
+    return SFCONV_OK;
+}
+
 static sfconv_conv2d_desc dense_desc(sfi_conv_unit unit, bool has_bias, uint64_t seed)
 {
     sfconv_conv2d_desc desc = SFCONV_CONV2D_DESC_INIT;
@@ -57,6 +70,22 @@ static sfconv_conv2d_desc dense_desc(sfi_conv_unit unit, bool has_bias, uint64_t
     desc.has_bias = has_bias;
     desc.seed = seed;
     return desc;
+}
+
+static sfconv_status make_dense(sfi_builder *builder, const sfconv_conv2d_desc *desc,
+                                sfconv_layer **layer)
+{
+    const sfconv_status status = take_room(builder, desc->in_channels * desc->out_channels *
+                                                        desc->kernel[0] * desc->kernel[1]);
+    return status < 0 ? status : sfi_conv2d_new(layer, builder->net->context, desc);
+}
+
+static sfconv_status make_separable(sfi_builder *builder, const sfconv_conv2d_desc *desc,
+                                    sfconv_layer **layer)
+{
+    const sfconv_status status = take_room(
+        builder, desc->in_channels * (desc->kernel[0] * desc->kernel[1] + desc->out_channels));
+    return status < 0 ? status : sfi_dsconv2d_new(layer, builder->net->context, desc);
 }
 
 /* The rank that the caller lists, or that of the rule. */
@@ -103,8 +132,11 @@ static sfconv_status make_factorized(sfi_builder *builder, sfi_conv_unit unit, u
     } else if (method == SFCONV_METHOD_SFCONV) {
         desc.regularizer = SFCONV_REGULARIZER_KL;
     }
-    return builder->status < 0 ? builder->status
-                               : sfi_sfconv2d_new(layer, builder->net->context, &desc);
+    sfconv_status status = builder->status;
+    if (status >= 0) {
+        status = take_room(builder, desc.rank * unit.kernel * (unit.in + unit.out));
+    }
+    return status < 0 ? status : sfi_sfconv2d_new(layer, builder->net->context, &desc);
 }
 
 int32_t sfi_build_conv(sfi_builder *builder, const char *prefix, const char *name, int32_t input,
@@ -118,12 +150,12 @@ int32_t sfi_build_conv(sfi_builder *builder, const char *prefix, const char *nam
     }
     switch (builder->desc->method) {
     case SFCONV_METHOD_CONV:
-        builder->status = sfi_conv2d_new(&layer, builder->net->context, &desc);
+        builder->status = make_dense(builder, &desc, &layer);
         break;
     case SFCONV_METHOD_DPCCONV:
         /* A 1x1 convolution has no depthwise part to separate. */
-        builder->status = unit.kernel == 1 ? sfi_conv2d_new(&layer, builder->net->context, &desc)
-                                           : sfi_dsconv2d_new(&layer, builder->net->context, &desc);
+        builder->status = unit.kernel == 1 ? make_dense(builder, &desc, &layer)
+                                           : make_separable(builder, &desc, &layer);
         break;
     default:
         builder->status = make_factorized(builder, unit, seed, &layer);
@@ -137,7 +169,7 @@ int32_t sfi_build_dense(sfi_builder *builder, const char *prefix, const char *na
     sfconv_layer *layer = NULL;
     const sfconv_conv2d_desc desc = dense_desc(unit, has_bias, seed_of(builder, prefix, name));
     if (builder->status >= 0) {
-        builder->status = sfi_conv2d_new(&layer, builder->net->context, &desc);
+        builder->status = make_dense(builder, &desc, &layer);
     }
     return add(builder, prefix, name, layer, &input, 1);
 }
@@ -218,6 +250,9 @@ int32_t sfi_build_linear(sfi_builder *builder, const char *prefix, const char *n
     desc.in_features = in;
     desc.out_features = out;
     desc.seed = seed_of(builder, prefix, name);
+    if (builder->status >= 0) {
+        builder->status = take_room(builder, in * out);
+    }
     if (builder->status >= 0) {
         builder->status = sfi_linear_new(&layer, builder->net->context, &desc);
     }

@@ -12,6 +12,8 @@ typedef struct sfi_builder {
     sfconv_status status;
     /* Factorized layers so far. */
     int64_t factorized;
+    /* Numbers that the weights still to come may have; more are refused. */
+    int64_t room;
 } sfi_builder;
 
 /* A convolution without bias, padded by half its kernel. */

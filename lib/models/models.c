@@ -60,9 +60,9 @@ static sfconv_status describe(sfconv_net *net, const sfconv_model_desc *desc)
 }
 
 sfconv_status sfi_model_new(sfconv_net **net, sfconv_context *context,
-                            const sfconv_model_desc *desc)
+                            const sfconv_model_desc *desc, int64_t most)
 {
-    sfi_builder builder = {.net = sfi_net_new(context), .desc = desc};
+    sfi_builder builder = {.net = sfi_net_new(context), .desc = desc, .room = most};
     *net = NULL;
     if (!builder.net) {
         return sfi_fail_memory(context, "model", sizeof **net);
