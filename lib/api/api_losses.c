@@ -90,8 +90,11 @@ sfconv_status sfconv_loss_bce(sfconv_context *context, const sfconv_view *logits
     if (!context) {
         return SFCONV_ERROR_ARGUMENT;
     }
-    const sfconv_status status = sfi_check_number(context, call, "positive_weight", positive_weight,
-                                                  DBL_MIN, LARGEST_WEIGHT);
+    sfconv_status status = sfi_check_positive(context, call, "positive_weight", positive_weight);
+    if (status >= 0) {
+        status = sfi_check_number(context, call, "positive_weight", positive_weight, 0.0,
+                                  LARGEST_WEIGHT);
+    }
     return status < 0 ? status
                       : binary_loss(context, call, logits, targets, &settings, value, gradient);
 }

@@ -11,8 +11,14 @@
  * make its map, and those that it mixes where they cannot. */
 #define LEAST_MAPS 32
 #define LEAST_MIXED 20
-/* Elements of a band, at most: half of a second-level cache of 1 MB. */
+/* Elements of a band of more than four rows: half of a second-level cache of 1 MB. Four rows of
+ * more than LARGEST_BAND would leave any such cache. */
 #define MOST_ELEMENTS 131072
+#define LARGEST_BAND (4 * MOST_ELEMENTS)
+/* Bands of one image, for as many workers, unless they would be of one group of four rows each,
+ * which pass all weights for a vector or two. */
+#define BANDS_WANTED 8
+#define GROUPS_WANTED 2
 /* Rows of a map too low to be cut into bands, whose tiles would fill no vectors. */
 #define LOW_ROWS 8
 
@@ -22,22 +28,26 @@ static int64_t plane_of(int64_t rows, int64_t width)
     return (sfi_ceil_div(rows * width, SFK_SLACK) | 1) * SFK_SLACK;
 }
 
-/* Maps that tiles mix of the unit's, those of its pooled map by their share of the work; `all`
- * tells whether nobody mixes others, or of the pooled map. */
+/* Maps that tiles mix of the unit's, those of its pooled map by their share of the work: where all
+ * of the map waits, nobody pools it. `all` tells whether nobody mixes others. */
 static double tiled_maps(const sfi_rank_plan *plan, const sfconv_net *net, const sfi_step *steps,
-                         int32_t node, bool *all)
+                         int32_t node, bool waits, bool *all)
 {
     double count = 0;
     *all = true;
     for (int32_t i = 0; i < plan->sink_count; i++) {
         const sfi_rank_sink *sink = &plan->sinks[i];
-        const bool is_tiled = sink->base == node && sfi_rank_tiles_fit(net, steps, sink);
-        *all &= sink->base != node || (is_tiled && sink->via == SFI_VIA_NOTHING);
-        if (is_tiled) {
-            const sfconv_layer *consumer = net->nodes[sink->consumer].layer;
-            const double rank = (double)sfi_as_const_sfconv2d(consumer)->desc.rank;
-            count += sink->via == SFI_VIA_POOL ? rank / 4 : rank;
+        const bool pooled = sink->via == SFI_VIA_POOL;
+        if (sink->base != node) {
+            continue;
         }
+        if ((pooled && waits) || !sfi_rank_tiles_fit(net, steps, sink)) {
+            *all = false;
+            continue;
+        }
+        const sfconv_layer *consumer = net->nodes[sink->consumer].layer;
+        const double rank = (double)sfi_as_const_sfconv2d(consumer)->desc.rank;
+        count += pooled ? rank / 4 : rank;
     }
     return count;
 }
@@ -49,9 +59,10 @@ enum sfi_rank_band sfi_rank_band_of(const sfi_rank_plan *plan, const sfconv_net 
 {
     const sfi_rank_node *self = &plan->nodes[node];
     const sfi_shape shape = steps[node].shape;
+    const bool waits = self->stored || shape.h <= LOW_ROWS;
     sfi_rank_unit unit;
     bool all;
-    const double mixed = tiled_maps(plan, net, steps, node, &all);
+    const double mixed = tiled_maps(plan, net, steps, node, waits, &all);
     if (self->role != SFI_RANK_UNIT || self->unpooled >= 0 || mixed == 0) {
         return SFI_BAND_NONE;
     }
@@ -59,11 +70,12 @@ enum sfi_rank_band sfi_rank_band_of(const sfi_rank_plan *plan, const sfconv_net 
     if (by_quads ? mixed + (double)unit.depth / 3 < LEAST_MAPS : mixed < LEAST_MIXED) {
         return SFI_BAND_NONE;
     }
-    if (self->stored || shape.h <= LOW_ROWS) {
+    if (waits) {
         const bool is_near = shape.c * shape.h * shape.w <= SFI_RANK_LARGE;
         return is_near && (all || !by_quads) ? SFI_BAND_OF_ALL : SFI_BAND_NONE;
     }
-    return by_quads || unit.residual_count == 0 ? SFI_BAND_OF_ROWS : SFI_BAND_NONE;
+    const bool is_near = ROWS * shape.c * shape.w <= LARGEST_BAND;
+    return is_near && (by_quads || unit.residual_count == 0) ? SFI_BAND_OF_ROWS : SFI_BAND_NONE;
 }
 
 int64_t sfi_rank_bands(sfi_shape shape)
@@ -71,8 +83,12 @@ int64_t sfi_rank_bands(sfi_shape shape)
     const int64_t groups = sfi_ceil_div(shape.h, ROWS);
     const int64_t most = sfi_max(1, MOST_ELEMENTS / (ROWS * shape.c * shape.w));
     const int64_t bands = sfi_ceil_div(groups, most);
-    /* Two workers have as many of one image. */
-    return shape.n == 1 ? sfi_min(groups, bands + bands % 2) : bands;
+    if (shape.n > 1) {
+        return bands;
+    }
+    const int64_t wanted = sfi_max(bands, sfi_min(BANDS_WANTED, groups / GROUPS_WANTED));
+    /* Two workers have as many, where there is one more. */
+    return sfi_min(groups, wanted + wanted % 2);
 }
 
 int64_t sfi_rank_band_rows(sfi_shape shape)

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* Units: both products at once, from the taps to what the sinks mix of the map. Its channels exist
- * in registers alone, unless somebody reads the map; then they are stored in passing. */
+ * in registers alone, unless somebody reads the map or tiles mix it (rank_bands.h); then they are
+ * stored in passing. */
 #include "rank_work.h"
 
 /* Where the mixed maps go, in the order of their weights. */

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* Units whose map is stored and nothing else, by Winograd's F(4, 3) along the columns: four rows of
- * the map at once, whose vertical taps take 6 products in place of 12. */
+/* Units whose map is stored, or waits for tiles of rows (rank_bands.h), by Winograd's F(4, 3) along
+ * the columns: four rows of the map at once, whose vertical taps take 6 products in place of 12. */
 #include "rank_quads.h"
 
 #include "conv2d.h"

@@ -23,28 +23,46 @@ enum readers {
     STRIDED_TOO,
     HEAD_TOO,
     UPSAMPLED_TOO,
+    AVERAGED_TOO,
+    SHALLOW_POOL_TOO,
+    TWICE,
+    UNPADDED,
+    WIDELY_PADDED,
     MAP_TOO,
     READERS
 };
 
 static const char *const names[READERS] = {
-    "a layer",          "a pooling",          "a skip and a pooling",
-    "a sum's layer",    "a concatenation",    "two strides",
-    "a layer, 1x1 too", "an up-sampling too", "who wants the map"};
+    [ONE_LAYER] = "a layer",
+    [POOLED] = "a pooling",
+    [SKIP_AND_POOLED] = "a skip and a pooling",
+    [RESIDUAL] = "a sum's layer",
+    [CONCATENATED] = "a concatenation",
+    [STRIDED_TOO] = "a layer of stride 2, too",
+    [HEAD_TOO] = "a 1x1 convolution, too",
+    [UPSAMPLED_TOO] = "an up-sampling, too",
+    [AVERAGED_TOO] = "an average pooling, too",
+    [SHALLOW_POOL_TOO] = "a pooling for few maps, too",
+    [TWICE] = "a concatenation, twice",
+    [UNPADDED] = "a layer without padding",
+    [WIDELY_PADDED] = "a layer of two columns of padding",
+    [MAP_TOO] = "the caller, too",
+};
 
 static sfconv_layer *new_ranked(sfconv_context *context, int64_t in, int64_t out, uint64_t seed)
 {
     return new_sfconv(context, in, out, RANK, SFCONV_REGULARIZER_NONE, 0, seed);
 }
 
-static sfconv_layer *new_strided(sfconv_context *context)
+static sfconv_layer *new_windowed(sfconv_context *context, int64_t stride, int64_t padding)
 {
     sfconv_sfconv2d_desc desc = SFCONV_SFCONV2D_DESC_INIT;
     sfconv_layer *layer;
     desc.in_channels = CHANNELS;
     desc.out_channels = 12;
     desc.rank = RANK;
-    desc.stride[0] = desc.stride[1] = 2;
+    desc.stride[0] = desc.stride[1] = stride;
+    desc.padding[1] = padding;
     desc.seed = 9;
     ck_assert_int_eq(sfconv_sfconv2d_create(&layer, context, &desc), SFCONV_OK);
     return layer;
@@ -53,6 +71,27 @@ static sfconv_layer *new_strided(sfconv_context *context)
 static int32_t put_relu(sfconv_net *net, sfconv_context *context, const char *name, int32_t node)
 {
     return put_after(net, name, new_activation(context, SFCONV_ACTIVATION_RELU), node);
+}
+
+/* Those who mix in another way than tiles do. */
+static void put_others(sfconv_net *net, sfconv_context *context, enum readers readers, int32_t map)
+{
+    if (readers == STRIDED_TOO) {
+        put_output(net, put_after(net, "strided", new_windowed(context, 2, 1), map));
+    } else if (readers == HEAD_TOO) {
+        put_output(net, put_after(net, "head", new_pointwise(context, CHANNELS, 3), map));
+    } else if (readers == UPSAMPLED_TOO) {
+        const int32_t up =
+            put_after(net, "up", new_upsample(context, SFCONV_UPSAMPLE_BILINEAR_ALIGNED), map);
+        put_output(net, put_after(net, "wide", new_ranked(context, CHANNELS, 11, 6), up));
+    } else if (readers == AVERAGED_TOO || readers == SHALLOW_POOL_TOO) {
+        const int32_t kind = readers == AVERAGED_TOO ? SFCONV_POOL_AVERAGE : SFCONV_POOL_MAX;
+        const int32_t pool = put_after(net, "few", new_pool(context, kind), map);
+        put_output(net,
+                   put_after(net, "shallow", new_sfconv(context, CHANNELS, 3, 4, 0, 0, 7), pool));
+    } else if (readers == MAP_TOO) {
+        put_output(net, map);
+    }
 }
 
 static void put_readers(sfconv_net *net, sfconv_context *context, enum readers readers, int32_t x,
@@ -68,23 +107,17 @@ static void put_readers(sfconv_net *net, sfconv_context *context, enum readers r
         const int32_t pool = put_after(net, "pool", new_pool(context, SFCONV_POOL_MAX), map);
         put_output(net, put_after(net, "half", new_ranked(context, CHANNELS, 13, 4), pool));
     }
-    if (readers == CONCATENATED) {
-        const int32_t both = put_pair(net, "both", new_concat(context), map, x);
+    if (readers == CONCATENATED || readers == TWICE) {
+        const int32_t both =
+            put_pair(net, "both", new_concat(context), map, readers == TWICE ? map : x);
         put_output(net, put_after(net, "last", new_ranked(context, twice, 12, 5), both));
+    } else if (readers == UNPADDED || readers == WIDELY_PADDED) {
+        sfconv_layer *last = new_windowed(context, 1, readers == UNPADDED ? 0 : 2);
+        put_output(net, put_after(net, "last", last, map));
     } else if (readers != POOLED) {
         put_output(net, put_after(net, "last", new_ranked(context, CHANNELS, 12, 5), map));
     }
-    if (readers == STRIDED_TOO) {
-        put_output(net, put_after(net, "strided", new_strided(context), map));
-    } else if (readers == HEAD_TOO) {
-        put_output(net, put_after(net, "head", new_pointwise(context, CHANNELS, 3), map));
-    } else if (readers == UPSAMPLED_TOO) {
-        const int32_t up =
-            put_after(net, "up", new_upsample(context, SFCONV_UPSAMPLE_BILINEAR_ALIGNED), map);
-        put_output(net, put_after(net, "wide", new_ranked(context, CHANNELS, 11, 6), up));
-    } else if (readers == MAP_TOO) {
-        put_output(net, map);
-    }
+    put_others(net, context, readers, map);
 }
 
 static sfconv_net *new_band(sfconv_context *context, enum readers readers, int64_t sources)

@@ -32,7 +32,8 @@ def parameters_of(owner, prefix):
         info = ParameterInfo()
         owner.context.call(prefix + "_parameter", owner, index, ctypes.byref(info))
         name = info.name.decode()
-        found[name] = Parameter(name, info.role, bool(info.trainable), memory(info.view, owner.held))
+        numbers = memory(info.view, owner.held)
+        found[name] = Parameter(name, info.role, bool(info.trainable), numbers)
     return found
 
 
@@ -183,8 +184,8 @@ def kl(context, matrix, kind="kl", method="gram", weight=1.0, gradient=None):
 
 def rank_from_ratio(context, in_channels, out_channels, kernel=3, ratio=1 / 32, min_rank=1):
     rank = ctypes.c_int64()
-    context.call("rank_from_ratio", ctypes.byref(rank), in_channels, out_channels, pair(kernel, "kernel"),
-                 ratio, min_rank)
+    context.call("rank_from_ratio", ctypes.byref(rank), in_channels, out_channels,
+                 pair(kernel, "kernel"), ratio, min_rank)
     return rank.value
 
 

@@ -325,6 +325,8 @@ def checked(call, function, arguments):
         return fitting(kind, value, f"{call}: {name}") if name else value
 
     def checked_call(*values):
+        if len(values) != len(arguments):
+            raise TypeError(f"{call} takes {len(arguments)} arguments, got {len(values)}")
         return function(*(passed(value, *argument)
                           for value, argument in zip(values, arguments)))
 
