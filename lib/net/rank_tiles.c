@@ -148,6 +148,9 @@ int64_t sfi_rank_tiles_shared(const sfi_plan *plan, const sfconv_net *net, int32
 typedef struct tile_job {
     const sfi_rank_job *job;
     sfi_rank_maps maps;
+    /* Of the map that is read. */
+    int64_t plane;
+    int64_t width;
     int64_t tiles;
     int64_t vectors;
     int64_t strips;
@@ -171,7 +174,6 @@ typedef struct tile_task {
 
 static sfk_row_tiles work_of(const tile_job *tiled, const tile_task *task)
 {
-    const sfi_rank_job *job = tiled->job;
     const sfi_rank_maps *maps = &tiled->maps;
     const int64_t blocks = sfi_ceil_div(maps->count, LEAST_ROWS);
     const int64_t first = VECTOR_TILES * sfi_part_begin(tiled->vectors, tiled->strips, task->strip);
@@ -180,8 +182,8 @@ static sfk_row_tiles work_of(const tile_job *tiled, const tile_task *task)
     const int64_t first_row = LEAST_ROWS * sfi_part_begin(blocks, tiled->parts, task->part);
     const int64_t end_row =
         sfi_min(maps->count, LEAST_ROWS * sfi_part_begin(blocks, tiled->parts, task->part + 1));
-    return (sfk_row_tiles){.plane = job->cut.plane,
-                           .width = job->cut.shape.w,
+    return (sfk_row_tiles){.plane = tiled->plane,
+                           .width = tiled->width,
                            .padding = maps->shift,
                            .tiles_per_row = tiles_of_row(maps->width),
                            .first = first,
@@ -194,7 +196,7 @@ static sfk_row_tiles work_of(const tile_job *tiled, const tile_task *task)
                            .to_plane = maps->plane,
                            .to_width = maps->width,
                            .accumulate = tiled->accumulate,
-                           .from_memory = job->cut.shape.c * job->cut.plane > SFI_RANK_LARGE};
+                           .from_memory = tiled->job->cut.shape.c * tiled->plane > SFI_RANK_LARGE};
 }
 
 /* Where the sums of a chain of the task lie that several workers share. */
@@ -283,6 +285,8 @@ void sfi_rank_run_tiles(const sfi_rank_job *job)
     while ((sink = next_tiled(&run->plan.rank, job->node, &index)) != NULL) {
         tile_job tiled = {.job = job,
                           .maps = sfi_rank_maps_of(&run->plan, run->net, sink->consumer),
+                          .plane = job->cut.plane,
+                          .width = job->cut.shape.w,
                           .tiles = tiles_of(&run->plan, sink),
                           .accumulate = sink->accumulate,
                           .weights = weights,
@@ -310,26 +314,24 @@ static void tile_rows(const sfi_rank_task *task, const sfi_rank_sink *sink, cons
     const int64_t first_row = task->first_row / scale;
     const int64_t tiles = (task->end_row / scale - first_row) * tiles_of_row(maps.width);
     const int64_t vectors = sfi_ceil_div(tiles, VECTOR_TILES);
-    const int64_t strips = sfi_ceil_div(vectors, STRIP_VECTORS);
-    sfk_row_tiles work = {.map = pooled ? task->bench.pooled_band : task->map,
-                          .plane = pooled ? task->pooled_plane : task->map_plane,
-                          .channels = job->cut.shape.c,
-                          .width = job->cut.shape.w / scale,
-                          .padding = maps.shift,
-                          .tiles_per_row = tiles_of_row(maps.width),
-                          .weights = weights,
-                          .packed_rows = maps.count,
-                          .rows = maps.count,
-                          .to = sfi_rank_target(run, sink->consumer) + task->image * maps.image +
-                                (maps.padding + first_row) * maps.width,
-                          .to_plane = maps.plane,
-                          .to_width = maps.width,
-                          .accumulate = sink->accumulate,
-                          .scratch = task->bench.row_tiles};
-    for (int64_t strip = 0; strip < strips; strip++) {
-        const int64_t end = VECTOR_TILES * sfi_part_begin(vectors, strips, strip + 1);
-        work.first = VECTOR_TILES * sfi_part_begin(vectors, strips, strip);
-        work.tiles = sfi_min(tiles, end) - work.first;
+    const tile_job tiled = {.job = job,
+                            .maps = maps,
+                            .plane = pooled ? task->pooled_plane : task->map_plane,
+                            .width = job->cut.shape.w / scale,
+                            .tiles = tiles,
+                            .vectors = vectors,
+                            .strips = sfi_ceil_div(vectors, STRIP_VECTORS),
+                            .parts = 1,
+                            .accumulate = sink->accumulate,
+                            .target =
+                                sfi_rank_target(run, sink->consumer) + first_row * maps.width};
+    for (int64_t strip = 0; strip < tiled.strips; strip++) {
+        const tile_task part = {.image = task->image, .strip = strip};
+        sfk_row_tiles work = work_of(&tiled, &part);
+        work.map = pooled ? task->bench.pooled_band : task->map;
+        work.channels = job->cut.shape.c;
+        work.weights = weights;
+        work.scratch = task->bench.row_tiles;
         job->kernels->row_tiles(&work);
     }
 }
