@@ -199,7 +199,9 @@ int64_t sfi_rank_lay_out(sfi_rank_bench *bench, const sfi_plan *plan, const sfco
     }
     if (unit.quads) {
         sfi_rank_lay_out_quads(bench, &unit, &at);
-        lay_out_strip(bench, &mixing, shape, &at);
+        if (mixing.sinks > 0) {
+            lay_out_strip(bench, &mixing, shape, &at);
+        }
     } else if (sfi_rank_is_pair(&unit)) {
         lay_out_pair(bench, &unit, &mixing, shape, &at);
     } else {
