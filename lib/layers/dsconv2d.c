@@ -21,19 +21,10 @@ enum { DEPTHWISE, POINTWISE, BIAS };
 
 static sfi_conv_shape pointwise_of(sfi_shape in, sfi_shape out)
 {
-    return (sfi_conv_shape){
-        .batch = out.n,
-        .in_channels = in.c,
-        .in_height = out.h,
-        .in_width = out.w,
-        .out_channels = out.c,
-        .out_height = out.h,
-        .out_width = out.w,
-        .kernel = {1, 1},
-        .stride = {1, 1},
-        .dilation = {1, 1},
-        .groups = 1,
-    };
+    const int64_t one[2] = {1, 1};
+    const int64_t none[2] = {0, 0};
+    const sfi_window window = {.kernel = one, .stride = one, .padding = none, .dilation = one};
+    return sfi_window_shape(&window, 1, (sfi_shape){out.n, in.c, out.h, out.w}, out);
 }
 
 /* Of both parts; false on overflow. */
