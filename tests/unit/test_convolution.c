@@ -102,17 +102,21 @@ static int large_shapes(sfi_conv_shape *shapes)
     return count;
 }
 
-START_TEST(shapes_that_cross_every_block_equal_their_definition)
+static void check_shapes(const sfi_conv_shape *shapes, int count, uint64_t seed)
 {
-    sfi_conv_shape shapes[16];
-    const int count = large_shapes(shapes);
     sfconv_context *context = make_context(2, sfk_best_isa(SFCONV_ISA_BEST));
     for (int i = 0; i < count; i++) {
-        struct problem problem = make_problem(&shapes[i], 1000 + (uint64_t)i);
+        struct problem problem = make_problem(&shapes[i], seed + (uint64_t)i);
         check_against_naive(context, &problem);
         free_problem(&problem);
     }
     sfi_context_release(context);
+}
+
+START_TEST(shapes_that_cross_every_block_equal_their_definition)
+{
+    sfi_conv_shape shapes[16];
+    check_shapes(shapes, large_shapes(shapes), 1000);
 }
 END_TEST
 
@@ -139,14 +143,7 @@ static int shapes_of_long_strides(sfi_conv_shape *shapes)
 START_TEST(strides_far_beyond_the_map_equal_their_definition)
 {
     sfi_conv_shape shapes[8];
-    const int count = shapes_of_long_strides(shapes);
-    sfconv_context *context = make_context(2, sfk_best_isa(SFCONV_ISA_BEST));
-    for (int i = 0; i < count; i++) {
-        struct problem problem = make_problem(&shapes[i], 2000 + (uint64_t)i);
-        check_against_naive(context, &problem);
-        free_problem(&problem);
-    }
-    sfi_context_release(context);
+    check_shapes(shapes, shapes_of_long_strides(shapes), 2000);
 }
 END_TEST
 
