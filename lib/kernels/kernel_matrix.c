@@ -32,7 +32,8 @@ SFV_INLINE void start_sums(sfv (*sums)[SFV_TILE_VECTORS], const sfk_tile *tile, 
     }
 }
 
-/* Callers go down the rows: so the next sums have come when their tile's turn has. */
+/* Callers go down the rows: so the next sums have come when their tile's turn has. Those that are
+ * only written wait for nothing: the first line of each row, its page with it, is enough. */
 SFV_INLINE void ask_for_next(const sfk_tile *tile, int rows, int lines)
 {
     const float *next = tile->c + rows * tile->c_stride;

@@ -7,7 +7,7 @@
 
 #define ROWS SFK_WINOGRAD_TILE
 /* Maps from which on transforms and the way through a cache cost less than the multiply-adds they
- * save, found by measurement (docs/performance.md): those that a unit reads and mixes where quads
+ * save, found by measurement (docs/tried.md): those that a unit reads and mixes where quads
  * make its map, and those that it mixes where they cannot. */
 #define LEAST_MAPS 32
 #define LEAST_MIXED 20
