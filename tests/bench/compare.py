@@ -139,7 +139,8 @@ def compare_times(what, ours, options):
         for request in requests(what, options):
             times, work = measure(workers, request, options)
             # A training step does more than the passes of the plan: loss, optimizer.
-            ideal = [1e3 * count / peak.rate() for count in work] if what == "nets" else None
+            counts = work if what == "nets" and work else ()
+            ideal = [1e3 * count / peak.rate() for count in counts]
             print_times(request, threads, times, ideal)
 
 
